@@ -1,0 +1,2 @@
+// Package lib is the map of the house.
+package lib
