@@ -16,7 +16,7 @@ import (
 // agreement between the two ends. Integers are those of RFC 9000 §16; "signed"
 // ones are zigzag-coded first; strings and byte strings follow their length.
 //
-//	HELLO   version flags name id uplink_kbps window_kib
+//	HELLO   version flags name uplink_kbps window_kib
 //	PIECE   flags hops ingest_ms descriptor body…
 //	INIT    descriptor body…
 //	RECORD  kind descriptor…
@@ -60,7 +60,7 @@ const SwarmVersion = 1
 
 // Bounds of a message. What exceeds them is refused as a whole.
 const (
-	MaxSwarmName       = 64      // a room's name or a peer's id
+	MaxSwarmName       = 64      // a room's name
 	MaxSwarmReason     = 128     // the words of BYE
 	MaxSwarmDescriptor = 8 << 10 // 64 keyframes with their init hashes, and a Merkle path
 	MaxSwarmRuns       = 256     // runs of a HAVE, WANT, CANCEL or GONE
@@ -74,7 +74,6 @@ const (
 	HelloUpload = 1 << iota // I forward: I may be a stripe's owner
 	HelloSeed               // I am a seed: I have everything and want nothing
 	HelloReply              // the answer to your HELLO
-	HelloMesh               // I pull after HAVE; do not push me what I did not ask for, unless it is new
 )
 
 // Flags of PIECE.
@@ -113,7 +112,6 @@ type Swarm struct {
 type Hello struct {
 	Flags      byte
 	Name       string // the room
-	ID         string // what the tracker calls me; empty before it spoke
 	UplinkKbps uint64 // what I can upload, 0 if I do not know
 	WindowKiB  uint64 // unacknowledged bytes of pieces that you may have under way to me
 }
@@ -186,7 +184,6 @@ func AppendHello(b []byte, room RoomTag, h *Hello) []byte {
 	b = appendSwarm(b, SwarmHello, room)
 	b = append(b, SwarmVersion, h.Flags)
 	b = appendBytes(b, h.Name)
-	b = appendBytes(b, h.ID)
 	b = AppendVarint(b, h.UplinkKbps)
 	return AppendVarint(b, h.WindowKiB)
 }
@@ -275,7 +272,7 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 		if v := c.byte(); v != SwarmVersion && c.err == nil {
 			return m, fmt.Errorf("swarm message: hello of version %d", v)
 		}
-		m.Hello = Hello{Flags: c.byte(), Name: string(c.bytes(MaxSwarmName)), ID: string(c.bytes(MaxSwarmName)),
+		m.Hello = Hello{Flags: c.byte(), Name: string(c.bytes(MaxSwarmName)),
 			UplinkKbps: c.varint(), WindowKiB: c.varint()}
 	case SwarmPiece:
 		m.Piece = PieceMessage{Flags: c.byte(), Hops: c.varint(), IngestMS: c.varint(), Descriptor: c.bytes(MaxSwarmDescriptor)}
