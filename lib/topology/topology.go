@@ -7,6 +7,11 @@
 // Tencent's talk calls the balanced topology by the same name.
 package topology
 
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
 // An ID names a peer; it is the wire.PeerID. Zero is nobody.
 type ID uint64
 
@@ -78,3 +83,15 @@ const (
 	BalancedName = "balanced"
 	MeshName     = "mesh"
 )
+
+// New returns an empty topology by its name. A member of the swarm, which uses
+// only Route and Sources, may pass a nil rng.
+func New(name string, rng *rand.Rand) (Topology, error) {
+	switch name {
+	case BalancedName:
+		return NewBalanced(rng), nil
+	case MeshName:
+		return NewMesh(rng), nil
+	}
+	return nil, fmt.Errorf("topology: %q is not one of %s, %s", name, BalancedName, MeshName)
+}
