@@ -62,8 +62,8 @@ type Config struct {
 	Entropy io.Reader  // secrets: keys, connection IDs, challenges
 
 	// NewController makes the congestion controller of a connection; nil means
-	// CUBIC. mtu is the size of a full datagram.
-	NewController func(now time.Time, mtu int) congestion.Controller
+	// CUBIC. SetMTU follows when the path's differs from the Config's.
+	NewController func(now time.Time) congestion.Controller
 
 	// TokenKeys and VerifyToken prove a dialing peer's address before the first
 	// round trip. VerifyToken is asked with the token as it came and the address

@@ -83,9 +83,10 @@ func (e *Endpoint) Probe(now time.Time) {}
 // Stats returns what is known of a connection.
 func (e *Endpoint) Stats(id ConnID) (Stats, bool) { return Stats{}, false }
 
-// Remote returns the peer's key, and the socket and address it is reached by.
-func (e *Endpoint) Remote(id ConnID) (PublicKey, machine.Socket, netip.AddrPort, bool) {
-	return PublicKey{}, 0, netip.AddrPort{}, false
+// Remote returns the peer's key and the address it is reached by; zero values
+// if there is no such connection.
+func (e *Endpoint) Remote(id ConnID) (PublicKey, netip.AddrPort) {
+	return PublicKey{}, netip.AddrPort{}
 }
 
 // Conns appends the ids of all connections, oldest first.
