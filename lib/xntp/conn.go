@@ -112,6 +112,7 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 	c.idle = e.cfg.Idle
 	c.rtt.init()
 	c.loss.init()
+	c.loss.progress = now
 	c.cc = e.newController(now)
 	c.out.all = make(map[uint64]*object)
 	c.in = inbox{
@@ -146,7 +147,7 @@ func (c *conn) setMTU(mtu int) {
 // open makes the connection a connected one.
 func (c *conn) open(now time.Time) {
 	c.state = stateOpen
-	c.opened, c.keyedAt = now, now
+	c.opened, c.keyedAt, c.loss.progress = now, now, now
 	c.path.proved = true
 	c.event(Event{Kind: EventConnected, Key: c.key, Socket: c.path.socket, Addr: c.path.addr})
 }

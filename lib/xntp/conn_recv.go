@@ -213,7 +213,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 		sample = now.Sub(newestAt)
 		c.rtt.sample(sample, a.Delay)
 	}
-	l.ptoCount = 0
+	l.ptoCount, l.progress = 0, now
 	l.retire()
 	c.rate.onAck(a, bytes, &c.rtt)
 	c.detectLoss(now)
@@ -296,7 +296,7 @@ func (c *conn) lossTimer(now time.Time) {
 		return
 	}
 	l.ptoCount++
-	if l.ptoCount > maxPTOs && now.Sub(c.heard) > lostAfter {
+	if l.ptoCount > maxPTOs && now.Sub(c.loss.progress) > lostAfter {
 		c.gone(ClosedLost, 0)
 		return
 	}

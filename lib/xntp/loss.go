@@ -24,7 +24,6 @@ type packetState uint8
 const (
 	packetInFlight packetState = iota
 	packetLost                 // kept a while, for it may turn out to have arrived
-	packetQuiet                // not ack-eliciting: neither counted nor missed
 )
 
 // A sentFrame remembers what must be done when its packet is acknowledged or
@@ -64,6 +63,7 @@ type lossState struct {
 	timeThreshold int64  // eighths of a round trip
 	lossTime      time.Time
 	lastEliciting time.Time
+	progress      time.Time // when something was acknowledged last
 	ptoCount      int
 	probes        int // packets that may leave beyond the window
 
@@ -108,14 +108,14 @@ func (l *lossState) abandon(p *sentPacket) { l.free = append(l.free, p) }
 func (l *lossState) sent(p *sentPacket, now time.Time, size int, eliciting bool) {
 	p.at, p.size = now, size
 	l.sentCount++
+	if l.next-l.first >= uint64(len(l.ring)) {
+		l.grow() // for quiet packets too: places are by number
+	}
 	if !eliciting {
 		l.next++
 		l.free = append(l.free, p)
 		l.retire()
 		return
-	}
-	if l.next-l.first >= uint64(len(l.ring)) {
-		l.grow()
 	}
 	l.ring[p.number&uint64(len(l.ring)-1)] = p
 	l.next++
