@@ -268,7 +268,7 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 	if m.Type, m.Room, ok = SwarmRoom(b); !ok {
 		return m, errSwarmShort
 	}
-	c := cursor{b: b[swarmHead:]}
+	c := fields{b: b[swarmHead:]}
 	switch m.Type {
 	case SwarmHello:
 		if v := c.byte(); v != SwarmVersion && c.err == nil {
@@ -311,13 +311,13 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 	return m, c.err
 }
 
-// A cursor reads fields and remembers the first failure.
-type cursor struct {
+// fields reads one field after another and remembers the first failure.
+type fields struct {
 	b   []byte
 	err error
 }
 
-func (c *cursor) take(n int) []byte {
+func (c *fields) take(n int) []byte {
 	if c.err == nil && len(c.b) < n {
 		c.err = errSwarmShort
 	}
@@ -329,14 +329,14 @@ func (c *cursor) take(n int) []byte {
 	return p
 }
 
-func (c *cursor) byte() byte {
+func (c *fields) byte() byte {
 	if p := c.take(1); p != nil {
 		return p[0]
 	}
 	return 0
 }
 
-func (c *cursor) varint() uint64 {
+func (c *fields) varint() uint64 {
 	if c.err != nil {
 		return 0
 	}
@@ -349,7 +349,7 @@ func (c *cursor) varint() uint64 {
 	return v
 }
 
-func (c *cursor) bytes(bound uint64) []byte {
+func (c *fields) bytes(bound uint64) []byte {
 	n := c.varint()
 	if c.err == nil && n > bound {
 		c.err = errSwarmLong
@@ -360,4 +360,4 @@ func (c *cursor) bytes(bound uint64) []byte {
 	return c.take(int(n))
 }
 
-func (c *cursor) rest() []byte { return c.take(len(c.b)) }
+func (c *fields) rest() []byte { return c.take(len(c.b)) }
