@@ -3,7 +3,6 @@ package swarm
 import (
 	"time"
 
-	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -89,13 +88,8 @@ func (s *Swarm) exists(now time.Time, id segment.ID, heard bool) {
 func (s *Swarm) Store(now time.Time, rec segment.Record, ingest uint64) {
 	switch rec.Kind {
 	case segment.KindPiece:
-		if s.win.past(rec.Piece.ID) || s.win.get(rec.Piece.ID) != nil {
-			s.Meter.Duplicate += int64(len(rec.Body))
-			return
-		}
 		h := &held{piece: rec.Piece, desc: segment.AppendPiece(nil, rec.Piece), body: rec.Body, ingest: ingest}
 		if s.keep(now, h) {
-			s.Meter.Received[measure.Origin] += int64(len(rec.Body))
 			s.passOn(now, h, nil, false, true)
 			s.trim(now)
 		}
