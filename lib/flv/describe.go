@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/yutopp/go-flv/tag"
+	goflv "github.com/yutopp/go-flv/tag"
 )
 
 // Describe says in words what a configuration tag (whole, with its header)
@@ -58,8 +58,8 @@ func describeScript(b []byte) (s string) {
 			s = unread
 		}
 	}()
-	var data tag.ScriptData
-	if err := tag.DecodeScriptData(bytes.NewReader(b), &data); err != nil {
+	var data goflv.ScriptData
+	if err := goflv.DecodeScriptData(bytes.NewReader(b), &data); err != nil {
 		return unread
 	}
 	var words []string

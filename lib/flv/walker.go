@@ -155,6 +155,7 @@ func (w *Walker) tag(p []byte, eof, begin bool) media.Span {
 	switch {
 	case len(p) < n && eof:
 		n, over = len(p), true
+		w.unit.Size = int64(int(w.want) - w.left + n)
 		w.unit.Truncated, w.unit.Defect = true, "input ends inside a tag"
 	case len(p) < n:
 		n = min(len(p), w.left) - 1
