@@ -154,12 +154,13 @@ func (f *fields) take(n int) (v uint64) {
 }
 
 // before reports whether the samples stand before the movie fragment, which is
-// at position at of the file (unknown where the stream was joined).
+// at position at of the file. Where the stream was joined, nobody knows the
+// position: then they stand behind it, as nearly always.
 func (r *run) before(at int64, joined bool) bool {
 	if r.relative {
 		return r.data < 0
 	}
-	return joined || r.base+r.data < at
+	return !joined && r.base+r.data < at
 }
 
 // dataBefore reports the same of a moof's payload.
