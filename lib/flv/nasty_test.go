@@ -109,7 +109,13 @@ func TestNastyInputs(t *testing.T) {
 		{"header flags lie", join([]byte("FLV\x01\xff\x00\x00\x00\x09\x00\x00\x00\x00"), v(0)), "HS", []int64{0}, nil},
 		{"non-zero PreviousTagSize0", join([]byte("FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x07"), v(0)), "hS", []int64{0}, nil},
 		{"FLV header mid-stream", join(start, v(5000), start, v(0)), "HCCCSHCCCS", []int64{5000, 0}, resyncs()},
-		{"FLV header mid-stream: swallowed by half a tag", join(start, v(5000)[:40], start, v(0)), "HCCCsoCCS", []int64{5000, 0}, nil},
+		{"FLV header mid-stream: behind half a tag", join(start, v(5000)[:40], start, v(0)), "HCCCsHCCCS", []int64{5000, 0}, func(t *testing.T, u []unit) {
+			if !u[4].Truncated || u[4].size != 40 {
+				t.Error(u[4])
+			}
+		}},
+		{"FLV header mid-stream: behind half a trailer", join(start, v(5000)[:len(v(0))-2], start, v(0)), "HCCCsoHCCCS", []int64{5000, 0}, nil},
+		{"FLV header mid-stream: behind a tag without its trailer", join(start, v(5000)[:len(v(0))-4], start, v(0)), "HCCCsHCCCS", []int64{5000, 0}, nil},
 		{"end of sequence, out of order", join(start, v(40), tag(typeVideo, 9_000, 0x17, 2, 0, 0, 0), v(80)), "HCCCSOS", []int64{40, 80}, nil},
 		{"server command", join(start, v(40), tag(typeVideo, 9_000, 0x57, 0), v(80)), "HCCCSOS", []int64{40, 80}, nil},
 		{"tag of 5 MB", join(start, video(0, true, 5<<20), v(40)), "HCCCSS", []int64{0, 40}, nil},
