@@ -375,7 +375,7 @@ func TestAFragmentIsNotHeldUpByTheNext(t *testing.T) {
 		}
 	}
 	p := join(mkmoof(mktraf(1, 160, 1, true, 100)), u32(1<<30), []byte("mdat\xee\xee"))
-	if s := w.Next(p, false); s.N != len(p)-1 || !s.Begin || s.End || !s.Unit.Key {
+	if s := w.Next(p, false); s.N != len(p)-8 || !s.Begin || s.End || !s.Unit.Key {
 		t.Errorf("the beginning of media data: %+v", s)
 	}
 }

@@ -129,6 +129,13 @@ func TestNastyInputs(t *testing.T) {
 		{"multi-track moof: the reference is empty", join(start, mkmoof(mktraf(1, 40, 0, true, 9), mktraf(2, 7, 2, false, 8)), mkmdat(3)), "HHS", nil, keys(2)},
 		{"second moov", join(start, f(400), start, f(0)), "HHSHHS", []int64{400, 0}, nil},
 		{"second moov restarts what is accumulated", join(start, f(400), start, wrap(1, -1, 1, true)), "HHSHHS", []int64{400, 0}, nil},
+		{"second moov: inside half a fragment", join(start, f(400)[:len(f(400))-15], start, f(0)), "HHsHHS", []int64{400, 0}, func(t *testing.T, u []unit) {
+			if !u[2].Truncated || u[2].size != len(f(400))-15 {
+				t.Error(u[2])
+			}
+		}},
+		{"second moov: inside an mdat without a size", join(start, mkmoof(mktraf(1, 400, 1, true, 8)), head("mdat", 0), text, start, f(0)), "HHsHHS", []int64{400, 0}, nil},
+		{"media data with the name of a box in it", join(start, mkmoof(mktraf(1, 0, 1, true, 8)), mk("mdat", text, u32(16), []byte("ftyp"), u32(0, 0, 9, 9, 9)), f(80)), "HHSS", []int64{0, 80}, nil},
 		{"box claims 4 GB: moof", join(start, f(0), head("moof", -1), text, f(80)), "HHSoS", []int64{0, 80}, resyncs(3, 4)},
 		{"box claims 4 GB: styp", join(start, f(0), head("styp", -1), f(80)), "HHSoS", []int64{0, 80}, nil},
 		{"box claims 4 GB: unknown", join(start, f(0), head("abcd", -1), f(80)), "HHSoS", []int64{0, 80}, nil},
