@@ -354,7 +354,9 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 // mkmoov makes a movie box with a video track 1 (1000 ticks a second) and an
 // audio track 2 (2000).
-func mkmoov() []byte {
+func mkmoov() []byte { return mkmovie("vide", "soun") }
+
+func mkmovie(first, second string) []byte {
 	trak := func(id, scale int, handler string) []byte {
 		return mk("trak",
 			mk("tkhd", u32(0, 0, 0, id, 0, 0, 0, 0, 0, 0), make([]byte, 44)),
@@ -362,7 +364,7 @@ func mkmoov() []byte {
 				mk("hdlr", u32(0, 0), []byte(handler), make([]byte, 13))))
 	}
 	trex := func(id int) []byte { return mk("trex", u32(0, id, 1, 40, 0, nonSync)) }
-	return mk("moov", mk("mvhd", u32(0, 0, 0, 1000, 0), make([]byte, 80)), trak(1, 1000, "vide"), trak(2, 2000, "soun"), mk("mvex", trex(1), trex(2)))
+	return mk("moov", mk("mvhd", u32(0, 0, 0, 1000, 0), make([]byte, 80)), trak(1, 1000, first), trak(2, 2000, second), mk("mvex", trex(1), trex(2)))
 }
 
 func mkinit() []byte { return join(mk("ftyp", []byte("iso5"), u32(0)), mkmoov()) }

@@ -232,6 +232,9 @@ func (w *Walker) fragment(p []byte, h held) media.Unit {
 		return u
 	}
 	u.Track = t.kind
+	if r := w.track(w.reference); t != r && t.kind == r.kind {
+		u.Track = media.Other // a second clock of the same kind would cut elsewhere
+	}
 	u.Key = u.Key || t.kind == media.Audio && best.samples > 0
 	if t.scale > 0 {
 		u.Timed, u.Inexact = true, !best.stated

@@ -217,6 +217,13 @@ func TestTheClockMayBeAudio(t *testing.T) {
 	}
 }
 
+func TestASecondVideoTrackIsNoClock(t *testing.T) {
+	in := join(mkmovie("vide", "vide"), mkfrag(0, true), mkmoof(mktraf(2, 4000, 2, true, 8)), mkmdat(3), mkfrag(80, true))
+	if got := clock(whole(t, in), media.Video); fmt.Sprint(got) != "[0 80]" {
+		t.Error(got)
+	}
+}
+
 func TestNothingIsAllocatedByClaim(t *testing.T) {
 	in := join(mkinit(), mkfrag(0, true), u32(-1), []byte("moof"), u32(-1), []byte("mdat"), mkfrag(80, true))
 	var before, after runtime.MemStats

@@ -42,6 +42,9 @@ func Detect(p []byte) bool {
 // passes. A span that is not the End leaves at least one byte of its unit
 // unread, so that the End is always said with a byte.
 //
+// Only the reference track is called Video or Audio among those of its kind;
+// the others are of Track Other.
+//
 // Before a movie box has been seen fragments are Samples without a time. Where
 // framing is lost, the bytes without it are one Opaque unit; it and the unit
 // behind it are marked Resync.
