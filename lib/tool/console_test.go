@@ -58,7 +58,7 @@ func TestStatusLineIsDrawnFiveTimesASecond(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		c.close()
-		if n := strings.Count(w.String(), eraseLine); n < 5 || n > 7 {
+		if n := strings.Count(w.String(), eraseLine); n < 5 || n > 6 {
 			t.Errorf("drawn %d times in a second", n)
 		}
 	})
