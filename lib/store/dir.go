@@ -43,7 +43,7 @@ const (
 var (
 	ErrOtherRoom = errors.New("the directory belongs to another stream")
 	ErrRecorded  = errors.New("the directory already holds a whole recording")
-	ErrNoRoom    = errors.New("not a directory of xp2p-slice")
+	ErrNotSliced = errors.New("not a directory of xp2p-slice")
 )
 
 type roomDocument struct {
@@ -64,7 +64,7 @@ func (d roomDocument) header() (segment.Header, error) {
 	key, err := base64.RawURLEncoding.DecodeString(d.Key)
 	c, ok := media.ParseContainer(d.Container)
 	if err != nil || len(key) != ed25519.PublicKeySize || !ok || d.Mode != "live" && d.Mode != "vod" {
-		return segment.Header{}, fmt.Errorf("%w: bad %s", ErrNoRoom, roomFile)
+		return segment.Header{}, fmt.Errorf("%w: bad %s", ErrNotSliced, roomFile)
 	}
 	return segment.Header{Key: key, Container: c, VOD: d.Mode == "vod"}, nil
 }
@@ -105,7 +105,7 @@ func CreateDir(dir string, h segment.Header) (*DirWriter, error) {
 	default:
 		var have roomDocument
 		if err := json.Unmarshal(b, &have); err != nil {
-			return nil, fmt.Errorf("%s: %w: bad %s", dir, ErrNoRoom, roomFile)
+			return nil, fmt.Errorf("%s: %w: bad %s", dir, ErrNotSliced, roomFile)
 		}
 		switch {
 		case have.Container != want.Container || have.Mode != want.Mode:
@@ -309,14 +309,14 @@ type DirReader struct {
 func OpenDir(dir string) (*DirReader, error) {
 	b, err := os.ReadFile(filepath.Join(dir, roomFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w: it has no %s", dir, ErrNoRoom, roomFile)
+		return nil, fmt.Errorf("%s: %w: it has no %s", dir, ErrNotSliced, roomFile)
 	}
 	if err != nil {
 		return nil, err
 	}
 	var d roomDocument
 	if err := json.Unmarshal(b, &d); err != nil {
-		return nil, fmt.Errorf("%s: %w: bad %s", dir, ErrNoRoom, roomFile)
+		return nil, fmt.Errorf("%s: %w: bad %s", dir, ErrNotSliced, roomFile)
 	}
 	h, err := d.header()
 	if err != nil {
