@@ -158,7 +158,7 @@ func (w *Walker) tag(p []byte, eof bool) media.Span {
 	case cut > 0:
 		n = cut
 		w.unit.Size = int64(int(w.want) - w.left + n)
-		w.unit.Truncated, w.unit.Defect = true, "an FLV header stands inside a tag"
+		w.unit.Defect = "an FLV header stands inside a tag"
 	case len(p) < n && eof:
 		n = len(p)
 		w.unit.Size = int64(int(w.want) - w.left + n)

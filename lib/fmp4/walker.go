@@ -161,7 +161,7 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 			}
 		}
 		if at, sure := movieIn(p, h.end+b.head, size, false, eof); sure {
-			u := media.Unit{Kind: media.Opaque, Truncated: true, Defect: newFile}
+			u := media.Unit{Kind: media.Opaque, Defect: newFile}
 			return w.open(p, eof, u, int64(at), false, 0)
 		} else if at > 0 {
 			return media.Span{}
@@ -262,7 +262,7 @@ func (w *Walker) pass(p []byte, eof bool) media.Span {
 		if at, sure := movieIn(p, w.data, w.left, w.toEOF, eof); at > 0 && at <= n {
 			n, over = at, sure
 			if sure {
-				w.unit.Truncated, w.unit.Defect = true, newFile
+				w.unit.Truncated, w.unit.Defect = false, newFile // the input did not end
 			} else {
 				n-- // one byte stays, to say End with
 			}
