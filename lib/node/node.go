@@ -27,6 +27,7 @@ type Node struct {
 	cfg    Config
 	self   wire.PeerID
 	xn     *xntp.Endpoint
+	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
 	bind   *natprobe.Binding
 	answer *natprobe.Responder // a seed's
 
@@ -61,6 +62,7 @@ func New(cfg Config) *Node {
 		xc.VerifyToken = verifyToken
 	}
 	n.xn = xntp.New(xc)
+	n.send = n.xn.Send
 	n.bind = natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
 	if cfg.Role == wire.RoleSeed {
 		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand})

@@ -21,6 +21,8 @@ const (
 	helloPatience = 500 * time.Millisecond // for a STUN server, before the tracker hears of us without an address
 	reportEvery   = 10 * time.Second
 	askInitEvery  = 500 * time.Millisecond
+	startAlone    = 700 * time.Millisecond // without an answer of the origin
+	startBack     = 2                      // segments before the newest: a keyframe each two seconds is usual
 )
 
 // A room is a node's part in one: its swarm, and its player if it is a viewer.
@@ -30,7 +32,10 @@ type room struct {
 	sw    *swarm.Swarm
 	pl    *playout.Player // nil at a seed
 	meter *measure.Meter
-	born  time.Time
+	born  time.Time // start-up counts from here
+
+	joined time.Time
+	alone  bool // the start is looked for among the neighbours
 
 	helloAt  time.Time // when to say hello to the tracker; zero: said
 	resume   string
@@ -64,7 +69,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if err != nil {
 		return err
 	}
-	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, asked: map[segment.Hash]time.Time{}}
+	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}}
 	if r.born.IsZero() {
 		r.born = now
 	}
@@ -327,7 +332,7 @@ func (r *room) send(now time.Time, p *peer, a swarm.Action) {
 	if !a.Deadline.IsZero() {
 		o.Class = xntp.Deadline
 	}
-	id, err := r.n.xn.Send(now, p.conn.id, o)
+	id, err := r.n.send(now, p.conn.id, o)
 	switch {
 	case err != nil && a.Tag != 0:
 		r.sw.Failed(now, a.Peer, a.Tag)
@@ -394,6 +399,9 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 		r.n.tell(Event{Kind: kind, Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
 	}
 	at, started := r.pl.Position()
+	if !started && now.Sub(r.joined) >= startAlone {
+		r.startAlone(now)
+	}
 	if started {
 		line := swarm.Line{}
 		if epoch, dts, due, ok := r.pl.Line(); ok {
@@ -417,6 +425,15 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 		}
 		moved = true
 		r.ask(a)
+	}
+}
+
+// startAlone looks for a start among the neighbours: the origin, if there is
+// one, has not answered. A keyframe is somewhere in their newest segments.
+func (r *room) startAlone(now time.Time) {
+	if id, ok := r.sw.Newest(); ok && !r.alone {
+		r.alone = true
+		r.sw.SetWant(now, segment.ID{Epoch: id.Epoch, Seq: id.Seq - startBack}, swarm.Line{})
 	}
 }
 
@@ -483,7 +500,7 @@ func (r *room) report(now time.Time) *measure.Report {
 	}
 	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role)}
 	r.meter.Fill(rep)
-	rep.UplinkBPS = max(rep.UplinkBPS, r.n.cfg.Uplink)
+	rep.UplinkBPS = max(0, r.sw.Uplink())
 	if r == r.n.rooms[0] {
 		rep.OverheadBytes = r.n.overhead()
 	}

@@ -24,6 +24,17 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 		s.Meter.Duplicate += int64(len(m.Body))
 		n.have.add(d.ID)
 		s.want.answered(now, n, d.ID, len(m.Body))
+		// The origin was faster. The others wait for us all the same, and the
+		// swarm has shown that it brings what is new.
+		if h := s.win.get(d.ID); h != nil && h.piece.SHA256 == d.SHA256 {
+			s.lastGot = now
+			if m.Flags&wire.PieceAsked == 0 && h.pulled {
+				s.want.hasty()
+			}
+			if m.Flags&wire.PieceDistribute != 0 && !h.spread {
+				s.passOn(now, h, n, true, false)
+			}
+		}
 		return
 	}
 	rec := segment.Record{Kind: segment.KindPiece, Piece: d, Body: m.Body}
@@ -40,6 +51,7 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	}
 	h := &held{piece: d, desc: m.Descriptor, body: m.Body, ingest: m.IngestMS, hops: min(m.Hops, 1<<16) + 1}
 	asked := s.want.answered(now, n, d.ID, len(m.Body))
+	h.pulled = asked
 	if !s.keep(now, h) {
 		return
 	}
@@ -111,6 +123,7 @@ func (s *Swarm) passOn(now time.Time, h *held, from *neighbour, distribute, fetc
 	}
 	id := h.piece.ID
 	if distribute && from != nil {
+		h.spread = true
 		s.top.Route(&s.view, topology.Piece(id), topology.ID(from.id), &s.route)
 		if len(s.route.Push) == 0 && len(s.route.Tell) == 0 {
 			// The sender is one that our list does not have yet: a seed, since

@@ -45,6 +45,7 @@ type Line struct {
 const (
 	graceMin    = 50 * time.Millisecond
 	graceMax    = 400 * time.Millisecond
+	graceStep   = 20 * time.Millisecond  // more, when it proved too short
 	seedAfter   = 250 * time.Millisecond // in a mesh: how long a piece that nobody has is waited for
 	timeoutMin  = 150 * time.Millisecond
 	timeoutMax  = 1500 * time.Millisecond
@@ -52,6 +53,7 @@ const (
 	urgentSlack = 150 * time.Millisecond // beside three round trips
 	gather      = 5 * time.Millisecond   // requests that become ready a little later go along
 	maxMisses   = 8192
+	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
 )
@@ -69,7 +71,7 @@ func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
 	if w.on && from.Compare(w.from) == 0 || s.cfg.Seed {
 		return
 	}
-	first := !w.on
+	first := !w.on || from.Compare(w.from) < 0
 	w.on, w.from = true, from
 	w.drop(from)
 	if first {
@@ -138,13 +140,13 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 	switch {
 	case m == nil:
 		return false
-	case m.tries == 0 && !m.heard:
-		// It came by itself, late: that is how late they may be.
-		d := now.Sub(m.since) - w.late
-		w.late += d / 8
-		w.vary += (max(d, -d) - w.vary) / 8
-		return false
 	case m.peer != n.id:
+		if !m.heard {
+			// It came by itself, late: that is how late they may be.
+			d := now.Sub(m.since) - w.late
+			w.late += d / 8
+			w.vary += (max(d, -d) - w.vary) / 8
+		}
 		return false
 	}
 	n.asked--
@@ -154,6 +156,9 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 	}
 	return true
 }
+
+// hasty notes that a piece which was asked for came by itself a little later.
+func (w *want) hasty() { w.late = min(w.late+graceStep, graceMax) }
 
 // got takes a piece off the list, and calls off who else was asked for it.
 func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
@@ -411,10 +416,11 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	if busy && !urgent {
 		return nil // who has it has room in a moment
 	}
-	if !urgent && m.tries == 0 && !s.mesh() {
-		// Nobody said so, but most likely they all have it.
-		for _, src := range s.sources(id) {
-			if n := s.peer(Peer(src)); n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() {
+	if !urgent && m.tries < guesses && !s.mesh() {
+		// Nobody said so, but most likely they all have it; the owner, who is the
+		// first in the list, would have sent it if he could.
+		for i, src := range s.sources(id) {
+			if n := s.peer(Peer(src)); i > 0 && n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) {
 				return n
 			}
 		}

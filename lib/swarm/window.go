@@ -34,6 +34,8 @@ type held struct {
 	ingest uint64 // Unix milliseconds; 0: not known
 	hops   uint64
 	came   time.Time
+	spread bool      // at a member: it was handed to the fellows
+	pulled bool      // it came because it was asked for
 	handed time.Time // at a seed: when it was last handed to a member
 }
 
