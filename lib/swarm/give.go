@@ -282,6 +282,9 @@ func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64) {
 	if x.owner {
 		n.serve(now)
 	}
+	if x.copyOf == nil && !x.owner {
+		s.yield.answered(now.Sub(x.at))
+	}
 	if f := x.copyOf; f != nil {
 		f.left--
 		f.bytes += x.size
@@ -394,6 +397,14 @@ func (y *yield) sample(d time.Duration, bytes int) {
 			y.rate = r
 		}
 		y.rate += (r - y.rate) / 4
+	}
+}
+
+// answered notes how long an answer took: one alone may be its receiver's
+// fault, so it counts little.
+func (y *yield) answered(d time.Duration) {
+	if !y.on {
+		y.delay += (d - y.delay) / 16
 	}
 }
 

@@ -18,8 +18,7 @@ type want struct {
 	misses map[segment.ID]*miss
 	order  []segment.ID // sorted
 	wake   time.Time
-	late   time.Duration // how much later than its followers a pushed piece comes, smoothed
-	vary   time.Duration // and its mean deviation
+	late   time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
 }
 
 // A miss is a piece that exists and is not here.
@@ -31,7 +30,7 @@ type miss struct {
 	until time.Time // when an answer should be here
 	tries int
 	tried []Peer
-	heard bool // a neighbour holds it
+	heard bool // a neighbour has it to give, and it will not come by itself
 }
 
 // A Line says when the player needs what: DTS at At, in stream time from there
@@ -45,7 +44,7 @@ type Line struct {
 const (
 	graceMin    = 50 * time.Millisecond
 	graceMax    = 400 * time.Millisecond
-	graceStep   = 20 * time.Millisecond  // more, when it proved too short
+	lateFade    = 128                    // pieces
 	seedAfter   = 250 * time.Millisecond // in a mesh: how long a piece that nobody has is waited for
 	timeoutMin  = 150 * time.Millisecond
 	timeoutMax  = 1500 * time.Millisecond
@@ -60,7 +59,6 @@ const (
 
 func (w *want) init() {
 	w.misses = map[segment.ID]*miss{}
-	w.late, w.vary = 0, 10*time.Millisecond
 }
 
 // SetWant tells where the player stands: the next piece that it needs, and
@@ -142,10 +140,7 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 		return false
 	case m.peer != n.id:
 		if !m.heard {
-			// It came by itself, late: that is how late they may be.
-			d := now.Sub(m.since) - w.late
-			w.late += d / 8
-			w.vary += (max(d, -d) - w.vary) / 8
+			w.lateBy(now.Sub(m.since)) // it came by itself
 		}
 		return false
 	}
@@ -157,8 +152,13 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 	return true
 }
 
-// hasty notes that a piece which was asked for came by itself a little later.
-func (w *want) hasty() { w.late = min(w.late+graceStep, graceMax) }
+// lateBy notes how late a pushed piece was. Such lateness comes in bursts, with
+// the large frames, so what is remembered is the greatest of the last few
+// seconds, and a little more.
+func (w *want) lateBy(d time.Duration) { w.late = max(w.late, min(d+d/4, graceMax)) }
+
+// fade forgets a little with every piece that comes.
+func (w *want) fade() { w.late -= w.late / lateFade }
 
 // got takes a piece off the list, and calls off who else was asked for it.
 func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
@@ -192,7 +192,7 @@ func (w *want) left(now time.Time, id Peer) {
 // grace is how long a piece may be late before it is asked for.
 func (s *Swarm) grace() time.Duration {
 	w := &s.want
-	return min(max(graceMin, 2*s.typicalRTT(), w.late+4*w.vary), graceMax)
+	return min(max(graceMin, 2*s.typicalRTT(), w.late), graceMax)
 }
 
 // due returns when the player needs a missing piece, whose DTS is at least that
@@ -273,7 +273,7 @@ func (s *Swarm) runWant(now time.Time) {
 				rarity++
 			}
 		}
-		if rarity == 0 && m.heard && s.unproved(id) {
+		if rarity == 0 && s.unproved(id) {
 			lost = append(lost, id)
 			continue
 		}
@@ -439,10 +439,10 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	return best
 }
 
-// unproved reports whether nothing of a piece's segment has ever been here.
+// unproved reports whether only neighbours speak of a piece's segment.
 func (s *Swarm) unproved(id segment.ID) bool {
 	p := s.win.find(id.Epoch, id.Seq)
-	return p == nil || !slices.ContainsFunc(p.pieces, func(h *held) bool { return h != nil })
+	return p == nil || !p.proved
 }
 
 // disbelieve forgets a segment of which somebody spoke whom nobody confirms.
