@@ -39,7 +39,6 @@ const (
 	defaultTimeout  = 10 * time.Second
 	defaultParallel = 16
 	maxDocument     = 1 << 20
-	maxSegment      = 256 << 20
 	maxAt           = 64 << 20
 )
 
@@ -168,12 +167,12 @@ func (c *Client) Newest(ctx context.Context) (*Newest, error) {
 
 // Piece returns the bytes that have the hash h.
 func (c *Client) Piece(ctx context.Context, h segment.Hash) ([]byte, error) {
-	return c.named(ctx, "pieces/"+h.String(), h, segment.MaxBody)
+	return c.named(ctx, "pieces/"+h.String(), h, segment.MaxPiece)
 }
 
 // Init returns the init that has the hash h.
 func (c *Client) Init(ctx context.Context, h segment.Hash) ([]byte, error) {
-	return c.named(ctx, "inits/"+h.String(), h, segment.MaxBody)
+	return c.named(ctx, "inits/"+h.String(), h, segment.MaxInit)
 }
 
 func (c *Client) named(ctx context.Context, path string, h segment.Hash, limit int64) ([]byte, error) {
@@ -210,33 +209,47 @@ func (c *Client) At(ctx context.Context, id segment.ID, n int) ([]segment.Record
 	if err != nil {
 		return nil, err
 	}
-	var recs []segment.Record
-	for rd := segment.NewReader(bytes.NewReader(b)); ; {
-		rec, err := rd.Next()
-		if errors.Is(err, segment.ErrTruncated) || errors.Is(err, io.EOF) {
-			break // an answer has no end record
-		}
-		if err == nil {
-			err = c.verify(rd, &rec)
-		}
-		if err == nil && (rec.Kind != segment.KindPiece || rec.Piece.ID != id) {
-			err = errors.New("another piece")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrBadData, c.url(path), err)
-		}
-		recs = append(recs, rec)
-		id.Index++
-	}
-	if len(recs) == 0 || len(recs) > n {
-		return nil, fmt.Errorf("%w: %s: %d pieces", ErrBadData, c.url(path), len(recs))
+	recs, err := c.parseRun(b, id, n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBadData, c.url(path), err)
 	}
 	return recs, nil
 }
 
+// parseRun reads and verifies up to n pieces from id on.
+func (c *Client) parseRun(b []byte, id segment.ID, n int) (recs []segment.Record, err error) {
+	rd := segment.NewReader(bytes.NewReader(b))
+	h, err := rd.Header()
+	if err == nil {
+		err = c.pin(h.Key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key := segment.NewVerifier(c.Key())
+	for {
+		rec, err := rd.Next()
+		switch {
+		case errors.Is(err, segment.ErrTruncated) && len(recs) > 0 && rd.Offset() == int64(len(b)):
+			return recs, nil // an answer has no end record
+		case err != nil:
+			return nil, err
+		case rec.Kind == segment.KindHeader:
+			continue
+		case rec.Kind != segment.KindPiece || rec.Piece.ID != id || len(recs) == n:
+			return nil, errors.New("another piece than the one asked for")
+		}
+		if err := key.Verify(&rec); err != nil {
+			return nil, err
+		}
+		recs = append(recs, rec)
+		id.Index++
+	}
+}
+
 // Index returns a recording's index.
 func (c *Client) Index(ctx context.Context) (*segment.Index, error) {
-	b, err := c.fetch(ctx, "index", maxSegment)
+	b, err := c.fetch(ctx, "index", segment.MaxInit)
 	if err != nil {
 		return nil, err
 	}
@@ -245,10 +258,7 @@ func (c *Client) Index(ctx context.Context) (*segment.Index, error) {
 			return nil, err
 		}
 	}
-	x, rest, err := segment.ParseIndex(b)
-	if err == nil && len(rest) != 0 {
-		err = errors.New("bytes behind the index")
-	}
+	x, err := segment.ParseIndex(b)
 	if err == nil {
 		err = x.Verify(c.Key())
 	}
@@ -256,15 +266,6 @@ func (c *Client) Index(ctx context.Context) (*segment.Index, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBadData, c.url("index"), err)
 	}
 	return x, nil
-}
-
-// verify holds a record against the key that its stream begins with, and that
-// key against ours.
-func (c *Client) verify(rd *segment.Reader, rec *segment.Record) error {
-	if err := c.pin(rd.Header().Key); err != nil {
-		return err
-	}
-	return rec.Verify(c.Key())
 }
 
 func (c *Client) url(path string) string {

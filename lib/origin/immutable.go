@@ -83,6 +83,10 @@ func (h *Handler) at(w http.ResponseWriter, r *http.Request, room *store.Room, t
 		refuse(w, http.StatusNotFound, "no such piece here")
 		return
 	}
+	if err := out.Flush(); err != nil {
+		refuse(w, http.StatusInternalServerError, "cannot be written")
+		return
+	}
 	sum := segment.Hash(sha256.Sum256(buf.Bytes()))
 	if found < t.n {
 		w.Header().Set("Content-Type", octets)

@@ -40,7 +40,9 @@ type Position struct {
 // ID returns the piece's ID.
 func (p *Position) ID() segment.ID { return segment.ID{Epoch: p.Epoch, Seq: p.Seq, Index: p.Index} }
 
-func position(id segment.ID) *Position { return &Position{Epoch: id.Epoch, Seq: id.Seq, Index: id.Index} }
+func position(id segment.ID) *Position {
+	return &Position{Epoch: id.Epoch, Seq: id.Seq, Index: id.Index}
+}
 
 // An Entry is a keyframe: where it stands and which init it needs.
 type Entry struct {
@@ -78,7 +80,7 @@ func NewestOf(room *store.Room) *Newest {
 		Type: "newest", Room: room.Name(), Container: room.Container().String(), Mode: mode(room.VOD()),
 		RoomKey: base64.RawURLEncoding.EncodeToString(room.Key()), Ended: s.Ended,
 	}
-	if s.Init != (segment.Hash{}) {
+	if !s.Init.IsZero() {
 		n.Init = s.Init.String()
 	}
 	if s.Pieces > 0 {

@@ -22,7 +22,8 @@ type Pull struct {
 	header segment.Header
 
 	rd     *segment.Reader
-	body   io.Closer
+	body   *tracked
+	key    *segment.Verifier
 	hangUp context.CancelFunc
 	idle   *time.Timer
 
@@ -30,7 +31,6 @@ type Pull struct {
 	have    bool // last is valid
 	tail    tail
 	attempt int
-	err     error
 }
 
 // tail is what came behind the last piece: it comes again when the stream is
@@ -78,35 +78,73 @@ func (p *Pull) Next() (segment.Record, error) {
 			}
 			continue
 		}
-		rec, err := p.rd.Next()
+		rec, err := p.read()
 		if err == nil {
-			p.idle.Reset(p.c.cfg.Timeout)
-			err = p.c.verify(p.rd, &rec)
-			if err != nil {
-				err = fmt.Errorf("%w: %s: %w", ErrBadData, p.c.url("start"), err)
-			} else if p.fresh(&rec) {
+			if p.fresh(&rec) {
 				p.attempt = 0
 				return rec, nil
-			} else {
-				continue
 			}
+			continue
 		}
 		p.disconnect()
-		if bad(err) {
-			p.attempt++
+		if errors.Is(err, ErrBadData) {
 			return segment.Record{}, err
 		}
 	}
 }
 
-// bad tells data that is wrong from data that is missing.
-func bad(err error) bool {
-	return errors.Is(err, ErrBadData) || errors.Is(err, segment.ErrFormat)
+// read returns the next record of the connection, verified. An error that is
+// not ErrBadData means that the connection is over.
+func (p *Pull) read() (segment.Record, error) {
+	rec, err := p.rd.Next()
+	if err != nil && p.body.err != nil {
+		return rec, err // nothing more came: not the data's fault
+	}
+	p.idle.Reset(p.c.cfg.Timeout)
+	if err == nil {
+		if rec.Kind == segment.KindHeader {
+			err = p.begin(rec.Header)
+		} else {
+			err = p.key.Verify(&rec)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %s: %w", ErrBadData, p.c.url("start"), err)
+	}
+	return rec, err
+}
+
+// begin takes a version line.
+func (p *Pull) begin(h *segment.Header) error {
+	if err := p.c.pin(h.Key); err != nil {
+		return err
+	}
+	p.header = *h
+	if p.key == nil {
+		p.key = segment.NewVerifier(h.Key)
+	}
+	return nil
+}
+
+// tracked remembers why a body gave no more bytes.
+type tracked struct {
+	io.ReadCloser
+	err error
+}
+
+func (t *tracked) Read(b []byte) (n int, err error) {
+	n, err = t.ReadCloser.Read(b)
+	if err != nil {
+		t.err = err
+	}
+	return n, err
 }
 
 // fresh notes rec, and reports whether it has not been returned before.
 func (p *Pull) fresh(rec *segment.Record) bool {
 	switch rec.Kind {
+	case segment.KindHeader:
+		return false
 	case segment.KindPiece:
 		if p.have && rec.Piece.ID.Compare(p.last) <= 0 {
 			return false
@@ -148,19 +186,22 @@ func (p *Pull) connect() error {
 		hangUp()
 		return err
 	}
-	p.hangUp, p.body = hangUp, resp.Body
+	p.hangUp, p.body = hangUp, &tracked{ReadCloser: resp.Body}
 	p.idle = time.AfterFunc(p.c.cfg.Timeout, hangUp) // a silent connection may be a dead one
-	p.rd = segment.NewReader(resp.Body)
-	if h, err := p.rd.Begin(); err != nil {
-		p.disconnect()
-		return fmt.Errorf("%w: %s: %w", ErrUnreachable, p.c.url(query), err)
-	} else if err := p.c.pin(h.Key); err != nil {
-		p.disconnect()
-		return err
-	} else {
-		p.header = h
+	p.rd = segment.NewReader(p.body)
+	h, err := p.rd.Header()
+	switch {
+	case err != nil && p.body.err != nil:
+		err = fmt.Errorf("%w: %s: %w", ErrUnreachable, p.c.url(query), err)
+	case err != nil:
+		err = fmt.Errorf("%w: %s: %w", ErrBadData, p.c.url(query), err)
+	default:
+		err = p.begin(&h)
 	}
-	return nil
+	if err != nil {
+		p.disconnect()
+	}
+	return err
 }
 
 func (p *Pull) disconnect() {

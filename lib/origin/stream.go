@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,15 +16,15 @@ import (
 // A push is an answer without an end: what is ready is gathered into large
 // writes, and flushed the moment there is nothing more to write.
 type push struct {
-	buf     *bufio.Writer
-	ctl     *http.ResponseController
-	timeout time.Duration
+	w     io.Writer // the client, each write with a deadline of its own
+	flush func() error
 }
 
 // pushBuffer is large enough that the first GOP leaves in few writes.
 const pushBuffer = 64 << 10
 
-// open checks that one more stream may begin, and writes its header.
+// open checks that one more stream may begin, and writes its header. What is
+// written to the push goes through buffers that the caller puts in front.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request, kind string) (*push, bool) {
 	if h.ctx.Err() != nil || h.served.Streams.Load() >= h.cfg.MaxStreams {
 		w.Header().Set("Retry-After", "1")
@@ -40,7 +41,18 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, kind string) (*pu
 	}
 	h.served.Streams.Add(1)
 	ctl := http.NewResponseController(w)
-	return &push{bufio.NewWriterSize(deadlined{w, ctl, h.cfg.WriteTimeout}, pushBuffer), ctl, h.cfg.WriteTimeout}, true
+	return &push{w: deadlined{w, ctl, h.cfg.WriteTimeout}, flush: ctl.Flush}, true
+}
+
+// before puts a buffer's flush before the connection's.
+func (p *push) before(flush func() error) {
+	after := p.flush
+	p.flush = func() error {
+		if err := flush(); err != nil {
+			return err
+		}
+		return after()
+	}
 }
 
 // deadlined gives every write to a client its own deadline.
@@ -53,13 +65,6 @@ type deadlined struct {
 func (d deadlined) Write(b []byte) (int, error) {
 	_ = d.ctl.SetWriteDeadline(time.Now().Add(d.timeout)) // a writer without deadlines is a test's
 	return d.w.Write(b)
-}
-
-func (p *push) flush() error {
-	if err := p.buf.Flush(); err != nil {
-		return err
-	}
-	return p.ctl.Flush()
 }
 
 // run passes records from c to add until the room ends, the client leaves, the
@@ -130,16 +135,14 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request, room *store.Room
 	if !ok {
 		return
 	}
-	out := segment.NewWriter(p.buf, room.Header())
-	err = out.Begin()
-	if err == nil {
-		err = h.run(r, p, c, func(rec segment.Record) (bool, error) {
-			if rec.Kind == segment.KindPiece && pieces > 0 {
-				pieces--
-			}
-			return pieces != 0, out.Write(rec)
-		})
-	}
+	out := segment.NewWriter(p.w, room.Header())
+	p.before(out.Flush)
+	err = h.run(r, p, c, func(rec segment.Record) (bool, error) {
+		if rec.Kind == segment.KindPiece && pieces > 0 {
+			pieces--
+		}
+		return pieces != 0, out.Write(rec)
+	})
 	h.finish(r, room, p, err)
 }
 
@@ -182,10 +185,12 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, room *store.Room,
 	if !ok {
 		return
 	}
+	buf := bufio.NewWriterSize(p.w, pushBuffer)
+	p.before(buf.Flush)
 	play := NewPlayable(t.container)
 	write := func(runs [][]byte) error {
 		for _, b := range runs {
-			if _, err := p.buf.Write(b); err != nil {
+			if _, err := buf.Write(b); err != nil {
 				return err
 			}
 		}

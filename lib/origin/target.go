@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"encoding/hex"
 	"strings"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -84,9 +83,9 @@ func roomPath(e []string) (t target, bad bool) {
 		if e[0] == "inits" {
 			t.kind = initTarget
 		}
-		var ok bool
-		t.hash, ok = parseHash(e[1])
-		return t, !ok
+		var err error
+		t.hash, err = segment.ParseHash(e[1])
+		return t, err != nil
 	case len(e) == 2 && e[0] == "at":
 		t.kind = atTarget
 		var ok bool
@@ -98,18 +97,10 @@ func roomPath(e []string) (t target, bad bool) {
 			t.kind = segmentPiecesTarget
 		}
 		t.name = e[1]
-		return t, !validSegmentName(e[1])
+		_, ok := segment.ParseName(e[1])
+		return t, !ok
 	}
 	return t, false
-}
-
-// parseHash reads 64 lower-case hex digits.
-func parseHash(s string) (h segment.Hash, ok bool) {
-	if len(s) != hex.EncodedLen(len(h)) || strings.ToLower(s) != s {
-		return h, false
-	}
-	_, err := hex.Decode(h[:], []byte(s))
-	return h, err == nil
 }
 
 // parseRun reads "epoch-seq-i" or "epoch-seq-i..j".

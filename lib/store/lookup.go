@@ -42,9 +42,6 @@ func (r *Room) Init(h segment.Hash) (segment.Record, bool) {
 
 // Segment returns a closed segment by its name, with its pieces in order.
 func (r *Room) Segment(name string) (*segment.Segment, []segment.Record, bool) {
-	if _, _, _, err := segment.ParseName(name); err != nil {
-		return nil, nil, false
-	}
 	r.mu.Lock()
 	if pos, ok := r.log.names[name]; ok {
 		s := r.log.at(pos).rec.Segment

@@ -73,7 +73,7 @@ func NewRoom(c RoomConfig) (*Room, error) {
 		if r.shelf, err = newShelf(c); err != nil {
 			return nil, fmt.Errorf("room %s: %w", c.Name, err)
 		}
-		r.resume()
+
 	}
 	return r, nil
 }
@@ -103,6 +103,9 @@ func (r *Room) Append(rec segment.Record) error {
 	if r.closed {
 		return ErrEnded
 	}
+	if rec.Kind == segment.KindHeader {
+		return r.same(rec.Header)
+	}
 	if rec.Kind == segment.KindIndex {
 		r.index = &rec
 	} else if err := r.follow(&rec); err != nil {
@@ -122,6 +125,24 @@ func (r *Room) Append(rec segment.Record) error {
 		}
 	}
 	return nil
+}
+
+// same checks that a stream which begins belongs into this room.
+func (r *Room) same(h *segment.Header) error {
+	if !r.cfg.Key.Equal(h.Key) {
+		return fmt.Errorf("room %s: the stream is signed with another key", r.cfg.Name)
+	}
+	if h.Container != r.cfg.Container || h.VOD != r.cfg.VOD {
+		return fmt.Errorf("room %s is %s: the stream is %s", r.cfg.Name, describe(r.Header()), describe(*h))
+	}
+	return nil
+}
+
+func describe(h segment.Header) string {
+	if h.VOD {
+		return h.Container.String() + " vod"
+	}
+	return h.Container.String() + " live"
 }
 
 // follow checks that rec comes next, and takes note of it.
@@ -209,4 +230,9 @@ func (r *Room) Ended() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.closed
+}
+
+// Header returns the version line of the room's slice stream.
+func (r *Room) Header() segment.Header {
+	return segment.Header{Key: r.cfg.Key, Container: r.cfg.Container, VOD: r.cfg.VOD}
 }

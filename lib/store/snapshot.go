@@ -61,4 +61,3 @@ func (r *Room) Snapshot(n int) Snapshot {
 	slices.Reverse(s.Segments)
 	return s
 }
-

@@ -89,41 +89,30 @@ func FormatID(id segment.ID) string {
 	return strconv.FormatInt(id.Epoch, 10) + "-" + strconv.FormatInt(id.Seq, 10) + "-" + strconv.Itoa(id.Index)
 }
 
-// maxIndex bounds the pieces of a segment that a URL may name.
-const maxIndex = 1<<31 - 1
-
 // ParseID is the inverse of FormatID. There is one spelling for each ID, so
-// that caches have one key: no sign, no leading zero.
+// that caches have one key.
 func ParseID(s string) (segment.ID, error) {
-	epoch, rest, ok := strings.Cut(s, "-")
-	seq, index, ok2 := strings.Cut(rest, "-")
-	if !ok || !ok2 {
-		return segment.ID{}, fmt.Errorf("piece %q: want epoch-seq-index", s)
+	bad := fmt.Errorf("piece %q: want epoch-seq-index", s)
+	// Epoch and sequence may be negative, so hyphens are counted from the end.
+	i := strings.LastIndexByte(s, '-')
+	if i < 1 {
+		return segment.ID{}, bad
 	}
-	var id segment.ID
-	var i int64
-	for _, f := range []struct {
-		s   string
-		n   *int64
-		max int64
-	}{{epoch, &id.Epoch, 1<<63 - 1}, {seq, &id.Seq, 1<<63 - 1}, {index, &i, maxIndex}} {
-		n, err := parseDecimal(f.s)
-		if err != nil || n > f.max {
-			return segment.ID{}, fmt.Errorf("piece %q: want epoch-seq-index", s)
-		}
-		*f.n = n
+	j := strings.LastIndexByte(s[:i], '-')
+	if j > 0 && s[j-1] == '-' {
+		j--
 	}
-	id.Index = int(i)
+	if j < 1 {
+		return segment.ID{}, bad
+	}
+	epoch, err1 := strconv.ParseInt(s[:j], 10, 64)
+	seq, err2 := strconv.ParseInt(s[j+1:i], 10, 64)
+	index, err3 := strconv.ParseUint(s[i+1:], 10, 31)
+	id := segment.ID{Epoch: epoch, Seq: seq, Index: int(index)}
+	if err1 != nil || err2 != nil || err3 != nil || FormatID(id) != s {
+		return segment.ID{}, bad
+	}
 	return id, nil
-}
-
-// parseDecimal reads a number that has exactly this spelling.
-func parseDecimal(s string) (int64, error) {
-	n, err := strconv.ParseUint(s, 10, 63)
-	if err != nil || len(s) > 1 && s[0] == '0' || s[0] == '+' {
-		return 0, strconv.ErrSyntax
-	}
-	return int64(n), nil
 }
 
 // AfterID returns the piece that an After start names.
