@@ -2,6 +2,7 @@ package tool
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -30,7 +31,7 @@ func arrange(root, target *Command, flags []Flag, args []string) (options, rest 
 			args = append(letters, args...)
 			continue
 		}
-		name, val, hasVal := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		name, val, hasVal := strings.Cut(undashed(arg), "=")
 		f, ok := findFlag(flags, name)
 		switch {
 		case !ok:
@@ -64,7 +65,7 @@ func (c *Command) verb(args []string) *Command {
 			break
 		}
 		if isOption(arg) {
-			name, _, hasVal := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+			name, _, hasVal := strings.Cut(undashed(arg), "=")
 			if f, ok := findFlag(all, name); ok && !f.value.bool && !hasVal {
 				i++ // its value
 			}
@@ -79,6 +80,9 @@ func (c *Command) verb(args []string) *Command {
 	}
 	return c
 }
+
+// undashed takes the one or two dashes off an option.
+func undashed(arg string) string { return strings.TrimPrefix(arg[1:], "-") }
 
 func isOption(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
 
@@ -159,10 +163,14 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
+var ofFlag = regexp.MustCompile(` for (?:flag )?-*([a-z][a-z0-9-]*: )`)
+
 // usageError puts what the flag package says into the house's words.
 func usageError(err error, name string) error {
-	msg := strings.Replace(err.Error(), " for flag -", " for --", 1)
-	msg = strings.Replace(msg, " for flag ", " for --", 1)
+	msg := strings.Replace(err.Error(), "invalid boolean value", "invalid value", 1)
+	if at := ofFlag.FindStringSubmatchIndex(msg); at != nil {
+		msg = msg[:at[0]] + " for --" + msg[at[2]:]
+	}
 	return Usage("%s", msg).Hint("%s --help lists the flags", name)
 }
 
