@@ -146,7 +146,10 @@ func (c *Cursor) Ready() bool {
 	r := c.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return c.pos < r.log.end() && !c.await || r.closed
+	if c.await {
+		return len(r.log.starts) > 0 || r.closed
+	}
+	return c.pos < r.log.end() || r.closed
 }
 
 // poll returns a record, an error, or something to wait for.
