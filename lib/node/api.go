@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -119,19 +120,10 @@ type Event struct {
 	Neighbour wire.PeerID
 	Addr      netip.AddrPort
 	Piece     segment.ID
-	Source    Source
+	Source    measure.Source
 	Late      time.Duration
 	Why       string
 }
-
-// A Source says where bytes came from: the words of peer share.
-type Source = playout.Source
-
-const (
-	FromPeer   = playout.FromPeer
-	FromSeed   = playout.FromSeed
-	FromOrigin = playout.FromOrigin
-)
 
 // Output is the next part of the exact stream.
 type Output = playout.Output

@@ -3,25 +3,9 @@ package playout
 import (
 	"time"
 
+	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/segment"
 )
-
-// A Source says where bytes came from: the words of peer share.
-type Source uint8
-
-const (
-	FromPeer Source = iota + 1
-	FromSeed
-	FromOrigin
-)
-
-func (s Source) String() string {
-	names := [...]string{1: "peer", "seed", "origin"}
-	if s >= 1 && int(s) < len(names) {
-		return names[s]
-	}
-	return "nowhere"
-}
 
 // Output is the next part of the exact stream: an init, or a piece. Write
 // Record.Body[Skip:].
@@ -34,7 +18,7 @@ type Output struct {
 	// Skip is how many bytes of the body come before the keyframe that playing
 	// starts at; zero but in the first piece of a run.
 	Skip   int
-	Source Source
+	Source measure.Source
 	// Ingest is when the seed took the piece in; zero if nobody said so.
 	Ingest time.Time
 	// Begin: the first piece or init of a run: what came before, if anything,

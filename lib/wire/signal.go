@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,10 +168,13 @@ func AppendSignal(b []byte, m Signal) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return b, fmt.Errorf("signal: %s: %w", m.signalType(), err)
 	}
-	body, err := json.Marshal(m)
-	if err != nil {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // it is not for HTML, and would outgrow its bounds
+	if err := enc.Encode(m); err != nil {
 		return b, fmt.Errorf("signal: %s: %w", m.signalType(), err)
 	}
+	body := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	start := len(b)
 	b = append(b, `{"type":"`...)
 	b = append(b, m.signalType()...)

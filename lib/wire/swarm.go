@@ -19,7 +19,7 @@ import (
 //	HELLO   version flags name uplink_kbps window_kib
 //	PIECE   flags hops ingest_ms descriptor body…
 //	INIT    descriptor body…
-//	RECORD  kind descriptor…
+//	RECORD  flags descriptor…
 //	HAVE    flags runs…
 //	WANT    flags budget_ms runs…
 //	CANCEL  runs…
@@ -28,8 +28,10 @@ import (
 //	BYE     code reason
 //	REPORT  unique_bytes duplicate_bytes lag_ms missing
 //
-// Descriptors are the canonical forms of package segment and opaque here; they
-// carry their own proofs, so a message needs none.
+// Descriptors are forms of package segment and opaque here: a PIECE's is the
+// binary one (segment.AppendPiece), an INIT's and a RECORD's the JSON line with
+// its proof (segment.AppendStored), for these are rare. They carry their own
+// proofs, so a message needs none.
 type SwarmType byte
 
 const (
@@ -60,12 +62,12 @@ const SwarmVersion = 1
 
 // Bounds of a message. What exceeds them is refused as a whole.
 const (
-	MaxSwarmName       = 64      // a room's name
-	MaxSwarmReason     = 128     // the words of BYE
-	MaxSwarmDescriptor = 8 << 10 // 64 keyframes with their init hashes, and a Merkle path
-	MaxSwarmRuns       = 256     // runs of a HAVE, WANT, CANCEL or GONE
-	MaxSwarmBits       = 8 << 10 // pieces in one run
-	MaxSwarmIndex      = 1 << 20 // pieces in one segment
+	MaxSwarmName       = 64       // a room's name
+	MaxSwarmReason     = 128      // the words of BYE
+	MaxSwarmDescriptor = 64 << 10 // a segment's line with 256 keyframes and its proof
+	MaxSwarmRuns       = 256      // runs of a HAVE, WANT, CANCEL or GONE
+	MaxSwarmBits       = 8 << 10  // pieces in one run
+	MaxSwarmIndex      = 1 << 20  // pieces in one segment
 	swarmHead          = 1 + 4
 )
 
@@ -131,10 +133,10 @@ type InitMessage struct {
 	Body       []byte
 }
 
-// A RecordMessage carries a record without a body. Kind is the segment
-// package's.
+// A RecordMessage carries a record without a body. Its flags are those of
+// PIECE.
 type RecordMessage struct {
-	Kind       byte
+	Flags      byte
 	Descriptor []byte
 }
 
@@ -204,8 +206,8 @@ func AppendInitHead(b []byte, room RoomTag, descriptor []byte) []byte {
 }
 
 // AppendRecord appends a RECORD.
-func AppendRecord(b []byte, room RoomTag, kind byte, descriptor []byte) []byte {
-	return append(append(appendSwarm(b, SwarmRecord, room), kind), descriptor...)
+func AppendRecord(b []byte, room RoomTag, flags byte, descriptor []byte) []byte {
+	return append(append(appendSwarm(b, SwarmRecord, room), flags), descriptor...)
 }
 
 // AppendHave appends a HAVE.
@@ -266,7 +268,7 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 	if m.Type, m.Room, ok = SwarmRoom(b); !ok {
 		return m, errSwarmShort
 	}
-	c := cursor{b: b[swarmHead:]}
+	c := fields{b: b[swarmHead:]}
 	switch m.Type {
 	case SwarmHello:
 		if v := c.byte(); v != SwarmVersion && c.err == nil {
@@ -281,7 +283,7 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 		m.Init = InitMessage{Descriptor: c.bytes(MaxSwarmDescriptor)}
 		m.Init.Body = c.rest()
 	case SwarmRecord:
-		m.Record = RecordMessage{Kind: c.byte(), Descriptor: c.rest()}
+		m.Record = RecordMessage{Flags: c.byte(), Descriptor: c.rest()}
 		if len(m.Record.Descriptor) > MaxSwarmDescriptor {
 			return m, errSwarmLong
 		}
@@ -309,13 +311,13 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 	return m, c.err
 }
 
-// A cursor reads fields and remembers the first failure.
-type cursor struct {
+// fields reads one field after another and remembers the first failure.
+type fields struct {
 	b   []byte
 	err error
 }
 
-func (c *cursor) take(n int) []byte {
+func (c *fields) take(n int) []byte {
 	if c.err == nil && len(c.b) < n {
 		c.err = errSwarmShort
 	}
@@ -327,14 +329,14 @@ func (c *cursor) take(n int) []byte {
 	return p
 }
 
-func (c *cursor) byte() byte {
+func (c *fields) byte() byte {
 	if p := c.take(1); p != nil {
 		return p[0]
 	}
 	return 0
 }
 
-func (c *cursor) varint() uint64 {
+func (c *fields) varint() uint64 {
 	if c.err != nil {
 		return 0
 	}
@@ -347,7 +349,7 @@ func (c *cursor) varint() uint64 {
 	return v
 }
 
-func (c *cursor) bytes(bound uint64) []byte {
+func (c *fields) bytes(bound uint64) []byte {
 	n := c.varint()
 	if c.err == nil && n > bound {
 		c.err = errSwarmLong
@@ -358,4 +360,4 @@ func (c *cursor) bytes(bound uint64) []byte {
 	return c.take(int(n))
 }
 
-func (c *cursor) rest() []byte { return c.take(len(c.b)) }
+func (c *fields) rest() []byte { return c.take(len(c.b)) }

@@ -37,7 +37,7 @@ func appendRuns(b []byte, runs []Run) []byte {
 
 var errRunRange = errors.New("swarm message: a run outside the range of piece names")
 
-func (c *cursor) runs() []Run {
+func (c *fields) runs() []Run {
 	n := c.varint()
 	if c.err == nil && n > MaxSwarmRuns {
 		c.err = errSwarmLong
@@ -76,9 +76,6 @@ func (c *cursor) runs() []Run {
 // maxName bounds epochs and sequence numbers, so that the step between any two
 // fits a varint.
 const maxName = 1<<59 - 1
-
-func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
-func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
 // Has reports whether the run holds the piece with the given index.
 func (r Run) Has(index int) bool {

@@ -36,15 +36,20 @@ const MaxEarly = 1000
 
 // Defaults of Config, each with its reason.
 const (
-	DefaultMTU        = 1400             // UDP payload: fits PPPoE, most tunnels, and leaves TURN its header
-	DefaultMaxObject  = 1 << 20          // a piece is 16 KiB; an init may be larger
-	DefaultWindow     = 4 << 20          // 100 Mbit/s for 300 ms
-	DefaultQueueBytes = 4 << 20          // the same, on the sending side
-	DefaultQueueLen   = 1024             // objects per connection
-	DefaultMaxConns   = 4096             //
+	DefaultMTU        = 1400    // UDP payload: fits PPPoE, most tunnels, and leaves TURN its header
+	DefaultMaxObject  = 1 << 20 // a piece is 16 KiB; an init may be larger
+	DefaultWindow     = 4 << 20 // 100 Mbit/s for 300 ms
+	DefaultQueueBytes = 4 << 20 // the same, on the sending side
+	DefaultQueueLen   = 1024    // objects per connection
+	DefaultMaxConns   = 4096
+	DefaultMaxHalf    = 512              // 2 s of newcomers at freeHandshakes
 	DefaultKeepalive  = 15 * time.Second // RFC 4787 REQ-5: a mapping lives at least 2 minutes, but many do 20 s
 	DefaultIdle       = 30 * time.Second
 	DefaultHandshake  = 10 * time.Second
+	DefaultKeyLife    = 1 << 24 // packets; AES-GCM's bound is 2^23 for 2^-57 of confidentiality and far more in practice
+
+	maxMTU         = 1472 // Ethernet's 1500 without IPv4 and UDP headers
+	maxFreeObjects = 1024
 )
 
 // A Cipher is an AEAD for data packets.
@@ -62,8 +67,8 @@ type Config struct {
 	Entropy io.Reader  // secrets: keys, connection IDs, challenges
 
 	// NewController makes the congestion controller of a connection; nil means
-	// CUBIC. mtu is the size of a full datagram.
-	NewController func(now time.Time, mtu int) congestion.Controller
+	// CUBIC. SetMTU follows when the path's differs from the Config's.
+	NewController func(now time.Time) congestion.Controller
 
 	// TokenKeys and VerifyToken prove a dialing peer's address before the first
 	// round trip. VerifyToken is asked with the token as it came and the address
