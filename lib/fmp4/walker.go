@@ -38,6 +38,9 @@ func Detect(p []byte) bool {
 // passes. A span that is not the End leaves at least one byte of its unit
 // unread, so that the End is always said with a byte.
 //
+// Only the reference track is called Video or Audio among those of its kind;
+// the others are of Track Other.
+//
 // Before a movie box has been seen fragments are Samples without a time. Where
 // framing is lost, the bytes without it are one Opaque unit; it and the unit
 // behind it are marked Resync.
@@ -53,9 +56,10 @@ type Walker struct {
 	begun     bool  // a span of the current unit was returned
 	again     bool  // the next unit is the first behind a loss
 	toEOF     bool  // the current unit ends with the input
+	data      int   // from here on a new file may begin in the current unit; 0 if it is known whole
 	left      int64 // of the current unit, if not toEOF
 	done      int64 // bytes of the current unit covered
-	pos       int64 // bytes covered in all
+	pos       int64 // in the file: bytes covered since its ftyp
 	joined    bool  // the input did not begin at the beginning
 }
 
@@ -111,7 +115,7 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		case !ok && !eof:
 			return media.Span{}
 		case !ok && h.end == 0:
-			return w.open(p, eof, media.Unit{Defect: "input ends inside a box header", Truncated: true, Kind: media.Opaque}, int64(len(p)), false)
+			return w.open(p, eof, media.Unit{Defect: "input ends inside a box header", Truncated: true, Kind: media.Opaque}, int64(len(p)), false, 0)
 		case !ok, n == maxBoxes:
 			return w.alone(p, h)
 		case !b.plausible() && h.end == 0:
@@ -121,7 +125,7 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		}
 		size := int64(h.end) + b.size
 		if b.kind == mdat && h.moof {
-			return w.open(p, eof, w.fragment(p, h), size, b.toEOF)
+			return w.open(p, eof, w.fragment(p, h), size, b.toEOF, h.end+b.head)
 		}
 		alone := b.kind == ftyp || b.kind == moov || b.kind == mfra || b.toEOF || size > maxPending
 		switch {
@@ -129,18 +133,19 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 			return w.alone(p, h)
 		case b.kind == moov:
 			return w.movie(p, eof, b)
-		case b.kind == ftyp:
-			return w.open(p, eof, media.Unit{Kind: media.Header}, b.size, b.toEOF)
+		case b.kind == ftyp: // positions count from here
+			w.pos, w.joined = 0, false
+			return w.open(p, eof, media.Unit{Kind: media.Header}, b.size, b.toEOF, 0)
 		case b.kind == mdat && alone:
-			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, b.size, b.toEOF)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, b.size, b.toEOF, b.head)
 		case alone:
-			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, b.toEOF)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, b.toEOF, b.head)
 		case int64(len(p)) < size && !eof:
 			return media.Span{}
 		case int64(len(p)) < size && h.end > 0:
 			return w.alone(p, h)
 		case int64(len(p)) < size && b.known():
-			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, false)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, false, 0)
 		}
 		end := int(size)
 		if !b.known() { // it must prove itself by what follows
@@ -155,6 +160,12 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 				return w.lose(p, eof)
 			}
 		}
+		if at, sure := movieIn(p, h.end+b.head, size, false, eof); sure {
+			u := media.Unit{Kind: media.Opaque, Defect: newFile}
+			return w.open(p, eof, u, int64(at), false, 0)
+		} else if at > 0 {
+			return media.Span{}
+		}
 		switch b.kind {
 		case mdat:
 			h.data = end
@@ -164,14 +175,17 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		h.end = end
 		if b.kind == moof && h.data > 0 {
 			if w.dataBefore(p[h.at+h.head:end], w.pos+int64(h.at)) {
-				return w.open(p, eof, w.fragment(p, h), size, false)
+				return w.open(p, eof, w.fragment(p, h), size, false, 0)
 			}
-			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, int64(h.data), false)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, int64(h.data), false, 0)
 		}
 	}
 }
 
-const stray = "media data without a movie fragment"
+const (
+	stray   = "media data without a movie fragment"
+	newFile = "a new file begins inside a box"
+)
 
 // held are the boxes that wait for the unit they belong to.
 type held struct {
@@ -194,7 +208,7 @@ func (w *Walker) alone(p []byte, h held) media.Span {
 	case h.data > 0:
 		u.Defect = stray
 	}
-	return w.open(p, false, u, int64(h.end), false)
+	return w.open(p, false, u, int64(h.end), false, 0)
 }
 
 // movie reads a movie box.
@@ -213,34 +227,51 @@ func (w *Walker) movie(p []byte, eof bool, b box) media.Span {
 	case !eof:
 		return media.Span{}
 	}
-	return w.open(p, eof, u, b.size, b.toEOF)
+	return w.open(p, eof, u, b.size, b.toEOF, 0)
 }
 
-// open begins a unit of size bytes.
-func (w *Walker) open(p []byte, eof bool, u media.Unit, size int64, toEOF bool) media.Span {
+// open begins a unit of size bytes. If it is passed on as it comes, data
+// is behind the headers that were read.
+func (w *Walker) open(p []byte, eof bool, u media.Unit, size int64, toEOF bool, data int) media.Span {
 	if !toEOF {
 		u.Size = size
 	}
 	u.Resync = w.again
 	w.again, w.begun = false, false
-	w.unit, w.left, w.done, w.toEOF = u, size, 0, toEOF
+	w.unit, w.left, w.done, w.toEOF, w.data = u, size, 0, toEOF, data
 	w.state = inside
 	return w.pass(p, eof)
 }
 
 // pass covers what is there of the current unit.
 func (w *Walker) pass(p []byte, eof bool) media.Span {
-	n, over := len(p)-1, false
-	switch {
-	case !w.toEOF && int64(len(p)) >= w.left:
-		n, over = int(w.left), true
-	case eof:
-		n, over = len(p), true
+	n, over := len(p), true
+	if !w.toEOF && int64(n) >= w.left {
+		n = int(w.left)
+	} else if eof {
 		if !w.toEOF {
 			w.unit.Truncated, w.unit.Defect = true, "input ends inside a box"
 		}
+	} else {
+		n, over = n-1, false
 	}
-	if n == 0 {
+	if w.data > 0 {
+		if !over {
+			n = min(n, len(p)-8) // what stays could be a box header
+		}
+		if at, sure := movieIn(p, w.data, w.left, w.toEOF, eof); at > 0 && at <= n {
+			n, over = at, sure
+			if sure {
+				w.unit.Truncated, w.unit.Defect = false, newFile // the input did not end
+			} else {
+				n-- // one byte stays, to say End with
+			}
+		}
+		if n > 0 {
+			w.data = max(1, w.data-n)
+		}
+	}
+	if n <= 0 {
 		return media.Span{}
 	}
 	return w.span(n, over)

@@ -20,6 +20,7 @@ type console struct {
 	on     bool // a status line may be shown
 	closed bool
 	status string
+	stale  bool // what is shown is not the status, or nothing is shown
 	shown  bool
 	drawn  time.Time
 	timer  *time.Timer
@@ -47,6 +48,7 @@ func (c *console) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	c.erase()
 	n, err := c.w.Write(p)
+	c.stale = true
 	c.schedule()
 	return n, err
 }
@@ -54,7 +56,7 @@ func (c *console) Write(p []byte) (int, error) {
 func (c *console) setStatus(s string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.status = s
+	c.status, c.stale = s, true
 	if s == "" {
 		c.erase()
 		return
@@ -64,7 +66,7 @@ func (c *console) setStatus(s string) {
 
 // schedule draws the status line now if it is due, else when it is.
 func (c *console) schedule() {
-	if !c.on || c.closed || c.status == "" {
+	if !c.on || c.closed || c.status == "" || !c.stale {
 		return
 	}
 	wait := statusEvery - time.Since(c.drawn)
@@ -77,21 +79,18 @@ func (c *console) schedule() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.timer = nil
-			c.draw()
+			c.schedule()
 		})
 	}
 }
 
 func (c *console) draw() {
-	if !c.on || c.closed || c.status == "" {
-		return
-	}
 	line := c.status
 	if w := c.width(); w > 1 {
 		line = lipgloss.NewStyle().Inline(true).MaxWidth(w - 1).Render(line)
 	}
 	io.WriteString(c.w, eraseLine+line)
-	c.shown, c.drawn = true, time.Now()
+	c.shown, c.stale, c.drawn = true, false, time.Now()
 }
 
 func (c *console) erase() {

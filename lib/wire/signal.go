@@ -115,6 +115,8 @@ type SignalFeed struct {
 const (
 	SignalBadMessage = "bad-message" // what came was not understood
 	SignalFull       = "full"        // the room or the tracker takes no more
+	SignalForbidden  = "forbidden"   // not with this role or key
+	SignalNoRoom     = "no-room"     // there is no such room, or it has closed
 	SignalKeyInUse   = "key-in-use"  // another connection holds this key
 	SignalReplaced   = "replaced"    // a newer connection of this peer took over
 	SignalTooFast    = "too-fast"    // too many messages
