@@ -24,6 +24,7 @@ type Playable struct {
 	initBody  []byte
 	whole     bool // init is a stream's first, not a copy
 	started   bool
+	rejoined  bool     // a run was given out before this one
 	held      [][]byte // bytes behind the last border
 	heldSize  int
 	out       [][]byte
@@ -80,9 +81,10 @@ func (p *Playable) addPiece(piece *segment.Piece, body []byte) {
 			return
 		}
 		p.started = true
-		if p.initBody != nil {
-			p.give(p.initBody)
+		if p.rejoined {
+			p.initBody = p.withoutHeader(p.initBody)
 		}
+		p.give(p.initBody)
 		p.init, p.initBody = nil, nil
 		border := max(p.border(piece), from)
 		p.give(body[from:border])
@@ -164,4 +166,13 @@ func (p *Playable) release() {
 func (p *Playable) drop() {
 	clear(p.held)
 	p.held, p.heldSize = p.held[:0], 0
+}
+
+// Rejoin says that what comes next does not follow on what was given out: the
+// bytes between are lost. Playing goes on at the next keyframe, with its init;
+// an FLV header is not given a second time.
+func (p *Playable) Rejoin() {
+	p.drop()
+	p.rejoined = p.rejoined || p.started
+	p.started, p.init, p.initBody = false, nil, nil
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/store"
+)
+
+// play writes the room to out as it comes in, until the room ends, the reader
+// leaves or ctx is done. It reads the local room and not the node, so that a
+// player which stops reading for a while stops nobody else.
+func (s *session) play(ctx context.Context, out io.Writer) error {
+	w := s.newWriter(out)
+	for {
+		cur, err := s.local.Start(store.Oldest())
+		if err != nil {
+			return err
+		}
+		switch err := s.copy(ctx, cur, w); {
+		case errors.Is(err, store.ErrEnded):
+			return w.finish()
+		case errors.Is(err, store.ErrFellBehind):
+			// Either nobody had the bytes any more (the node said so, and emptied
+			// the local room) or the reader slept longer than the window.
+			s.io.Log.Warn("the output has a gap")
+			s.gaps.Add(1)
+			w.rejoin()
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (s *session) copy(ctx context.Context, cur *store.Cursor, w recordWriter) error {
+	for {
+		rec, err := cur.Next(ctx)
+		if err != nil {
+			return err
+		}
+		n, err := w.write(rec, !cur.Ready())
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			s.written(rec)
+		}
+	}
+}
+
+// written tells the node what has reached the player: start-up and lag are
+// counted from it.
+func (s *session) written(rec segment.Record) {
+	if rec.Kind != segment.KindPiece {
+		return
+	}
+	o := node.Output{Record: rec, Ingest: s.ingest.take(rec.Piece.ID)}
+	s.do(func(now time.Time) { s.node.Written(now, s.name, o) })
+}
+
+// A recordWriter writes records in one of the two output formats.
+type recordWriter interface {
+	write(rec segment.Record, flush bool) (n int, err error)
+	rejoin()       // what comes next does not follow on what was written
+	finish() error // the stream is over
+}
+
+func (s *session) newWriter(out io.Writer) recordWriter {
+	if s.o.format == "slices" {
+		return &sliceWriter{w: segment.NewWriter(out, s.local.Header())}
+	}
+	return &mediaWriter{out: out, playable: origin.NewPlayable(s.local.Container())}
+}
+
+// mediaWriter writes what a player reads. It ends on a border of the container,
+// however it ends.
+type mediaWriter struct {
+	out      io.Writer
+	playable *origin.Playable
+}
+
+func (w *mediaWriter) write(rec segment.Record, _ bool) (int, error) {
+	return w.all(w.playable.Add(rec))
+}
+
+func (w *mediaWriter) rejoin() { w.playable.Rejoin() }
+
+func (w *mediaWriter) finish() error {
+	_, err := w.all(w.playable.Finish())
+	return err
+}
+
+func (w *mediaWriter) all(bufs [][]byte) (n int, err error) {
+	for _, b := range bufs {
+		m, err := w.out.Write(b)
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// sliceWriter writes a slice stream, for another seed.
+type sliceWriter struct{ w *segment.Writer }
+
+func (w *sliceWriter) write(rec segment.Record, flush bool) (int, error) {
+	err := w.w.Write(rec)
+	if err == nil && flush {
+		err = w.w.Flush()
+	}
+	return len(rec.Body), err
+}
+
+func (w *sliceWriter) rejoin()       {}
+func (w *sliceWriter) finish() error { return w.w.Flush() }
