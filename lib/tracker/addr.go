@@ -4,34 +4,16 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/wire"
 )
-
-// How far an address reaches.
-type reach uint8
-
-const (
-	machine reach = iota // loopback
-	site                 // private, link-local
-	world
-)
-
-func reachOf(a netip.Addr) reach {
-	switch {
-	case a.IsLoopback():
-		return machine
-	case a.IsPrivate(), a.IsLinkLocalUnicast():
-		return site
-	}
-	return world
-}
 
 // privateHosts returns those claimed addresses that may be passed on at all:
 // private ones (RFC 1918, RFC 4193). A public one that no server saw would let
 // a peer point others at a stranger.
 func privateHosts(hosts []netip.AddrPort) (out []netip.AddrPort) {
 	for _, h := range hosts {
-		if h.Addr().IsPrivate() && !slices.Contains(out, h) {
+		if nat.ReachOf(h.Addr()) == nat.Site && !slices.Contains(out, h) {
 			out = append(out, h)
 		}
 	}
@@ -42,15 +24,15 @@ func privateHosts(hosts []netip.AddrPort) (out []netip.AddrPort) {
 // observed, as far as they can mean the same machine to p, and o's own private
 // ones if both stand behind one address.
 func addrsFor(p, o *peer) []netip.AddrPort {
-	nearest := world
+	nearest := nat.World
 	together := false
 	for _, a := range p.observed {
-		nearest = min(nearest, reachOf(a.Addr()))
+		nearest = min(nearest, nat.ReachOf(a.Addr()))
 		together = together || slices.ContainsFunc(o.observed, func(b netip.AddrPort) bool { return a.Addr() == b.Addr() })
 	}
 	var out []netip.AddrPort
 	for _, a := range o.observed {
-		if reachOf(a.Addr()) >= nearest {
+		if nat.ReachOf(a.Addr()) >= nearest {
 			out = append(out, a)
 		}
 	}
@@ -63,7 +45,7 @@ func addrsFor(p, o *peer) []netip.AddrPort {
 	}
 	// What is nearest to both comes first.
 	slices.SortStableFunc(out, func(a, b netip.AddrPort) int {
-		return int(reachOf(a.Addr())) - int(reachOf(b.Addr()))
+		return int(nat.ReachOf(a.Addr())) - int(nat.ReachOf(b.Addr()))
 	})
 	return out[:min(len(out), wire.MaxSignalAddrs)]
 }

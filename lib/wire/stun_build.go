@@ -63,3 +63,22 @@ func AppendSTUNError(b []byte, id STUNTransaction, code int, unknown []uint16, f
 	}
 	return finishSTUN(b, m, fingerprint)
 }
+
+// SizeSTUNSuccess returns how long AppendSTUNSuccess will be.
+func SizeSTUNSuccess(mapped netip.AddrPort, token, fingerprint bool) int {
+	n, ip := stunHeader+4+8, mapped.Addr().Unmap()
+	if ip.Is6() {
+		n += 12
+	}
+	if token {
+		size := tokenSize4
+		if ip.Is6() {
+			size = tokenSize6
+		}
+		n += 4 + (size+3)&^3
+	}
+	if fingerprint {
+		n += 8
+	}
+	return n
+}
