@@ -20,6 +20,7 @@ type probeState struct {
 	received int64
 	sent     int64
 	tries    int
+	asked    time.Time // when it was challenged last
 	at       time.Time // when to challenge again
 	due      bool      // a CHALLENGE is to be sent now
 
@@ -36,7 +37,7 @@ func (p *probeState) retry(now time.Time, r *rttState) {
 		p.stop()
 		return
 	}
-	p.due, p.at = true, now.Add(backoff(r.pto(), p.tries))
+	p.due, p.asked, p.at = true, now, now.Add(backoff(r.pto(), p.tries))
 	p.tries++
 }
 
@@ -48,6 +49,10 @@ func (c *conn) seenAt(now time.Time, from path, n int) {
 	p := &c.probe
 	if p.active && p.path == from {
 		p.received += int64(n)
+		if now.Sub(p.asked) > c.rtt.pto() {
+			p.tries = 0 // it is there and lacks an answer: do not wait for the backoff
+			p.retry(now, &c.rtt)
+		}
 		return
 	}
 	if _, err := io.ReadFull(c.e.cfg.Entropy, p.token[:]); err != nil {
@@ -74,6 +79,7 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		c.cc.SetMTU(c.mtu)
 		c.pacer = pacerState{}
 	}
+	c.bigAcked = false
 	c.loss.ptoCount = 0
 	c.loss.probes = max(c.loss.probes, 1) // find out at once what the old path lost
 	c.event(Event{Kind: EventMigrated, Socket: c.path.socket, Addr: c.path.addr})

@@ -12,21 +12,26 @@ import "time"
 // four packets, or what a millisecond brings, but never more than four
 // milliseconds of waiting. The bucket is bounded by four packets or two
 // milliseconds, so that a timer that fired late is repaid, and silence is not
-// saved up into a burst (RFC 9002 §7.7).
+// saved up into a burst. The first flight alone may be one: there is no round
+// trip to spread it over yet (RFC 9002 §7.7: "Senders SHOULD limit bursts to the
+// initial congestion window").
 type pacerState struct {
 	credit float64
 	last   time.Time
 	dry    bool
 }
 
+const initialBurst = 10 // packets
+
 func (p *pacerState) advance(now time.Time, rate float64, mtu int) {
 	if p.last.IsZero() {
-		p.credit = 4 * float64(mtu)
-	} else if dt := now.Sub(p.last); dt > 0 {
-		p.credit += rate * dt.Seconds()
+		p.credit, p.last = initialBurst*float64(mtu), now
+		return
+	}
+	if most := max(4*float64(mtu), rate*0.002); p.credit < most {
+		p.credit = min(p.credit+rate*now.Sub(p.last).Seconds(), most)
 	}
 	p.last = now
-	p.credit = min(p.credit, max(4*float64(mtu), rate*0.002))
 }
 
 func quantum(rate float64, mtu int) float64 {
