@@ -9,6 +9,7 @@
 package flv
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -45,7 +46,7 @@ func Detect(p []byte) bool { return isHeader(p) }
 type Walker struct {
 	unit   media.Unit
 	state  state
-	begun  bool // lost: part of the garbage is covered
+	begun  bool // a span of the current unit was returned
 	again  bool // the next unit is the first behind a loss
 	left   int  // in a tag: bytes up to the body's end not covered yet; lost: covered
 	want   uint32
@@ -70,7 +71,7 @@ func (w *Walker) Next(p []byte, eof bool) media.Span {
 	}
 	switch w.state {
 	case inTag:
-		return w.tag(p, eof, false)
+		return w.tag(p, eof)
 	case lost:
 		return w.search(p, eof)
 	default:
@@ -118,8 +119,8 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 	w.unit = media.Unit{}
 	judge(&w.unit, p)
 	w.mark()
-	w.state, w.left, w.want, w.dts = inTag, tagHeader+size, uint32(tagHeader+size), timestamp(p)
-	return w.tag(p, eof, true)
+	w.state, w.begun, w.left, w.want, w.dts = inTag, false, tagHeader+size, uint32(tagHeader+size), timestamp(p)
+	return w.tag(p, eof)
 }
 
 func (w *Walker) fileHeader(p []byte) media.Span {
@@ -150,42 +151,65 @@ func (w *Walker) whole(n int) media.Span {
 // repeat its length: if it does not, either that size is wrong, and a header
 // follows where it should, or the tag's own, and framing is lost from the end
 // of the body on.
-func (w *Walker) tag(p []byte, eof, begin bool) media.Span {
-	n, over := w.left+trailer, false
+func (w *Walker) tag(p []byte, eof bool) media.Span {
+	n, over := w.left+trailer, true
+	next := p[min(n, len(p)):]
+	cut := fileHeaderIn(p[:min(len(p), w.left+headerSize-1)])
 	switch {
+	case cut > 0:
+		n = cut
+		w.unit.Size = int64(int(w.want) - w.left + n)
+		w.unit.Truncated, w.unit.Defect = true, "an FLV header stands inside a tag"
 	case len(p) < n && eof:
-		n, over = len(p), true
+		n = len(p)
 		w.unit.Size = int64(int(w.want) - w.left + n)
 		w.unit.Truncated, w.unit.Defect = true, "input ends inside a tag"
 	case len(p) < n:
-		n = min(len(p), w.left) - 1
+		over = false
 	case binary.BigEndian.Uint32(p[n-trailer:]) == w.want:
-		over = true
+	case len(next) == 0 && eof, w.plausible(next):
+		w.unit.Defect = "PreviousTagSize is wrong"
+	case len(next) < tagHeader && !eof:
+		over = false
 	default:
-		next := p[n:]
-		switch {
-		case len(next) == 0 && eof, w.plausible(next):
-			over = true
-			w.unit.Defect = "PreviousTagSize is wrong"
-		case len(next) < tagHeader && !eof:
-			n = w.left - 1
-		default:
-			n, over = w.left, true
-			w.unit.Size = int64(w.want)
-			w.unit.Defect = "DataSize is wrong: no tag where it says"
+		n = w.left
+		w.unit.Size = int64(w.want)
+		w.unit.Defect = "DataSize is wrong: no tag where it says"
+	}
+	if !over { // what stays could begin an FLV header, or end the body
+		n = min(len(p)-headerSize, w.left-1)
+		if n <= 0 {
+			return media.Span{}
 		}
 	}
-	if n == 0 {
-		return media.Span{}
-	}
+	begin := !w.begun
+	w.begun = true
 	w.left -= n
 	if over {
 		w.state = between
-		if w.left == 0 { // without its trailer
+		if w.left == 0 && cut <= 0 { // without its trailer
 			w.state, w.begun = lost, false
 		}
 	}
 	return media.Span{N: n, Begin: begin, End: over, Unit: w.unit}
+}
+
+// fileHeaderIn returns where behind p[0] an FLV header stands, or -1. It is
+// looked for inside of tags because a broadcaster that dies there and comes
+// back on the same pipe would lose the new header, and the configuration behind
+// it, to a DataSize that was never fulfilled.
+func fileHeaderIn(p []byte) int {
+	for at := 1; at+headerSize <= len(p); at++ {
+		i := bytes.Index(p[at:], []byte("FLV\x01"))
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if at+headerSize <= len(p) && isHeader(p[at:]) && binary.BigEndian.Uint32(p[at+9:]) == 0 {
+			return at
+		}
+	}
+	return -1
 }
 
 // plausible reports whether next begins with the header of a tag about as old

@@ -154,12 +154,13 @@ func (f *fields) take(n int) (v uint64) {
 }
 
 // before reports whether the samples stand before the movie fragment, which is
-// at position at of the file (unknown where the stream was joined).
+// at position at of the file. Where the stream was joined, nobody knows the
+// position: then they stand behind it, as nearly always.
 func (r *run) before(at int64, joined bool) bool {
 	if r.relative {
 		return r.data < 0
 	}
-	return joined || r.base+r.data < at
+	return !joined && r.base+r.data < at
 }
 
 // dataBefore reports the same of a moof's payload.
@@ -231,6 +232,9 @@ func (w *Walker) fragment(p []byte, h held) media.Unit {
 		return u
 	}
 	u.Track = t.kind
+	if r := w.track(w.reference); t != r && t.kind == r.kind {
+		u.Track = media.Other // a second clock of the same kind would cut elsewhere
+	}
 	u.Key = u.Key || t.kind == media.Audio && best.samples > 0
 	if t.scale > 0 {
 		u.Timed, u.Inexact = true, !best.stated

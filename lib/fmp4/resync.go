@@ -43,15 +43,15 @@ func (w *Walker) search(p []byte, eof bool) media.Span {
 
 func start(kind uint32) bool {
 	switch kind {
-	case styp, moof, moov, ftyp, sidx, ssix, prft, emsg:
+	case styp, moof, moov, ftyp, sidx, ssix, prft, emsg, mfra:
 		return true
 	}
 	return false
 }
 
 // candidate judges a box header that was found among bytes without framing: 1
-// if it is one, 0 if that needs more input, -1 if it is none. A moof and a moov
-// show it by their first child, the others by the header behind them.
+// if it is one, 0 if that needs more input, -1 if it is none. A moof, moov or mfra
+// shows it by its first child, the others by the header behind them.
 func candidate(p []byte) int {
 	b, ok := readBox(p)
 	switch {
@@ -60,12 +60,12 @@ func candidate(p []byte) int {
 	case !start(b.kind) || !b.plausible() || b.toEOF:
 		return -1
 	}
-	if b.kind == moof || b.kind == moov {
+	if b.kind == moof || b.kind == moov || b.kind == mfra {
 		first, ok := readBox(p[b.head:])
 		switch {
 		case !ok:
 			return 0
-		case b.kind == moof && first.kind == mfhd && first.size == 16, b.kind == moov && first.kind == mvhd:
+		case b.kind == moof && first.kind == mfhd && first.size == 16, b.kind == moov && first.kind == mvhd, b.kind == mfra && first.kind == tfra:
 			return 1
 		}
 		return -1

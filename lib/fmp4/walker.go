@@ -7,7 +7,11 @@
 // legal layouts must pass that decoders refuse. mp4ff decodes the movie box.
 package fmp4
 
-import "github.com/xp2p/xp2p/lib/media"
+import (
+	"bytes"
+
+	"github.com/xp2p/xp2p/lib/media"
+)
 
 // MaxLookahead is the most unread input that a Walker asks for: the boxes of a
 // fragment up to its media data. Media data itself is never waited for (but
@@ -38,6 +42,9 @@ func Detect(p []byte) bool {
 // passes. A span that is not the End leaves at least one byte of its unit
 // unread, so that the End is always said with a byte.
 //
+// Only the reference track is called Video or Audio among those of its kind;
+// the others are of Track Other.
+//
 // Before a movie box has been seen fragments are Samples without a time. Where
 // framing is lost, the bytes without it are one Opaque unit; it and the unit
 // behind it are marked Resync.
@@ -53,6 +60,7 @@ type Walker struct {
 	begun     bool  // a span of the current unit was returned
 	again     bool  // the next unit is the first behind a loss
 	toEOF     bool  // the current unit ends with the input
+	data      int   // where unread media data begins in the current unit; 0 if it has none
 	left      int64 // of the current unit, if not toEOF
 	done      int64 // bytes of the current unit covered
 	pos       int64 // bytes covered in all
@@ -111,7 +119,7 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		case !ok && !eof:
 			return media.Span{}
 		case !ok && h.end == 0:
-			return w.open(p, eof, media.Unit{Defect: "input ends inside a box header", Truncated: true, Kind: media.Opaque}, int64(len(p)), false)
+			return w.open(p, eof, media.Unit{Defect: "input ends inside a box header", Truncated: true, Kind: media.Opaque}, int64(len(p)), false, 0)
 		case !ok, n == maxBoxes:
 			return w.alone(p, h)
 		case !b.plausible() && h.end == 0:
@@ -121,7 +129,7 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		}
 		size := int64(h.end) + b.size
 		if b.kind == mdat && h.moof {
-			return w.open(p, eof, w.fragment(p, h), size, b.toEOF)
+			return w.open(p, eof, w.fragment(p, h), size, b.toEOF, h.end+b.head)
 		}
 		alone := b.kind == ftyp || b.kind == moov || b.kind == mfra || b.toEOF || size > maxPending
 		switch {
@@ -130,17 +138,17 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		case b.kind == moov:
 			return w.movie(p, eof, b)
 		case b.kind == ftyp:
-			return w.open(p, eof, media.Unit{Kind: media.Header}, b.size, b.toEOF)
+			return w.open(p, eof, media.Unit{Kind: media.Header}, b.size, b.toEOF, 0)
 		case b.kind == mdat && alone:
-			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, b.size, b.toEOF)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, b.size, b.toEOF, b.head)
 		case alone:
-			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, b.toEOF)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, b.toEOF, 0)
 		case int64(len(p)) < size && !eof:
 			return media.Span{}
 		case int64(len(p)) < size && h.end > 0:
 			return w.alone(p, h)
 		case int64(len(p)) < size && b.known():
-			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, false)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, false, 0)
 		}
 		end := int(size)
 		if !b.known() { // it must prove itself by what follows
@@ -164,9 +172,9 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 		h.end = end
 		if b.kind == moof && h.data > 0 {
 			if w.dataBefore(p[h.at+h.head:end], w.pos+int64(h.at)) {
-				return w.open(p, eof, w.fragment(p, h), size, false)
+				return w.open(p, eof, w.fragment(p, h), size, false, 0)
 			}
-			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, int64(h.data), false)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, int64(h.data), false, 0)
 		}
 	}
 }
@@ -194,7 +202,7 @@ func (w *Walker) alone(p []byte, h held) media.Span {
 	case h.data > 0:
 		u.Defect = stray
 	}
-	return w.open(p, false, u, int64(h.end), false)
+	return w.open(p, false, u, int64(h.end), false, 0)
 }
 
 // movie reads a movie box.
@@ -213,37 +221,80 @@ func (w *Walker) movie(p []byte, eof bool, b box) media.Span {
 	case !eof:
 		return media.Span{}
 	}
-	return w.open(p, eof, u, b.size, b.toEOF)
+	return w.open(p, eof, u, b.size, b.toEOF, 0)
 }
 
-// open begins a unit of size bytes.
-func (w *Walker) open(p []byte, eof bool, u media.Unit, size int64, toEOF bool) media.Span {
+// open begins a unit of size bytes. Its media data, if it has any that may be
+// passed on in a stream, begins at data.
+func (w *Walker) open(p []byte, eof bool, u media.Unit, size int64, toEOF bool, data int) media.Span {
 	if !toEOF {
 		u.Size = size
 	}
 	u.Resync = w.again
 	w.again, w.begun = false, false
-	w.unit, w.left, w.done, w.toEOF = u, size, 0, toEOF
+	w.unit, w.left, w.done, w.toEOF, w.data = u, size, 0, toEOF, data
 	w.state = inside
 	return w.pass(p, eof)
 }
 
 // pass covers what is there of the current unit.
 func (w *Walker) pass(p []byte, eof bool) media.Span {
-	n, over := len(p)-1, false
-	switch {
-	case !w.toEOF && int64(len(p)) >= w.left:
-		n, over = int(w.left), true
-	case eof:
-		n, over = len(p), true
+	n, over := len(p), true
+	if !w.toEOF && int64(n) >= w.left {
+		n = int(w.left)
+	} else if eof {
 		if !w.toEOF {
 			w.unit.Truncated, w.unit.Defect = true, "input ends inside a box"
 		}
+	} else {
+		n, over = n-1, false
 	}
-	if n == 0 {
+	if w.data > 0 {
+		if !over {
+			n = min(n, len(p)-8) // what stays could be a box header
+		}
+		if at, sure := movieIn(p, w.data, w.left, w.toEOF, eof); at > 0 && at <= n {
+			n, over = at, sure
+			if sure {
+				w.unit.Truncated, w.unit.Defect = true, "a new file begins inside a box"
+			} else {
+				n-- // one byte stays, to say End with
+			}
+		}
+		if n > 0 {
+			w.data = max(1, w.data-n)
+		}
+	}
+	if n <= 0 {
 		return media.Span{}
 	}
 	return w.span(n, over)
+}
+
+// movieIn returns where in p, from data on, an ftyp box stands with another
+// box behind it, or -1; sure is false if more input is needed to tell. It is
+// looked for inside of media data because a broadcaster that dies there and
+// comes back on the same pipe would lose the new movie box to a size that was
+// never fulfilled.
+func movieIn(p []byte, data int, left int64, toEOF, eof bool) (at int, sure bool) {
+	inside := p
+	if !toEOF && int64(len(p)) > left {
+		inside = p[:left]
+	}
+	for at := data; at+8 <= len(inside); at++ {
+		i := bytes.Index(inside[at+4:], []byte("ftyp"))
+		if i < 0 {
+			break
+		}
+		at += i
+		if size := be32(p[at:]); size < 16 || size > 1024 {
+			continue
+		}
+		if verdict := candidate(p[at:]); verdict > 0 || verdict == 0 && !eof {
+			return at, verdict > 0
+		}
+	}
+	return -1, false
 }
 
 func (w *Walker) span(n int, over bool) media.Span {
