@@ -78,8 +78,28 @@ func NewRoom(c RoomConfig) (*Room, error) {
 			r.last = segment.ID{Epoch: r.link.Epoch, Seq: r.link.Seq, Index: r.link.Pieces - 1}
 			r.begun = true
 		}
+		r.index = r.shelf.index()
 
 	}
+	return r, nil
+}
+
+// OpenRoom returns a room that is a directory and nothing else: a recording, or
+// a live stream that is over. It is closed, and never writes.
+func OpenRoom(name, dir string) (*Room, error) {
+	d, err := OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := d.Header()
+	if err := d.Close(); err != nil {
+		return nil, err
+	}
+	r, err := NewRoom(RoomConfig{Name: name, Key: h.Key, Container: h.Container, VOD: h.VOD, Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	r.closed = true
 	return r, nil
 }
 
@@ -218,7 +238,7 @@ func (r *Room) Reset() {
 	}
 }
 
-// Close says that nothing more will come. What is there can still be read;
+// Close says that nothing more will come; it belongs to the writer. What is there can still be read;
 // cursors get ErrEnded behind it.
 func (r *Room) Close() error {
 	r.mu.Lock()
@@ -230,6 +250,9 @@ func (r *Room) Close() error {
 	if r.wake != nil {
 		close(r.wake)
 		r.wake = nil
+	}
+	if r.shelf != nil {
+		return r.shelf.close()
 	}
 	return nil
 }

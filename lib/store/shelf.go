@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,10 +19,11 @@ import (
 // order in which they were closed. Its catalogue is in memory; bodies are read
 // when they are asked for.
 type shelf struct {
-	dir  *DirWriter
-	path string
-	open []segment.Record // records of the segment that has not closed yet
-	lost bool             // its beginning is missing
+	path   string
+	header segment.Header
+	dir    *DirWriter       // nil until something is written
+	open   []segment.Record // records of the segment that has not closed yet
+	lost   bool             // its beginning is missing
 
 	mu      sync.Mutex
 	segs    []shelved
@@ -55,38 +57,43 @@ type loaded struct {
 // recording's pieces one by one ask for neighbours.
 const maxLoaded = 8
 
-// newShelf opens the directory of a room, and reads its catalogue if it has one.
+// newShelf reads the catalogue of a room's directory, if there is one. The
+// directory is made when there is something to write.
 func newShelf(path string, h segment.Header) (*shelf, error) {
-	s := &shelf{path: path, byKey: map[segmentKey]int{}, names: map[string]int{}, inits: map[segment.Hash]segment.Record{}}
+	s := &shelf{path: path, header: h, byKey: map[segmentKey]int{}, names: map[string]int{}, inits: map[segment.Hash]segment.Record{}}
 	if err := s.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var err error
-	s.dir, err = NewDirWriter(path, h)
-	return s, err
+	return s, nil
 }
 
-// read reads the catalogue.
+// read reads the catalogue. A last line without an end is being written.
 func (s *shelf) read() error {
-	f, err := os.Open(filepath.Join(s.path, "index.jsonl"))
+	f, err := os.Open(filepath.Join(s.path, listFile))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		rec, _, err := segment.ParseStored(lines.Bytes())
+	for lines := bufio.NewReader(f); ; {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rec, _, err := segment.ParseStored(line)
+		if err == nil && rec.Kind == segment.KindIndex {
+			if rec.Body, err = os.ReadFile(filepath.Join(s.path, indexFile)); err == nil {
+				rec.Index, err = segment.ParseIndex(rec.Body)
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name(), err)
 		}
 		s.note(rec)
 	}
-	return lines.Err()
 }
-
-// maxLine bounds a line of the catalogue.
-const maxLine = 1 << 20
 
 // append takes the next record of the room. Segments are written when they
 // close; one whose beginning was missed is left out.
@@ -133,6 +140,13 @@ func countPieces(recs []segment.Record) (n int) {
 }
 
 func (s *shelf) write(recs []segment.Record) error {
+	if s.dir == nil {
+		dir, err := CreateDir(s.path, s.header)
+		if err != nil {
+			return err
+		}
+		s.dir = dir
+	}
 	for _, rec := range recs {
 		if err := s.dir.Write(rec); err != nil {
 			return err
@@ -153,6 +167,7 @@ func (s *shelf) note(rec segment.Record) {
 		rec.Body = nil
 		s.inits[rec.Init.Hash] = rec
 		s.pending = append(s.pending, rec.Init.Hash)
+		s.ends = nil
 		if !rec.Init.Copy {
 			s.opening = rec.Init.Hash
 		}
@@ -165,6 +180,26 @@ func (s *shelf) note(rec segment.Record) {
 	case segment.KindIndex, segment.KindEnd:
 		s.ends = append(s.ends, rec)
 	}
+}
+
+// close ends the writing.
+func (s *shelf) close() error {
+	if s.dir == nil {
+		return nil
+	}
+	return s.dir.Close()
+}
+
+// index returns the index record, if there is one.
+func (s *shelf) index() *segment.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.ends {
+		if s.ends[i].Kind == segment.KindIndex {
+			return &s.ends[i]
+		}
+	}
+	return nil
 }
 
 // tail returns the records that stand behind the last segment.
@@ -223,7 +258,7 @@ func (s *shelf) records(n int) ([]segment.Record, error) {
 // readSegment reads a segment's file and holds it against the catalogue, so
 // that a disk which forgets is noticed here and not by a viewer.
 func readSegment(dir string, seg *segment.Segment) (recs []segment.Record, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, "segments", seg.Name()))
+	b, err := os.ReadFile(filepath.Join(dir, segsDir, seg.Name()))
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +349,7 @@ func (s *shelf) init(h segment.Hash) (segment.Record, bool) {
 	if !ok {
 		return segment.Record{}, false
 	}
-	b, err := os.ReadFile(filepath.Join(s.path, "inits", h.String()))
+	b, err := os.ReadFile(filepath.Join(s.path, initsDir, h.String()))
 	if err != nil || sha256.Sum256(b) != h {
 		return segment.Record{}, false
 	}

@@ -132,8 +132,8 @@ func TestRecordingEnds(t *testing.T) {
 		b.sendSegment(seq)
 	}
 	b.send(segment.Record{Kind: segment.KindEnd, End: &segment.End{Segments: 4, Proof: unsigned}})
-	again := newRoom(t, c)
-	if err := again.Close(); err != nil {
+	again, err := OpenRoom("match", dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := all(t, again), append(b.words(), "ended"); !slices.Equal(got, want) {
