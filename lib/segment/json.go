@@ -70,7 +70,7 @@ func AppendDescription(b []byte, r *Record) []byte {
 func AppendStored(b []byte, r *Record, file string) []byte {
 	b = AppendDescription(b, r)
 	b = b[:len(b)-1]
-	if r.Kind != KindIndex {
+	if r.Kind != KindIndex && r.Kind != KindHeader {
 		b = appendProofFields(b, r.proof())
 	}
 	if file != "" {
@@ -266,13 +266,23 @@ type lineLink struct {
 var errField = errors.New("bad field")
 
 // ParseStored parses what AppendStored wrote. Bodies, and of an index
-// everything, are in the file.
+// everything, are in the file. A header's fields are in the directory's
+// description of the room.
 func ParseStored(p []byte) (r Record, file string, err error) {
 	var l line
 	if err := json.Unmarshal(p, &l); err != nil {
 		return Record{}, "", err
 	}
-	l.Size = l.SizeBytes
+	if l.Type == "header" {
+		return Record{Kind: KindHeader}, "", nil
+	}
+	l.Size = max(l.SizeBytes, 0)
+	if l.Type == "index" {
+		l.Size = 1 // of the file, which nobody knows here
+	}
+	if l.Type == "end" {
+		l.Size = 0
+	}
 	r, _, err = l.record()
 	return r, l.File, err
 }

@@ -33,7 +33,7 @@ func (r *Room) Start(from Start) (*Cursor, error) {
 		return c, c.seek(from)
 	}
 	if r.shelf != nil {
-		if d := r.shelf.start(from, &r.log); d != nil {
+		if d := r.shelf.start(from, &r.log, r.cfg.VOD); d != nil {
 			c.disk = d
 			return c, nil
 		}
@@ -140,12 +140,20 @@ func (c *Cursor) Next(ctx context.Context) (segment.Record, error) {
 // Ready reports whether Next would return at once: while it does, a writer
 // need not flush.
 func (c *Cursor) Ready() bool {
-	if len(c.before) > 0 || c.disk != nil {
+	if len(c.before) > 0 || c.disk != nil && (len(c.disk.queue) > 0 || c.disk.n < c.disk.s.count()) {
 		return true
 	}
 	r := c.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c.disk != nil {
+		if more, err := c.leaveDisk(); more || err != nil {
+			return true
+		}
+		if c.disk != nil {
+			return r.closed
+		}
+	}
 	if c.await {
 		return len(r.log.starts) > 0 || r.closed
 	}
@@ -171,9 +179,14 @@ func (c *Cursor) poll() (rec segment.Record, wait <-chan struct{}, err error) {
 	if c.disk != nil {
 		// What was on disk has been read: go on in the window, or with what has
 		// been put on disk since.
-		if more, err := c.leaveDisk(); more || err != nil {
-			return segment.Record{}, ready, err
+		if more, err := c.leaveDisk(); err != nil {
+			return segment.Record{}, nil, err
+		} else if more {
+			return segment.Record{}, ready, nil
 		}
+	}
+	if c.disk != nil {
+		return segment.Record{}, r.waker(), nil
 	}
 	if c.await {
 		if p := w.starts; len(p) > 0 {
@@ -190,10 +203,16 @@ func (c *Cursor) poll() (rec segment.Record, wait <-chan struct{}, err error) {
 	if r.closed {
 		return rec, nil, ErrEnded
 	}
+	return rec, r.waker(), nil
+}
+
+// waker returns a channel that is closed when the log grows. The room's lock is
+// held.
+func (r *Room) waker() <-chan struct{} {
 	if r.wake == nil {
 		r.wake = make(chan struct{})
 	}
-	return rec, r.wake, nil
+	return r.wake
 }
 
 // ready is a channel that nobody has to wait for.

@@ -49,7 +49,7 @@ type Room struct {
 	ended  bool // an end record stands behind the last piece
 	closed bool
 	wake   chan struct{} // closed when the log grows; nil while nobody waits
-	err    error         // the first error of the disk
+	full   error         // why the disk takes no more; the writer's own
 }
 
 // NewRoom returns an empty room, or, with a Dir that holds one, its
@@ -70,11 +70,36 @@ func NewRoom(c RoomConfig) (*Room, error) {
 	r := &Room{cfg: c, log: newWindow(c.Window, c.WindowBytes)}
 	if c.Dir != "" {
 		var err error
-		if r.shelf, err = newShelf(c); err != nil {
+		if r.shelf, err = newShelf(c.Dir, r.Header()); err != nil {
 			return nil, fmt.Errorf("room %s: %w", c.Name, err)
 		}
+		if n := r.shelf.count(); n > 0 {
+			r.link = r.shelf.at(n - 1).Link()
+			r.last = segment.ID{Epoch: r.link.Epoch, Seq: r.link.Seq, Index: r.link.Pieces - 1}
+			r.begun = true
+		}
+		r.index = r.shelf.index()
 
 	}
+	return r, nil
+}
+
+// OpenRoom returns a room that is a directory and nothing else: a recording, or
+// a live stream that is over. It is closed, and never writes.
+func OpenRoom(name, dir string) (*Room, error) {
+	d, err := OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := d.Header()
+	if err := d.Close(); err != nil {
+		return nil, err
+	}
+	r, err := NewRoom(RoomConfig{Name: name, Key: h.Key, Container: h.Container, VOD: h.VOD, Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	r.closed = true
 	return r, nil
 }
 
@@ -98,31 +123,38 @@ func (r *Room) VOD() bool { return r.cfg.VOD }
 // out ErrGap; the room is then as it was. A disk that fails does not stop the
 // room from living in memory: the error is returned once.
 func (r *Room) Append(rec segment.Record) error {
+	if err := r.append(rec); err != nil || r.shelf == nil || rec.Kind == segment.KindHeader || r.full != nil {
+		return err
+	}
+	// The disk is written when readers have been woken already, and without
+	// their lock: only the broadcaster waits for it.
+	if err := r.shelf.append(rec); err != nil {
+		r.full = fmt.Errorf("room %s: store: %w", r.cfg.Name, err)
+		return r.full
+	}
+	return nil
+}
+
+func (r *Room) append(rec segment.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return ErrEnded
 	}
-	if rec.Kind == segment.KindHeader {
+	switch rec.Kind {
+	case segment.KindHeader:
 		return r.same(rec.Header)
-	}
-	if rec.Kind == segment.KindIndex {
+	case segment.KindIndex:
 		r.index = &rec
-	} else if err := r.follow(&rec); err != nil {
-		return err
+	default:
+		if err := r.follow(&rec); err != nil {
+			return err
+		}
 	}
-	if rec.Kind != segment.KindIndex || r.cfg.VOD {
-		r.log.append(rec)
-	}
+	r.log.append(rec)
 	if r.wake != nil {
 		close(r.wake)
 		r.wake = nil
-	}
-	if r.shelf != nil && r.err == nil {
-		if err := r.shelf.append(rec); err != nil {
-			r.err = fmt.Errorf("room %s: store: %w", r.cfg.Name, err)
-			return r.err
-		}
 	}
 	return nil
 }
@@ -190,23 +222,23 @@ func (r *Room) next(p *segment.Piece) error {
 }
 
 // Reset empties the window: every cursor is told that it fell behind, and the
-// next piece may be any. An edge does this when its upstream's window has left
+// next piece may be any. Like Append it belongs to the writer. An edge does this when its upstream's window has left
 // it behind. What is on disk stays.
 func (r *Room) Reset() {
+	if r.shelf != nil {
+		r.shelf.cut()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log.clear()
 	r.begun, r.ended = false, false
-	if r.shelf != nil {
-		r.shelf.cut()
-	}
 	if r.wake != nil {
 		close(r.wake)
 		r.wake = nil
 	}
 }
 
-// Close says that nothing more will come. What is there can still be read;
+// Close says that nothing more will come; it belongs to the writer. What is there can still be read;
 // cursors get ErrEnded behind it.
 func (r *Room) Close() error {
 	r.mu.Lock()

@@ -17,6 +17,9 @@ import (
 
 var testKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
 
+// unsigned is a proof in form only.
+var unsigned = segment.Proof{Count: 1}
+
 // A broadcast makes records as a slicer would: one segment a second, ten pieces
 // of 100 ms in each, a keyframe every gop seconds. A room does not look at
 // signatures, so there are none.
@@ -54,7 +57,7 @@ func (b *broadcast) send(rec segment.Record) {
 func (b *broadcast) sendInit(body string, isCopy bool) {
 	b.t.Helper()
 	b.init = sha256.Sum256([]byte(body))
-	b.send(segment.Record{Kind: segment.KindInit, Init: &segment.Init{Hash: b.init, Size: len(body), Copy: isCopy}, Body: []byte(body)})
+	b.send(segment.Record{Kind: segment.KindInit, Init: &segment.Init{Hash: b.init, Size: len(body), Copy: isCopy, Proof: unsigned}, Body: []byte(body)})
 }
 
 func (b *broadcast) piece(seq int64, i int) segment.Record {
@@ -62,7 +65,7 @@ func (b *broadcast) piece(seq int64, i int) segment.Record {
 	body = append(body, make([]byte, max(b.size-len(body), 0))...)
 	p := &segment.Piece{
 		ID: segment.ID{Epoch: b.epoch, Seq: seq, Index: i}, Size: len(body), DTS: seq*1000 + int64(i)*100,
-		SHA256: sha256.Sum256(body), Border: len(body),
+		SHA256: sha256.Sum256(body), Border: len(body), Proof: unsigned,
 	}
 	if i == 0 {
 		p.Prev = b.prev
@@ -89,7 +92,10 @@ func (b *broadcast) sendPieces(seq int64, first, last int) {
 func (b *broadcast) sendSegment(seq int64) *segment.Segment {
 	b.t.Helper()
 	b.sendPieces(seq, 0, 10)
-	s := &segment.Segment{Epoch: b.epoch, Seq: seq, Pieces: 10, DTS: seq * 1000, EndDTS: seq*1000 + 960, SHA256: segment.HashPieces(b.pieces)}
+	s := &segment.Segment{Epoch: b.epoch, Seq: seq, Pieces: 10, DTS: seq * 1000, EndDTS: seq*1000 + 960, SHA256: segment.HashPieces(b.pieces), Size: int64(10 * max(b.size, 1)), Proof: unsigned}
+	if seq%b.gop == 0 {
+		s.Keyframes = []segment.SegmentKeyframe{{Offset: 1, DTS: s.DTS, PTS: s.DTS + 40, Init: b.init}}
+	}
 	b.send(segment.Record{Kind: segment.KindSegment, Segment: s})
 	l := s.Link()
 	b.prev = &l
