@@ -36,6 +36,9 @@ type Config struct {
 
 	// Explain asks for an EventExplain for every piece.
 	Explain bool
+	// Born is when the process started; start-up is counted from there. Zero: from
+	// Join.
+	Born time.Time
 }
 
 // A Room is what Join needs to know of a room, mostly out of the tracker's room

@@ -283,3 +283,12 @@ func (p *Player) tell(e Event) {
 	}
 	p.events = append(p.events, e)
 }
+
+// Line returns the model player's clock: dts of the epoch is needed at due, and
+// what follows as much later as its DTS is; false before the start.
+func (p *Player) Line() (epoch, dts int64, due time.Time, ok bool) {
+	if !p.model.Started() {
+		return 0, 0, time.Time{}, false
+	}
+	return p.last.Epoch, p.lastDTS, p.model.Deadline(p.lastDTS), true
+}

@@ -33,6 +33,7 @@ type held struct {
 	body   []byte
 	ingest uint64 // Unix milliseconds; 0: not known
 	hops   uint64
+	came   time.Time
 	handed time.Time // at a seed: when it was last handed to a member
 }
 
@@ -93,6 +94,7 @@ func (w *window) put(now time.Time, h *held) bool {
 	for len(p.pieces) <= id.Index {
 		p.pieces = append(p.pieces, nil)
 	}
+	h.came = now
 	p.pieces[id.Index] = h
 	p.touched = now
 	w.bytes += len(h.body)
