@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,23 +23,23 @@ import (
 // leaveWithin bounds how long saying goodbye may take.
 const leaveWithin = 500 * time.Millisecond
 
+// elsewhere is how long to wait for the tracker's word on where the origin is,
+// when it is not where the URL says.
+const elsewhere = 2 * time.Second
+
 // errEnded ends a session whose stream is over and written.
 var errEnded = errors.New("the stream has ended")
 
 // run joins the room, plays it to the output and to local players, and leaves.
 func run(ctx context.Context, t *tool.IO, o *options) error {
 	began := time.Now()
-	client, err := origin.NewClient(origin.ClientConfig{Base: o.room.Base, Room: o.room.Room, Key: o.room.Key})
-	if err != nil {
-		return tool.Usage("%w", err)
-	}
 	ctx, over := context.WithCancelCause(ctx)
 	defer over(nil)
 
 	// The media and the tracker's word are asked for at the same time: a viewer
 	// starts in one round trip.
-	met := meet(ctx, o.room)
-	pull, err := client.Start(ctx, startAt(o.from))
+	doc := brief(ctx, o.room)
+	client, pull, err := open(ctx, o, doc)
 	if err != nil {
 		return explainOrigin(err)
 	}
@@ -64,19 +65,50 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		o: o, io: t, name: o.room.Room, began: began, client: client, local: local,
 		opening: pull, requests: map[uint64]func(){}, over: over,
 	}
-	return s.run(ctx, out, met)
+	return s.run(ctx, out, doc)
+}
+
+// open opens the room at the origin that the URL names, or, if that is only the
+// tracker, at those that it names.
+func open(ctx context.Context, o *options, doc *briefing) (*origin.Client, *origin.Pull, error) {
+	try := func(base string) (*origin.Client, *origin.Pull, error) {
+		c, err := origin.NewClient(origin.ClientConfig{Base: base, Room: o.room.Room, Key: o.room.Key})
+		if err != nil {
+			return nil, nil, err
+		}
+		p, err := c.Start(ctx, startAt(o.from))
+		return c, p, err
+	}
+	client, pull, first := try(o.room.Base)
+	if first == nil || errors.Is(first, origin.ErrBadData) {
+		return client, pull, first
+	}
+	d, ok := doc.within(ctx, elsewhere)
+	if !ok {
+		return nil, nil, first
+	}
+	for _, base := range d.Origins {
+		base = strings.TrimSuffix(base, "/")
+		if base == o.room.Base {
+			continue
+		}
+		if client, pull, err := try(base); err == nil {
+			return client, pull, nil
+		}
+	}
+	return nil, nil, first
 }
 
 // run runs the session's parts until the stream is over, the player leaves, or
 // whoever started the program wants it to end.
-func (s *session) run(ctx context.Context, out io.Writer, met <-chan meeting) error {
+func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	key, err := xntp.GenerateKey(crand.Reader)
 	if err != nil {
 		return err
 	}
 	s.node = node.New(node.Config{
 		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
-		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload, Uplink: s.o.uplink, Explain: s.o.explain,
+		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload, Uplink: s.o.uplink, Explain: s.o.explain, Born: s.began,
 	})
 	s.ep, err = endpoint.New(s.node, endpoint.Config{
 		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log,
@@ -93,10 +125,12 @@ func (s *session) run(ctx context.Context, out io.Writer, met <-chan meeting) er
 
 	g, gctx := errgroup.WithContext(ctx)
 	s.ctx = gctx
-	if err := s.join(met); err != nil {
+	if err := s.join(); err != nil {
 		return err
 	}
-	g.Go(func() error { return s.follow(gctx, met) })
+	if !s.o.originOnly {
+		g.Go(func() error { return s.meet(gctx, doc) })
+	}
 	g.Go(func() error { return s.count(gctx) })
 	if s.o.http != "" {
 		g.Go(func() error { return s.serve(gctx) })
@@ -127,6 +161,20 @@ func (s *session) run(ctx context.Context, out io.Writer, met <-chan meeting) er
 	case <-time.After(leaveWithin):
 	}
 	return s.verdict(err, context.Cause(ctx))
+}
+
+// join enters the room. Whom to meet there comes later, with the room document.
+func (s *session) join() error {
+	joined := make(chan error, 1)
+	s.do(func(now time.Time) {
+		joined <- s.node.Join(now, node.Room{Name: s.name, Key: s.local.Key(), Start: s.o.from, NoSignal: true})
+	})
+	select {
+	case err := <-joined:
+		return err
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
 }
 
 // wait waits until the room has ended, for a session that only serves local

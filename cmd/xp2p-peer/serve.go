@@ -26,12 +26,12 @@ func (s *session) serve(ctx context.Context) error {
 	media := origin.NewHandler(rooms, origin.Config{Parts: origin.Live | origin.Page, Log: s.io.Log})
 	mux := http.NewServeMux()
 	mux.Handle("/", media)
-	mux.Handle("/stat", monitor.Stat(func(context.Context) (any, error) {
-		r, err := s.take(ctx)
+	mux.Handle("GET /stat", monitor.Stat(func(r *http.Request) any {
+		report, err := s.take(r.Context())
 		if err != nil {
-			return nil, err
+			return nil
 		}
-		return r, nil
+		return report
 	}))
 	server := origin.NewServer(mux)
 	stopped := context.AfterFunc(ctx, func() {

@@ -15,6 +15,7 @@ import (
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
+	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // A session is one viewer in one room: a node on its socket, and the goroutines
@@ -36,6 +37,7 @@ type session struct {
 	opening  *origin.Pull // the start, asked for before there was a node
 	requests map[uint64]func()
 	tracker  *signal.Client
+	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
 	ingest ingestTimes
 	gaps   atomic.Int64
@@ -55,9 +57,7 @@ func (s *session) step(now time.Time) {
 		}
 		switch ev.Kind {
 		case node.EventSignal:
-			if s.tracker != nil {
-				s.tracker.Send(ev.Signal)
-			}
+			s.say(ev.Signal)
 		case node.EventNeedOrigin:
 			s.ask(ev.Origin)
 		case node.EventStopOrigin:

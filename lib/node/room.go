@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -71,20 +72,8 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if !seed {
 		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin})
 	}
-	if !cfg.NoSignal {
-		r.helloAt = now
-		if len(cfg.STUN) > 0 && len(n.ownTokens(now)) == 0 {
-			r.helloAt = now.Add(helloPatience)
-		}
-		r.reportAt = now.Add(reportEvery)
-	}
 	n.rooms = append(n.rooms, r)
-	n.setServers()
-	if !seed {
-		for _, s := range cfg.Seeds {
-			n.name(now, r, s.Key, s.Addrs, true)
-		}
-	}
+	r.meet(now)
 	n.Advance(now)
 	return nil
 }
@@ -200,7 +189,13 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 	}
 	var err error
 	if s.Record.Kind != 0 && s.Record.Kind != segment.KindHeader {
-		if err = r.sw.Verify(&s.Record); err != nil {
+		if in := s.Record.Init; s.Record.Kind == segment.KindInit && in.Proof.Count == 0 {
+			// Asked for by a hash that a signed keyframe names: its bytes prove it to
+			// us, and to nobody else, so it is not handed on.
+			if err = in.Check(s.Record.Body); err == nil {
+				r.pl.Add(now, s.Record, measure.Origin, s.Ingest, s.ID)
+			}
+		} else if err = r.sw.Verify(&s.Record); err != nil {
 			r.meter.Polluted(len(s.Record.Body))
 			err = fmt.Errorf("%w: %w", ErrSignature, err)
 		} else {
@@ -221,7 +216,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 		}
 	}
 	if s.Done {
-		gone := s.Err == ErrGone
+		gone := errors.Is(s.Err, ErrGone)
 		r.pl.Answered(now, s.ID, s.Err != nil && !gone, gone)
 	}
 	n.turn(now)

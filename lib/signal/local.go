@@ -58,7 +58,10 @@ func (l *Local) Send(m wire.Signal) error {
 
 // Close leaves the room.
 func (l *Local) Close() {
-	l.close.Do(func() { l.server.leave(l.session) })
+	l.close.Do(func() {
+		l.server.leave(l.session)
+		l.out.end()
+	})
 }
 
 func (l *Local) forward() {

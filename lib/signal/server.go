@@ -186,9 +186,6 @@ func (s *Server) enter() (tracker.Session, *outbox) {
 func (s *Server) leave(session tracker.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.sessions[session]; o != nil {
-		o.end()
-	}
 	delete(s.sessions, session)
 	s.tracker.Leave(session)
 	s.deliver()
