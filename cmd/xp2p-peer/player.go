@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
-	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/store"
@@ -43,29 +41,15 @@ func (s *session) copy(ctx context.Context, cur *store.Cursor, w recordWriter) e
 		if err != nil {
 			return err
 		}
-		n, err := w.write(rec, !cur.Ready())
-		if err != nil {
+		if err := w.write(rec, !cur.Ready()); err != nil {
 			return err
 		}
-		if n > 0 {
-			s.written(rec)
-		}
 	}
-}
-
-// written tells the node what has reached the player: start-up and lag are
-// counted from it.
-func (s *session) written(rec segment.Record) {
-	if rec.Kind != segment.KindPiece {
-		return
-	}
-	o := node.Output{Record: rec, Ingest: s.ingest.take(rec.Piece.ID)}
-	s.do(func(now time.Time) { s.node.Written(now, s.name, o) })
 }
 
 // A recordWriter writes records in one of the two output formats.
 type recordWriter interface {
-	write(rec segment.Record, flush bool) (n int, err error)
+	write(rec segment.Record, flush bool) error
 	rejoin()       // what comes next does not follow on what was written
 	finish() error // the stream is over
 }
@@ -84,37 +68,34 @@ type mediaWriter struct {
 	playable *origin.Playable
 }
 
-func (w *mediaWriter) write(rec segment.Record, _ bool) (int, error) {
+func (w *mediaWriter) write(rec segment.Record, _ bool) error {
 	return w.all(w.playable.Add(rec))
 }
 
 func (w *mediaWriter) rejoin() { w.playable.Rejoin() }
 
 func (w *mediaWriter) finish() error {
-	_, err := w.all(w.playable.Finish())
-	return err
+	return w.all(w.playable.Finish())
 }
 
-func (w *mediaWriter) all(bufs [][]byte) (n int, err error) {
+func (w *mediaWriter) all(bufs [][]byte) error {
 	for _, b := range bufs {
-		m, err := w.out.Write(b)
-		n += m
-		if err != nil {
-			return n, err
+		if _, err := w.out.Write(b); err != nil {
+			return err
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // sliceWriter writes a slice stream, for another seed.
 type sliceWriter struct{ w *segment.Writer }
 
-func (w *sliceWriter) write(rec segment.Record, flush bool) (int, error) {
+func (w *sliceWriter) write(rec segment.Record, flush bool) error {
 	err := w.w.Write(rec)
 	if err == nil && flush {
 		err = w.w.Flush()
 	}
-	return len(rec.Body), err
+	return err
 }
 
 func (w *sliceWriter) rejoin()       {}

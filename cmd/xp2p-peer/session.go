@@ -11,7 +11,6 @@ import (
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
-	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
@@ -39,7 +38,6 @@ type session struct {
 	tracker  *signal.Client
 	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
-	ingest ingestTimes
 	gaps   atomic.Int64
 	report atomic.Pointer[measure.Report]
 	over   context.CancelCauseFunc
@@ -87,9 +85,6 @@ func (s *session) step(now time.Time) {
 
 // put keeps the next part of the stream for whoever plays it here.
 func (s *session) put(o node.Output) {
-	if o.Record.Kind == segment.KindPiece {
-		s.ingest.put(o.Record.Piece.ID, o.Ingest)
-	}
 	if err := s.local.Append(o.Record); err != nil {
 		// The node gives out an exact, contiguous stream; the room checks it.
 		s.over(fmt.Errorf("BUG: what the node put out does not fit: %w", err))

@@ -45,7 +45,8 @@ type seed struct {
 	base  string // URL of the HTTP address, as seen from this machine
 
 	content *origin.Handler
-	tracker *signal.Server
+	tracker *signal.Server // nil if the tracker is elsewhere
+	monitor *monitor.Monitor
 	node    *node.Node
 	ep      *endpoint.Endpoint     // nil without a UDP socket
 	links   map[string]trackerLink // of the endpoint's loop
@@ -82,6 +83,10 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		s.tracker = s.newTracker()
 		defer s.tracker.Close()
 	}
+	if o.serves(partOrigin) {
+		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Log: t.Log})
+	}
+	s.monitor = s.newMonitor()
 	g.Go(func() error { return s.serve(gctx, ln) })
 	g.Go(func() error { return s.feedAll(gctx, g) })
 	g.Go(func() error { return s.ready(gctx) })
@@ -168,23 +173,22 @@ func (s *seed) newTracker() *signal.Server {
 			TokenKeys: []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)},
 		},
 		Document: s.document,
+		Report:   s.report,
 		Log:      s.t.Log,
 	})
 }
 
 // serve answers HTTP until ctx ends.
 func (s *seed) serve(ctx context.Context, ln net.Listener) error {
-	var log *monitor.Monitor
 	mux := http.NewServeMux()
-	if s.o.serves(partOrigin) {
-		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Log: s.t.Log})
+	if s.content != nil {
 		mux.Handle("/", s.content)
 	}
 	if s.tracker != nil {
 		mux.Handle("GET /v1/rooms/{room}", s.tracker)
 		mux.Handle("GET /v1/rooms/{room}/signal", s.tracker)
 	}
-	_ = log
+	s.watch(mux)
 	server := origin.NewServer(mux)
 	stopped := context.AfterFunc(ctx, func() {
 		if s.content != nil {
@@ -204,31 +208,52 @@ func (s *seed) serve(ctx context.Context, ln net.Listener) error {
 }
 
 // open makes a room of a stream and lets viewers in.
-func (s *seed) open(ctx context.Context, name string, h segment.Header, dir string) (*store.Room, error) {
+func (s *seed) open(name string, h segment.Header, dir string) (*store.Room, error) {
 	room, err := store.NewRoom(store.RoomConfig{
 		Name: name, Key: h.Key, Container: h.Container, VOD: h.VOD, Window: s.o.window, Dir: dir,
 	})
 	if err != nil {
 		return nil, err
 	}
+	return room, s.admit(room)
+}
+
+// admit lets viewers into a room.
+func (s *seed) admit(room *store.Room) error {
+	name := room.Name()
 	if err := s.rooms.Add(room); err != nil {
-		return nil, err
+		return err
 	}
-	if s.tracker != nil && !h.VOD {
-		if err := s.tracker.Open(name, s.o.topology); err != nil {
-			return nil, err
+	if !room.VOD() && !room.Ended() {
+		if s.tracker != nil {
+			if err := s.tracker.Open(name, s.o.topology); err != nil {
+				return err
+			}
+		}
+		if s.o.serves(partSeed) {
+			s.work.Go(func() {
+				if err := s.offer(s.ctx, room); err != nil && s.ctx.Err() == nil {
+					s.t.Log.Error("the swarm of a room has failed", "room", name, "err", err)
+				}
+			})
 		}
 	}
-	if s.o.serves(partSeed) && !h.VOD {
-		s.work.Go(func() {
-			if err := s.offer(ctx, room); err != nil && ctx.Err() == nil {
-				s.t.Log.Error("the swarm of a room has failed", "room", name, "err", err)
-			}
-		})
-	}
 	s.once.Do(func() { close(s.opened) })
-	s.t.Milestone("room is open", "room", name, "watch", s.base+"/"+name, "play", s.base+"/live/"+name+"."+h.Container.String())
-	return room, nil
+	s.t.Milestone("room is open", "room", name, "watch", s.base+"/"+name, "play", s.base+"/live/"+name+"."+room.Container().String())
+	return nil
+}
+
+// openDir serves what xp2p-slice -o wrote, named like its directory.
+func (s *seed) openDir(dir string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	room, err := store.OpenRoom(filepath.Base(abs), dir)
+	if err != nil {
+		return tool.BadData("%w", err).Hint("xp2p-slice -o %s writes such a directory", dir)
+	}
+	return s.admit(room)
 }
 
 // dirOf is where a room is kept on disk, if anywhere.
@@ -242,7 +267,7 @@ func (s *seed) dirOf(name string) string {
 // feedAll feeds every room from where it comes.
 func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 	for _, dir := range s.o.dirs {
-		if err := s.openDir(ctx, dir); err != nil {
+		if err := s.openDir(dir); err != nil {
 			return err
 		}
 	}
@@ -256,7 +281,7 @@ func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 		if h.VOD && s.o.store == "" {
 			return nil, tool.Usage("a recording on stdin needs a --store to be kept in")
 		}
-		return s.open(ctx, s.o.room, h, s.dirOf(s.o.room))
+		return s.open(s.o.room, h, s.dirOf(s.o.room))
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -310,15 +335,16 @@ func (s *seed) mirror(ctx context.Context, up origin.RoomURL) error {
 	if err != nil {
 		return err
 	}
-	newest, err := client.Newest(ctx)
-	if err != nil {
-		return tool.Unreachable("--upstream %s/%s: %w", up.Base, up.Room, err)
-	}
-	h, err := newest.Header()
-	if err != nil {
+	h, err := client.Header(ctx)
+	switch {
+	case errors.Is(err, origin.ErrBadData):
 		return tool.BadData("--upstream %s/%s: %w", up.Base, up.Room, err)
+	case err != nil:
+		return tool.Unreachable("--upstream %s/%s: %w", up.Base, up.Room, err)
+	case h.VOD:
+		return tool.Usage("--upstream %s/%s: it is a recording", up.Base, up.Room).Hint("xp2p-slice -o writes a directory that can be copied and served here")
 	}
-	room, err := s.open(ctx, up.Room, h, s.dirOf(up.Room))
+	room, err := s.open(up.Room, h, s.dirOf(up.Room))
 	if err != nil {
 		return err
 	}
