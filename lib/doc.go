@@ -1,2 +1,59 @@
 // Package lib is the map of the house.
+//
+// A live or recorded video leaves ffmpeg as raw FLV or fragmented MP4. xp2p
+// cuts it into segments without changing a byte, serves them from an origin
+// that any HTTP cache can stand in front of, and lets the viewers carry most of
+// the load for each other over XNTP, their own UDP transport.
+//
+//	ffmpeg … -f flv - | xp2p-slice | xp2p-seed --room match     broadcaster
+//	xp2p-peer http://seed:8080/match | ffplay -                 each viewer
+//
+// # Where a byte goes
+//
+//	bytes ─ flv, fmp4 ─▶ units ─ segment ─▶ signed pieces ─ store ─▶ origin ─▶ HTTP
+//	                                             │
+//	                                           node = swarm + playout over xntp ─▶ other nodes
+//	                                             │
+//	                                   exact contiguous bytes ─▶ stdout, a player
+//
+// Data flows one way: from the broadcaster's bytes to the viewer's. What a
+// viewer writes is an init and then an exact, contiguous run of what the
+// broadcaster's encoder wrote, from a keyframe on.
+//
+// # Three columns
+//
+// Media packages turn bytes into meaning: media, flv, fmp4, segment. Core
+// packages are protocols as values, with no clock, socket, goroutine, lock or
+// logger: machine (the contract), wire (every grammar), congestion, xntp,
+// natprobe, topology, tracker, swarm, playout, node, measure. The rind does the
+// I/O: endpoint runs machines on sockets, simnet on virtual links under a
+// virtual clock, netlab makes real namespaces with emulated links between them;
+// store, origin, signal and monitor keep, serve, introduce and count; tool is
+// what every binary shares.
+//
+// A package imports only from lower levels and only what its row allows. The
+// table is the variable house in lib_test.go; a test holds the code to it, and
+// another keeps core and media pure.
+//
+// # Where to look
+//
+//   - The data (segment, piece, init, the slice stream, who signs what): lib/segment.
+//   - Datagrams and messages, byte by byte: lib/wire.
+//   - The transport: lib/xntp. Its congestion control: lib/congestion.
+//   - Who feeds whom: lib/topology, lib/swarm. When the player needs what: lib/playout.
+//   - One viewer, put together: lib/node.
+//   - The contract that lets shipped code run in a simulator: lib/machine.
+//   - HTTP URLs: lib/origin. Signalling: lib/signal, lib/wire.
+//
+// # Words
+//
+// The X-P2P talks that this project builds after have words of their own. COM
+// service is a tracker here, penetration server a STUN or rendezvous server,
+// CTN an origin or CDN, share rate the peer share of the bytes.
+//
+// A segment is about a second of stream, named by the DTS grid; a piece is what
+// peers exchange, at most 16 KiB or 100 ms of it; an epoch is one run of a
+// broadcaster's encoder; the live edge is the newest piece.
+//
+// Packages under lib may change in any way before version 1.
 package lib

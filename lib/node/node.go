@@ -57,11 +57,7 @@ func New(cfg Config) *Node {
 	}
 	n := &Node{cfg: cfg, conns: map[xntp.ConnID]*conn{}}
 	n.self = wire.PeerIDOf(wire.Key(cfg.Key.Public()))
-	xc := xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, TokenKeys: cfg.TokenKeys}
-	if len(cfg.TokenKeys) > 0 {
-		xc.VerifyToken = verifyToken
-	}
-	n.xn = xntp.New(xc)
+	n.xn = xntp.New(xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken})
 	n.send = n.xn.Send
 	n.bind = natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
 	if cfg.Role == wire.RoleSeed {
@@ -70,8 +66,10 @@ func New(cfg Config) *Node {
 	return n
 }
 
-func verifyToken(keys []ed25519.PublicKey, token []byte, addr netip.AddrPort, now time.Time) bool {
-	return slices.ContainsFunc(keys, func(k ed25519.PublicKey) bool {
+// verifyToken says whether one of the responders that we believe saw addr. Which
+// these are is known when the room document is.
+func (n *Node) verifyToken(_ []ed25519.PublicKey, token []byte, addr netip.AddrPort, now time.Time) bool {
+	return slices.ContainsFunc(n.cfg.TokenKeys, func(k ed25519.PublicKey) bool {
 		return wire.VerifyToken(k, token, addr, now) == nil
 	})
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -76,20 +77,8 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if !seed {
 		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin})
 	}
-	if !cfg.NoSignal {
-		r.helloAt = now
-		if len(cfg.STUN) > 0 && len(n.ownTokens(now)) == 0 {
-			r.helloAt = now.Add(helloPatience)
-		}
-		r.reportAt = now.Add(reportEvery)
-	}
 	n.rooms = append(n.rooms, r)
-	n.setServers()
-	if !seed {
-		for _, s := range cfg.Seeds {
-			n.name(now, r, s.Key, s.Addrs, true)
-		}
-	}
+	r.meet(now)
 	n.Advance(now)
 	return nil
 }
@@ -205,7 +194,13 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 	}
 	var err error
 	if s.Record.Kind != 0 && s.Record.Kind != segment.KindHeader {
-		if err = r.sw.Verify(&s.Record); err != nil {
+		if in := s.Record.Init; s.Record.Kind == segment.KindInit && in.Proof.Count == 0 && r.pl.WantsInit(in.Hash) {
+			// Asked for by a hash that a signed keyframe names: its bytes prove it to
+			// us, and to nobody else, so it is not handed on.
+			if err = in.Check(s.Record.Body); err == nil {
+				r.pl.Add(now, s.Record, measure.Origin, s.Ingest, s.ID)
+			}
+		} else if err = r.sw.Verify(&s.Record); err != nil {
 			r.meter.Polluted(len(s.Record.Body))
 			err = fmt.Errorf("%w: %w", ErrSignature, err)
 		} else {
@@ -226,7 +221,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 		}
 	}
 	if s.Done {
-		gone := s.Err == ErrGone
+		gone := errors.Is(s.Err, ErrGone)
 		r.pl.Answered(now, s.ID, s.Err != nil && !gone, gone)
 	}
 	n.turn(now)

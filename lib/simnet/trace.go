@@ -25,6 +25,18 @@ func (t *trace) word(x uint64) {
 
 func (t *trace) bytes(p []byte) {
 	t.word(uint64(len(p)))
+	if len(p) >= 64 { // four lanes: multiplications that need not wait for each other
+		l := [4]trace{{t.h}, {t.h + 1}, {t.h + 2}, {t.h + 3}}
+		for ; len(p) >= 32; p = p[32:] {
+			l[0].word(binary.LittleEndian.Uint64(p))
+			l[1].word(binary.LittleEndian.Uint64(p[8:]))
+			l[2].word(binary.LittleEndian.Uint64(p[16:]))
+			l[3].word(binary.LittleEndian.Uint64(p[24:]))
+		}
+		for _, lane := range l {
+			t.word(lane.h)
+		}
+	}
 	for ; len(p) >= 8; p = p[8:] {
 		t.word(binary.LittleEndian.Uint64(p))
 	}

@@ -2,6 +2,7 @@ package xntp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/congestion"
@@ -50,7 +51,6 @@ type conn struct {
 	rate    rateState
 
 	mtu       int
-	peerMTU   int
 	bigAcked  bool // a packet above wire.HandshakeLen arrived
 	ecnOff    bool // the path or the peer does not report marks
 	ceSeen    uint64
@@ -63,8 +63,7 @@ type conn struct {
 
 	closing closeState
 
-	appLimited bool
-	roundEnd   uint64
+	roundEnd uint64
 
 	stats   counters
 	timeout time.Time // when advance is due
@@ -74,10 +73,9 @@ type conn struct {
 
 // counters are the parts of Stats that only grow.
 type counters struct {
-	sentBytes, receivedBytes     int64
-	receivedPackets              int64
-	objectBytes, repeatedBytes   int64
-	duplicatePackets, badPackets int64
+	sentBytes, receivedBytes   int64
+	receivedPackets            int64
+	objectBytes, repeatedBytes int64
 }
 
 // A path is where a peer is.
@@ -130,7 +128,13 @@ func (c *conn) params() wire.Params {
 
 // adopt takes what the peer told.
 func (c *conn) adopt(p *wire.Params) {
-	c.out.limit, c.out.peerMax = p.Window, p.MaxObject
+	c.out.limit = p.Window
+	c.out.peerMax = min(p.MaxObject, max(p.Window, objectOverhead)-objectOverhead)
+	for _, o := range slices.Clone(c.out.queue) {
+		if o.size > c.out.peerMax && !o.endless {
+			c.giveUp(o, false) // queued before this was known
+		}
+	}
 	if p.Idle > 0 {
 		c.idle = min(c.idle, p.Idle)
 	}

@@ -79,6 +79,7 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		c.cc.SetMTU(c.mtu)
 		c.pacer = pacerState{}
 	}
+	c.bigAcked = false
 	c.loss.ptoCount = 0
 	c.loss.probes = max(c.loss.probes, 1) // find out at once what the old path lost
 	c.event(Event{Kind: EventMigrated, Socket: c.path.socket, Addr: c.path.addr})

@@ -33,7 +33,7 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	from := path{p.Socket, p.Remote}
 	highest := number >= c.acks.next()
 	if c.state == stateHalf {
-		c.confirmed(now, from)
+		c.confirmed(now)
 		if c.state == stateGone || c.state == stateClosing {
 			return
 		}
@@ -307,7 +307,7 @@ func (c *conn) lossTimer(now time.Time) {
 	// RFC 9002 §6.2.4: one packet must leave, two may; with the timer backed off
 	// one is enough.
 	l.probes = 1
-	if l.ptoCount == 1 {
+	if l.ptoCount == 1 && l.flying > 1 {
 		l.probes = 2
 	}
 	c.requeueUrgent(now)

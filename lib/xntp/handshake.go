@@ -111,9 +111,14 @@ func (c *conn) appendInitial(now time.Time, dst []byte) (machine.Packet, bool) {
 	}
 	long := wire.Long{Type: wire.PacketInitial, Version: wire.Version, Src: c.local, Cookie: d.cookie, Token: d.token, Noise: d.message}
 	b := padded(long.Append(dst), start)
-	p := c.packet(now, b, start, to)
-	p.DontFragment = false
-	return p, true
+	return plain(c.packet(now, b, start, to)), true
+}
+
+// plain takes from a handshake packet what a strange path may not like: it may
+// be fragmented, and is not marked for ECN.
+func plain(p machine.Packet) machine.Packet {
+	p.DontFragment, p.ECN = false, machine.NotECT
+	return p
 }
 
 // padded fills a handshake packet up to its length.
@@ -247,9 +252,7 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 	start := len(dst)
 	long := wire.Long{Type: wire.PacketResponse, Version: wire.Version, Dst: a.cid, Noise: a.message}
 	b := padded(long.Append(dst), start)
-	p := c.packet(now, b, start, c.path.path)
-	p.DontFragment = false
-	return p, true
+	return plain(c.packet(now, b, start, c.path.path)), true
 }
 
 // again handles an Initial of a handshake that is under way: the Response was
@@ -263,14 +266,14 @@ func (c *conn) again(from path, size int) {
 }
 
 // confirmed handles the initiator's first data packet: it holds its key and
-// receives where it says (RFC 9000 §8.1: "Receipt of a packet protected with
+// receives where its Initial came from; if the packet comes from elsewhere, that
+// is a new address to prove (RFC 9000 §8.1: "Receipt of a packet protected with
 // Handshake keys confirms that the peer successfully processed an Initial
 // packet").
-func (c *conn) confirmed(now time.Time, from path) {
+func (c *conn) confirmed(now time.Time) {
 	if !c.rtt.have {
 		c.rtt.sample(now.Sub(c.began), 0)
 	}
-	c.path.path = from
 	c.answer.message, c.answer.due = nil, false
 	c.open(now)
 	c.e.settle(now, c)
