@@ -15,12 +15,9 @@ func (p *Player) advance(now time.Time) {
 		p.tryStart(now)
 	}
 	if p.started {
-		for p.forward(now) {
+		for p.forward(now) || p.hopeless(now) && p.jump(now) {
 		}
 		p.checkStall(now)
-		if p.hopeless(now) {
-			p.jump(now)
-		}
 	}
 	p.plan(now)
 }

@@ -96,6 +96,9 @@ func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run)
 			n.have.add(id)
 			s.callOff(n, id)
 		})
+		if s.mesh() && flags&wire.HaveSnapshot == 0 && known && first.Compare(segment.ID{Epoch: newest.Epoch, Seq: newest.Seq}) >= 0 {
+			s.lastGot = now // the newest can be had of neighbours
+		}
 		if last >= 0 && !s.cfg.Seed {
 			s.exists(now, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: last}, told, false)
 			if told {
