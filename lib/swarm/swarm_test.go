@@ -350,9 +350,9 @@ func TestUploadIsBoundedAndCanBeOff(t *testing.T) {
 	p := pieces(t)
 	s := newSwarm(t, 4, false, "balanced", func(c *Config) { c.MaxUpload = 800_000 }) // 100 kB/s
 	meet(t, s, 6)
-	sentBytes, now := 0, t0
+	sentBytes := 0
 	for i := range 40 {
-		now = at(i * 25)
+		now := at(i * 25)
 		s.Receive(now, seedID, message(s, p[i], wire.PieceDistribute))
 		for _, a := range actions(s) {
 			if a.Kind == Send && a.Tag != 0 {
