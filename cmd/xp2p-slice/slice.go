@@ -20,6 +20,7 @@ func (o *options) slice(ctx context.Context, t *tool.IO, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
 	}
+	widenPipes()
 	in, name, err := openSource(ctx, t, args)
 	if err != nil {
 		return err
