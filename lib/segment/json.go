@@ -32,6 +32,9 @@ func AppendRecord(b []byte, r *Record) []byte {
 func AppendDescription(b []byte, r *Record) []byte {
 	b, _ = appendFields(b, r, "size_bytes")
 	if x := r.Index; r.Kind == KindIndex && x != nil {
+		b = append(b, `,"container":"`...)
+		b = append(b, x.Container.String()...)
+		b = append(b, '"')
 		b = appendInt(b, "size_bytes", x.Size)
 		b = appendInt(b, "epoch", x.Epoch)
 		b = appendInt(b, "segment_bytes", x.SegmentSize)

@@ -206,7 +206,8 @@ func TestNames(t *testing.T) {
 }
 
 func FuzzReader(f *testing.F) {
-	f.Add(written(f, testHeader(false), sample(f, false))[:40_000])
+	short := cut(f, CutterConfig{Container: media.FLV, PieceSize: 100}, newFLV().video(0, true, 99).video(1000, true, 1).Bytes(), 4096)
+	f.Add(written(f, testHeader(false), short.recs))
 	f.Add([]byte("xp2p-slice/1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA raw vod\n{\"type\":\"x\",\"size\":1}\n.\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		recs, err := readAll(in)
@@ -262,11 +263,11 @@ func FuzzIndex(f *testing.F) {
 // Whatever comes, in whatever chunks, bytes out are bytes in and the records
 // fit together.
 func FuzzCutter(f *testing.F) {
-	f.Add(newFLV().play(0, 500).Bytes(), uint16(100), byte(0))
-	f.Add(newFLV().play(0, 300).header().avcConfig(0, 1).play(0, 300).Bytes()[20:], uint16(1), byte(1))
+	f.Add(newFLV().video(0, true, 9).audio(7).video(1000, true, 9).Bytes(), uint16(100), byte(0))
+	f.Add(newFLV().video(9000, false, 9).header().avcConfig(0, 1).video(0, true, 9).Bytes()[20:], uint16(1), byte(1))
 	f.Add([]byte("\x00\x00\x00\x10ftypiso5\x00\x00\x00\x00\x00\x00\x00\x08mdat"), uint16(3), byte(2))
 	f.Fuzz(func(t *testing.T, in []byte, chunk uint16, how byte) {
-		if len(in) > 1<<20 {
+		if len(in) > 64<<10 {
 			return
 		}
 		cfg := CutterConfig{Container: media.FLV, PieceSize: 1024}
