@@ -369,7 +369,7 @@ func (l *line) record() (r Record, size int64, err error) {
 				return bad("keyframes")
 			}
 			last = k.Offset
-			s.Keyframes = append(s.Keyframes, SegmentKeyframe{k.Offset, k.DTS, k.PTS, k.Init})
+			s.Keyframes = append(s.Keyframes, SegmentKeyframe(k))
 		}
 		r, l.Size = Record{Kind: KindSegment, Segment: s}, 0
 	case "index":
