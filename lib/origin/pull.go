@@ -97,7 +97,7 @@ func (p *Pull) Next() (segment.Record, error) {
 // not ErrBadData means that the connection is over.
 func (p *Pull) read() (segment.Record, error) {
 	rec, err := p.rd.Next()
-	if err != nil && p.body.err != nil {
+	if err != nil && (errors.Is(err, segment.ErrTruncated) || p.body.err != nil && errors.Is(err, p.body.err)) {
 		return rec, err // nothing more came: not the data's fault
 	}
 	p.idle.Reset(p.c.cfg.Timeout)
