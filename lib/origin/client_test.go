@@ -309,6 +309,39 @@ func TestEdgeThatWasAwayTooLong(t *testing.T) {
 	}
 }
 
+// What an edge does not hold it asks its upstream for.
+func TestEdgeAsksItsUpstream(t *testing.T) {
+	upstream := newRoom(t, store.RoomConfig{Container: media.FLV})
+	recs := slice(t, media.FLV, 1000, film(t, media.FLV))
+	appendAll(t, upstream, recs)
+	h, base := serve(t, Config{}, upstream)
+	up := newClient(t, base)
+	_, edge := serve(t, Config{Upstream: func(string) *Client { return up }}, newRoom(t, store.RoomConfig{Container: media.FLV}))
+	c := newClient(t, edge)
+	name := NewestOf(upstream).Segments[2].Name
+	pieces, err := c.Segment(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Piece(t.Context(), pieces[1].Piece.SHA256); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Init(t.Context(), recs[0].Init.Hash); err != nil {
+		t.Error(err)
+	}
+	if resp := get(t, edge+"/v1/rooms/match/segments/"+name); resp.StatusCode != 200 {
+		t.Errorf("a segment through the edge: %s", resp.Status)
+	}
+	for _, err := range []error{second(c.Piece(t.Context(), segment.Hash{1})), second(c.At(t.Context(), segment.ID{Epoch: 1}, 1)), second(c.Index(t.Context())), second(c.Segment(t.Context(), name[:len(name)-1]+"x"))} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("what nobody has: %v, want ErrNotFound", err)
+		}
+	}
+	h.Stop()
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestParseRoomURL(t *testing.T) {
 	key := strings.Repeat("A", 43)
 	for s, want := range map[string]RoomURL{
