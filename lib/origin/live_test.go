@@ -16,8 +16,7 @@ import (
 	"github.com/xp2p/xp2p/lib/store"
 )
 
-// joined is what a viewer who joins after n records must see: the init, then
-// the film from a keyframe on.
+// wantRun checks what a viewer saw: the init, then the film from some place on.
 func wantRun(t *testing.T, got, film []byte, init []byte) {
 	t.Helper()
 	rest, ok := bytes.CutPrefix(got, init)
@@ -27,16 +26,6 @@ func wantRun(t *testing.T, got, film []byte, init []byte) {
 	if !bytes.HasSuffix(film, rest) || len(rest) == 0 {
 		t.Errorf("%d bytes behind the init are not a contiguous run up to the film's end", len(rest))
 	}
-}
-
-func ffmpegWarnings(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "ffmpeg", append([]string{"-v", "warning", "-nostdin"}, args...)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("ffmpeg: %v", err)
-	}
-	return string(out)
 }
 
 // Players join at random moments; each sees the init and a contiguous run, and
