@@ -77,6 +77,10 @@ func TestPlayersJoinAtRandomMoments(t *testing.T) {
 				}
 				feed.Close()
 				wantRun(t, got.Bytes(), film, init)
+				out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "warning", "-nostdin", "-i", url, "-f", "null", "-").CombinedOutput()
+				if err != nil || len(out) > 0 {
+					t.Errorf("ffmpeg on %s: %v %s", url, err, out)
+				}
 				if w := <-warnings; w != "" {
 					t.Errorf("joined after record %d: ffmpeg says:\n%s", n, w)
 				}
