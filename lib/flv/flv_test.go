@@ -270,6 +270,25 @@ func TestJoinedAnywhereTheWalkIsTheSameAfterTheLoss(t *testing.T) {
 	}
 }
 
+func TestABroadcasterThatDiesAndComesBackBeginsANewFile(t *testing.T) {
+	in := ffmpegFile(t)
+	full := whole(t, in)
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 300 {
+		cut := 13 + r.IntN(len(in)-13)
+		units := whole(t, join(in[:cut], in))
+		for i := range units {
+			units[i].at -= cut
+			units[i].Resync = false
+		}
+		if n := len(units) - len(full); n < 0 {
+			t.Fatalf("dead at %d: %d units", cut, len(units))
+		} else if diff := same(units[n:], full); diff != "" {
+			t.Fatalf("dead at %d: %s", cut, diff)
+		}
+	}
+}
+
 func TestATagIsNotHeldUpByTheNext(t *testing.T) {
 	var w Walker
 	for _, p := range [][]byte{fileHeader(), meta(), videoConfig(), audioConfig(), video(0, true, 5000), audio(3, 200), tag(typeVideo, 40)} {

@@ -110,7 +110,7 @@ func TestNastyInputs(t *testing.T) {
 		{"non-zero PreviousTagSize0", join([]byte("FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x07"), v(0)), "hS", []int64{0}, nil},
 		{"FLV header mid-stream", join(start, v(5000), start, v(0)), "HCCCSHCCCS", []int64{5000, 0}, resyncs()},
 		{"FLV header mid-stream: behind half a tag", join(start, v(5000)[:40], start, v(0)), "HCCCsHCCCS", []int64{5000, 0}, func(t *testing.T, u []unit) {
-			if !u[4].Truncated || u[4].size != 40 {
+			if u[4].Truncated || u[4].size != 40 {
 				t.Error(u[4])
 			}
 		}},

@@ -1,6 +1,7 @@
 package flv
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -118,4 +119,22 @@ func candidate(p []byte, i int, eof bool) (at, verdict int) {
 		return next, 1
 	}
 	return at, -1
+}
+
+// fileHeaderIn returns where behind p[0] an FLV header stands, or -1. It is
+// looked for inside of tags because a broadcaster that dies there and comes
+// back on the same pipe would lose the new header, and the configuration behind
+// it, to a DataSize that was never fulfilled.
+func fileHeaderIn(p []byte) int {
+	for at := 1; at+headerSize <= len(p); at++ {
+		i := bytes.Index(p[at:], []byte("FLV\x01"))
+		if i < 0 {
+			return -1
+		}
+		at += i
+		if at+headerSize <= len(p) && isHeader(p[at:]) && binary.BigEndian.Uint32(p[at+9:]) == 0 {
+			return at
+		}
+	}
+	return -1
 }

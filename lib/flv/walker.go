@@ -9,7 +9,6 @@
 package flv
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -159,7 +158,7 @@ func (w *Walker) tag(p []byte, eof bool) media.Span {
 	case cut > 0:
 		n = cut
 		w.unit.Size = int64(int(w.want) - w.left + n)
-		w.unit.Truncated, w.unit.Defect = true, "an FLV header stands inside a tag"
+		w.unit.Defect = "an FLV header stands inside a tag"
 	case len(p) < n && eof:
 		n = len(p)
 		w.unit.Size = int64(int(w.want) - w.left + n)
@@ -192,24 +191,6 @@ func (w *Walker) tag(p []byte, eof bool) media.Span {
 		}
 	}
 	return media.Span{N: n, Begin: begin, End: over, Unit: w.unit}
-}
-
-// fileHeaderIn returns where behind p[0] an FLV header stands, or -1. It is
-// looked for inside of tags because a broadcaster that dies there and comes
-// back on the same pipe would lose the new header, and the configuration behind
-// it, to a DataSize that was never fulfilled.
-func fileHeaderIn(p []byte) int {
-	for at := 1; at+headerSize <= len(p); at++ {
-		i := bytes.Index(p[at:], []byte("FLV\x01"))
-		if i < 0 {
-			return -1
-		}
-		at += i
-		if at+headerSize <= len(p) && isHeader(p[at:]) && binary.BigEndian.Uint32(p[at+9:]) == 0 {
-			return at
-		}
-	}
-	return -1
 }
 
 // plausible reports whether next begins with the header of a tag about as old

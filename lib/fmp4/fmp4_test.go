@@ -81,7 +81,7 @@ func walk(t testing.TB, w *Walker, in []byte, chunk func() int) (units []unit) {
 		if s.End {
 			begun := cur.Unit
 			cur.Unit = s.Unit
-			if begun.DTS != cur.DTS || begun.Kind != cur.Kind || begun.Size != 0 && begun.Size != cur.Size && !cur.Truncated {
+			if begun.DTS != cur.DTS || begun.Kind != cur.Kind || begun.Size != 0 && begun.Size != cur.Size && cur.Defect == "" {
 				t.Fatalf("begins as %v, ends as %v", begun, cur.Unit)
 			}
 			if int64(cur.size) != cur.Size {
@@ -141,6 +141,7 @@ var layouts = []struct {
 	{"HEVC", "-c:v libx265 -x265-params log-level=none:pools=1:frame-threads=1 -c:a aac -tag:v hvc1 -movflags frag_every_frame+empty_moov+default_base_moof", true},
 	{"CMAF video", "-an -c:v libx264 -movflags cmaf+frag_every_frame+empty_moov+default_base_moof", true},
 	{"CMAF audio", "-vn -c:a aac -movflags cmaf+frag_every_frame+empty_moov+default_base_moof", true},
+	{"styp and sidx", "-c:v libx264 -c:a aac -movflags dash+frag_keyframe+empty_moov+default_base_moof", false},
 	{"negative offsets", "-c:v libx264 -c:a aac -movflags frag_every_frame+empty_moov+default_base_moof+negative_cts_offsets", true},
 }
 
@@ -282,6 +283,38 @@ func TestJoinedAnywhereTheWalkIsTheSameAfterTheLoss(t *testing.T) {
 				} else if diff := same(units[n:], full[j:]); diff != "" {
 					t.Fatalf("cut at %d: %s", cut, diff)
 				}
+			}
+		})
+	}
+}
+
+func TestABroadcasterThatDiesAndComesBackBeginsANewFile(t *testing.T) {
+	for _, l := range layouts {
+		t.Run(l.name, func(t *testing.T) {
+			in := ffmpeg(t, l.args)
+			full := whole(t, in)
+			r := rand.New(rand.NewPCG(3, 3))
+			for range 200 {
+				cut := full[2].at + r.IntN(len(in)-full[2].at)
+				units := whole(t, join(in[:cut], in))
+				for i := range units {
+					units[i].at -= cut
+					units[i].Resync = false
+				}
+				n := len(units) - len(full)
+				if n < 0 {
+					t.Fatalf("dead at %d: %d units", cut, len(units))
+				}
+				// If less than a box header was missing, that much of the new ftyp
+				// went where it was due; the movie box is still whole.
+				if last := units[n]; last.at > 0 && last.at < 8 && last.Kind == media.Opaque {
+					n++
+					full = full[1:]
+				}
+				if diff := same(units[n:], full); diff != "" {
+					t.Fatalf("dead at %d: %s", cut, diff)
+				}
+				full = whole(t, in)
 			}
 		})
 	}

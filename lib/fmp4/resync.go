@@ -1,6 +1,10 @@
 package fmp4
 
-import "github.com/xp2p/xp2p/lib/media"
+import (
+	"bytes"
+
+	"github.com/xp2p/xp2p/lib/media"
+)
 
 // maxChain bounds the boxes whose truth is judged by the header behind them
 // when framing is looked for.
@@ -84,4 +88,30 @@ func candidate(p []byte) int {
 		return 1
 	}
 	return -1
+}
+
+// movieIn returns where in p, from data on, an ftyp box stands with another
+// box behind it, or -1; sure is false if more input is needed to tell. It is
+// looked for inside of fragments because a broadcaster that dies there and
+// comes back on the same pipe would lose the new movie box to a size that was
+// never fulfilled.
+func movieIn(p []byte, data int, left int64, toEOF, eof bool) (at int, sure bool) {
+	inside := p
+	if !toEOF && int64(len(p)) > left {
+		inside = p[:left]
+	}
+	for at := data; at+8 <= len(inside); at++ {
+		i := bytes.Index(inside[at+4:], []byte("ftyp"))
+		if i < 0 {
+			break
+		}
+		at += i
+		if size := be32(p[at:]); size < 16 || size > 1024 {
+			continue
+		}
+		if verdict := candidate(p[at:]); verdict > 0 || verdict == 0 && !eof {
+			return at, verdict > 0
+		}
+	}
+	return -1, false
 }

@@ -7,11 +7,7 @@
 // legal layouts must pass that decoders refuse. mp4ff decodes the movie box.
 package fmp4
 
-import (
-	"bytes"
-
-	"github.com/xp2p/xp2p/lib/media"
-)
+import "github.com/xp2p/xp2p/lib/media"
 
 // MaxLookahead is the most unread input that a Walker asks for: the boxes of a
 // fragment up to its media data. Media data itself is never waited for (but
@@ -60,10 +56,10 @@ type Walker struct {
 	begun     bool  // a span of the current unit was returned
 	again     bool  // the next unit is the first behind a loss
 	toEOF     bool  // the current unit ends with the input
-	data      int   // where unread media data begins in the current unit; 0 if it has none
+	data      int   // from here on a new file may begin in the current unit; 0 if it is known whole
 	left      int64 // of the current unit, if not toEOF
 	done      int64 // bytes of the current unit covered
-	pos       int64 // bytes covered in all
+	pos       int64 // in the file: bytes covered since its ftyp
 	joined    bool  // the input did not begin at the beginning
 }
 
@@ -137,12 +133,13 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 			return w.alone(p, h)
 		case b.kind == moov:
 			return w.movie(p, eof, b)
-		case b.kind == ftyp:
+		case b.kind == ftyp: // positions count from here
+			w.pos, w.joined = 0, false
 			return w.open(p, eof, media.Unit{Kind: media.Header}, b.size, b.toEOF, 0)
 		case b.kind == mdat && alone:
 			return w.open(p, eof, media.Unit{Kind: media.Opaque, Defect: stray}, b.size, b.toEOF, b.head)
 		case alone:
-			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, b.toEOF, 0)
+			return w.open(p, eof, media.Unit{Kind: media.Opaque}, b.size, b.toEOF, b.head)
 		case int64(len(p)) < size && !eof:
 			return media.Span{}
 		case int64(len(p)) < size && h.end > 0:
@@ -163,6 +160,12 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 				return w.lose(p, eof)
 			}
 		}
+		if at, sure := movieIn(p, h.end+b.head, size, false, eof); sure {
+			u := media.Unit{Kind: media.Opaque, Defect: newFile}
+			return w.open(p, eof, u, int64(at), false, 0)
+		} else if at > 0 {
+			return media.Span{}
+		}
 		switch b.kind {
 		case mdat:
 			h.data = end
@@ -179,7 +182,10 @@ func (w *Walker) boundary(p []byte, eof bool) media.Span {
 	}
 }
 
-const stray = "media data without a movie fragment"
+const (
+	stray   = "media data without a movie fragment"
+	newFile = "a new file begins inside a box"
+)
 
 // held are the boxes that wait for the unit they belong to.
 type held struct {
@@ -224,8 +230,8 @@ func (w *Walker) movie(p []byte, eof bool, b box) media.Span {
 	return w.open(p, eof, u, b.size, b.toEOF, 0)
 }
 
-// open begins a unit of size bytes. Its media data, if it has any that may be
-// passed on in a stream, begins at data.
+// open begins a unit of size bytes. If it is passed on as it comes, data
+// is behind the headers that were read.
 func (w *Walker) open(p []byte, eof bool, u media.Unit, size int64, toEOF bool, data int) media.Span {
 	if !toEOF {
 		u.Size = size
@@ -256,7 +262,7 @@ func (w *Walker) pass(p []byte, eof bool) media.Span {
 		if at, sure := movieIn(p, w.data, w.left, w.toEOF, eof); at > 0 && at <= n {
 			n, over = at, sure
 			if sure {
-				w.unit.Truncated, w.unit.Defect = true, "a new file begins inside a box"
+				w.unit.Truncated, w.unit.Defect = false, newFile // the input did not end
 			} else {
 				n-- // one byte stays, to say End with
 			}
@@ -269,32 +275,6 @@ func (w *Walker) pass(p []byte, eof bool) media.Span {
 		return media.Span{}
 	}
 	return w.span(n, over)
-}
-
-// movieIn returns where in p, from data on, an ftyp box stands with another
-// box behind it, or -1; sure is false if more input is needed to tell. It is
-// looked for inside of media data because a broadcaster that dies there and
-// comes back on the same pipe would lose the new movie box to a size that was
-// never fulfilled.
-func movieIn(p []byte, data int, left int64, toEOF, eof bool) (at int, sure bool) {
-	inside := p
-	if !toEOF && int64(len(p)) > left {
-		inside = p[:left]
-	}
-	for at := data; at+8 <= len(inside); at++ {
-		i := bytes.Index(inside[at+4:], []byte("ftyp"))
-		if i < 0 {
-			break
-		}
-		at += i
-		if size := be32(p[at:]); size < 16 || size > 1024 {
-			continue
-		}
-		if verdict := candidate(p[at:]); verdict > 0 || verdict == 0 && !eof {
-			return at, verdict > 0
-		}
-	}
-	return -1, false
 }
 
 func (w *Walker) span(n int, over bool) media.Span {
