@@ -3,12 +3,15 @@ package netlab
 import (
 	"fmt"
 	"os/exec"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // Available says why this machine cannot have a lab, or nil if it can.
-func Available() error {
+func Available() error { return available() }
+
+var available = sync.OnceValue(func() error {
 	if _, err := exec.LookPath("nsenter"); err != nil {
 		return fmt.Errorf("%w: nsenter (util-linux) is missing", ErrUnavailable)
 	}
@@ -32,4 +35,4 @@ func Available() error {
 		return fmt.Errorf("%w: a TUN device: %w", ErrUnavailable, err)
 	}
 	return nil
-}
+})

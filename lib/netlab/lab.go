@@ -6,8 +6,9 @@
 // directions (rate, droptail queue, delay, jitter, loss); between two access
 // links lies a path with a delay. The links mean the same as in package
 // simnet: queues live in virtual time, so that the rate is exact however late
-// the process wakes. Only the writing of a packet depends on the scheduler,
-// and that lateness is measured and reported.
+// the emulator wakes. Only the writing of a packet depends on the scheduler,
+// and that lateness is measured and reported. The emulator is a process of its
+// own, so that it is on time while this one is busy.
 //
 // A lab never touches the network that it finds: namespaces have no name, no
 // address outside and no link but to this process, and they are gone when the
@@ -80,7 +81,7 @@ type Lab struct {
 type place struct {
 	Host
 	ns  *namespace
-	tun int // file descriptor of the TUN device
+	tun *os.File
 }
 
 // New builds the lab and starts its emulator. Close ends it.
@@ -161,9 +162,9 @@ func (l *Lab) SetDelay(a, b string, d time.Duration) {
 // Report says what the emulator has done so far.
 func (l *Lab) Report() Report {
 	r := l.emu.report()
-	for i, p := range l.hosts {
-		r.Hosts[i].Name = p.Name
-		r.Hosts[i].Overrun = p.overrun()
+	for i := range r.Hosts {
+		r.Hosts[i].Name = l.hosts[i].Name
+		r.Hosts[i].Overrun = l.hosts[i].overrun()
 	}
 	return r
 }

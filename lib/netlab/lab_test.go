@@ -320,14 +320,14 @@ func TestATTLThatIsTooLowEndsInTheLab(t *testing.T) {
 	if err := l.Do("a", func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_default_ttl", []byte("5"), 0) }); err != nil {
 		t.Fatal(err)
 	}
-	before := l.Report().Strays
+	before := l.Report().Expired
 	a, b := listen(t, l, "a"), listen(t, l, "b")
 	a.WriteToUDPAddrPort([]byte("hello"), addrOf(b))
 	b.SetReadDeadline(time.Now().Add(100 * ms))
 	if _, _, err := b.ReadFromUDPAddrPort(make([]byte, 10)); err == nil {
 		t.Error("a packet with TTL 5 passed 5 routers")
 	}
-	if got := l.Report().Strays - before; got != 1 {
-		t.Errorf("%d strays", got)
+	if got := l.Report().Expired - before; got != 1 {
+		t.Errorf("%d expired", got)
 	}
 }

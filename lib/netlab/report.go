@@ -12,6 +12,7 @@ type Report struct {
 	Packets                     uint64
 	LateP50, LateP99, LateWorst time.Duration
 	Strays                      uint64 // packets for nobody, or not IPv4
+	Expired                     uint64 // packets with too low a TTL
 	Hosts                       []HostReport
 	CPU                         time.Duration // of the emulator's thread
 }

@@ -26,14 +26,17 @@ func newPlace(h Host) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{Host: h, ns: ns, tun: -1}
+	p := &place{Host: h, ns: ns}
 	err = ns.do(func() error {
 		// A proxy's answer to ARP would be held back by up to 0.8 s.
 		os.WriteFile("/proc/sys/net/ipv4/neigh/default/proxy_delay", []byte("0"), 0)
-		var err error
-		if p.tun, err = openTUN(); err != nil {
+		// Nobody asked for the device's own IPv6 chatter.
+		os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+		fd, err := openTUN()
+		if err != nil {
 			return err
 		}
+		p.tun = os.NewFile(uintptr(fd), "tun of "+h.Name)
 		return setUp(h.Addr)
 	})
 	if err != nil {
@@ -44,9 +47,8 @@ func newPlace(h Host) (*place, error) {
 }
 
 func (p *place) close() {
-	if p.tun >= 0 {
-		unix.Close(p.tun)
-		p.tun = -1
+	if p.tun != nil {
+		p.tun.Close()
 	}
 	p.ns.close()
 }
