@@ -56,6 +56,7 @@ const firstTUN = 3 // the first of exec.Cmd.ExtraFiles
 // emulate is the whole of the emulator's process.
 func emulate(in io.Reader, out io.Writer) error {
 	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(256 << 20) // only then
 	dec, enc := json.NewDecoder(in), json.NewEncoder(out)
 	var c setup
 	if err := dec.Decode(&c); err != nil {
@@ -132,7 +133,7 @@ func newEmulator(c Config, hosts []*place) (*emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.enc.Encode(s); err == nil {
+	if err = e.enc.Encode(s); err == nil {
 		err = e.dec.Decode(new(Report))
 	}
 	if err != nil {

@@ -30,12 +30,9 @@ const (
 // is all that happens in the emulator's process.
 type engine struct {
 	start time.Time
-	wake  int   // eventfd: something has changed
-	clock int32 // the CPU clock of the emulator's thread
-	ended chan struct{}
 
 	mu    sync.Mutex // held while packets move, not while waiting
-	quit  bool
+	clock int32      // the CPU clock of the engine's thread
 	ports []*emuPort
 	byIP  map[[4]byte]int
 	delay time.Duration
