@@ -51,8 +51,9 @@ type conn struct {
 	rate    rateState
 
 	mtu       int
-	bigAcked  bool // a packet above wire.HandshakeLen arrived
-	ecnOff    bool // the path or the peer does not report marks
+	movedAt   time.Time // when the peer's IP address changed last
+	bigAcked  bool      // a packet above wire.HandshakeLen arrived
+	ecnOff    bool      // the path or the peer does not report marks
 	ceSeen    uint64
 	idle      time.Duration // the smaller of both ends'
 	heard     time.Time     // last authentic packet
@@ -126,6 +127,10 @@ func (c *conn) params() wire.Params {
 	}
 }
 
+// minIdle is the shortest idle timeout that a peer can impose: keepalives go by
+// half of it.
+const minIdle = 2 * time.Second
+
 // adopt takes what the peer told.
 func (c *conn) adopt(p *wire.Params) {
 	c.out.limit = p.Window
@@ -136,7 +141,7 @@ func (c *conn) adopt(p *wire.Params) {
 		}
 	}
 	if p.Idle > 0 {
-		c.idle = min(c.idle, p.Idle)
+		c.idle = min(c.idle, max(p.Idle, minIdle))
 	}
 	if p.MTU >= wire.HandshakeLen && p.MTU < uint64(c.mtu) {
 		c.setMTU(int(p.MTU))

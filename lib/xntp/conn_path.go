@@ -78,6 +78,8 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		c.cc = c.e.newController(now)
 		c.cc.SetMTU(c.mtu)
 		c.pacer = pacerState{}
+		c.loss.threshold, c.loss.timeThreshold = packetThreshold, minTimeThreshold
+		c.movedAt = now
 	}
 	c.bigAcked = false
 	c.loss.ptoCount = 0

@@ -209,7 +209,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	}
 	c.protect.acked(largest)
 	var sample time.Duration
-	if largestNew {
+	if largestNew && !newestAt.Before(c.movedAt) {
 		sample = now.Sub(newestAt)
 		c.rtt.sample(sample, a.Delay)
 	}
@@ -263,15 +263,18 @@ func (c *conn) detectLoss(now time.Time) {
 		l.flying--
 		l.bytes -= p.size
 		l.lostCount++
+		for i := range p.frames {
+			c.onLost(now, &p.frames[i], false)
+		}
+		if p.at.Before(c.movedAt) {
+			continue // RFC 9000 §9.4: not the new path's affair
+		}
 		bytes += p.size
 		count++
 		if oldest.IsZero() {
 			oldest = p.at
 		}
 		newest = p.at
-		for i := range p.frames {
-			c.onLost(now, &p.frames[i], false)
-		}
 	}
 	if count == 0 {
 		return
@@ -327,9 +330,6 @@ const (
 func (c *conn) requeueUrgent(now time.Time) {
 	l := &c.loss
 	c.ping = true
-	if len(c.out.queue) > 0 && c.out.queue[0].next == 0 && len(c.out.gone) > 0 {
-		return
-	}
 	for range l.probes {
 		var best *sentPacket
 		var bestObject *object
@@ -340,14 +340,17 @@ func (c *conn) requeueUrgent(now time.Time) {
 			}
 			for i := range p.frames {
 				f := &p.frames[i]
-				if f.kind != wire.FrameObj {
+				if f.kind != wire.FrameObj && f.kind != wire.FrameOpen {
 					if best == nil && f.kind != wire.FramePing {
 						best = p
 					}
 					continue
 				}
 				o := c.out.all[f.id]
-				if o == nil || o.acked.covers(f.offset, f.offset+uint64(f.n)) && f.n > 0 || o.lost.covers(f.offset, f.offset+uint64(f.n)) && f.n > 0 {
+				if o == nil || o.class == BestEffort {
+					continue
+				}
+				if end := f.offset + uint64(f.n); f.n > 0 && (o.acked.covers(f.offset, end) || o.lost.covers(f.offset, end)) {
 					continue
 				}
 				if bestObject == nil || o.before(bestObject) {

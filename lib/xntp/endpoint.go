@@ -212,15 +212,21 @@ func (e *Endpoint) receiveInitial(now time.Time, from path, p *wire.Long, data [
 		}
 		return
 	}
-	proved := len(p.Cookie) > 0 && e.gate.believes(p.Cookie, now, from, p.Src)
-	if !proved && len(p.Token) > 0 && e.cfg.VerifyToken != nil {
-		proved = e.cfg.VerifyToken(e.cfg.TokenKeys, p.Token, from.addr, now)
-	}
 	if e.half >= e.cfg.MaxHalf || len(e.conns) >= e.cfg.MaxConns {
 		e.counts.Refused++
 		return
 	}
-	if !proved && (e.half >= e.cfg.MaxHalf/2 || !e.gate.free(now)) {
+	proved := len(p.Cookie) > 0 && e.gate.believes(p.Cookie, now, from, p.Src)
+	retry := !proved && !e.gate.free(now)
+	if !proved && !retry {
+		// A token's signature costs about as much as a handshake, so it is looked
+		// at within the same bound.
+		if len(p.Token) > 0 && e.cfg.VerifyToken != nil {
+			proved = e.cfg.VerifyToken(e.cfg.TokenKeys, p.Token, from.addr, now)
+		}
+		retry = !proved && e.half >= e.cfg.MaxHalf/2
+	}
+	if retry {
 		e.counts.Retried++
 		e.reply(from, &wire.Long{
 			Type: wire.PacketRetry, Version: wire.Version, Dst: p.Src,

@@ -258,8 +258,14 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 // again handles an Initial of a handshake that is under way: the Response was
 // lost, or is.
 func (c *conn) again(from path, size int) {
-	if c.state != stateHalf || from != c.path.path {
+	if c.state != stateHalf {
 		return
+	}
+	if from != c.path.path {
+		if c.path.proved {
+			return
+		}
+		c.path = pathState{path: from} // its NAT chose anew, or it has two ways
 	}
 	c.path.received += int64(size)
 	c.answer.due = true
