@@ -64,7 +64,9 @@ type conn struct {
 
 	closing closeState
 
-	roundEnd uint64
+	roundEnd   uint64 // a round is over when this number is acknowledged
+	flight     int    // most bytes in flight in this round
+	flightLast int    // and in the one before
 
 	stats   counters
 	timeout time.Time // when advance is due

@@ -224,8 +224,12 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 		c.ecnOff = true // RFC 9000 §13.4.2: marks are not reported, so none are asked for
 	}
 	round := largest >= c.roundEnd
+	// A window that is not half used was not probed either, whatever the reason
+	// (RFC 9002 §7.8; Linux draws the line at the same place).
+	appLimited = appLimited || c.cc.Window() > 2*max(c.flight, c.flightLast)
 	if round {
 		c.roundEnd = l.next
+		c.flight, c.flightLast = l.bytes, c.flight
 	}
 	if bytes > 0 {
 		c.cc.OnAck(congestion.Ack{
