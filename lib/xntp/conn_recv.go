@@ -178,12 +178,15 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 					newest, newestAt, appLimited = p, p.at, p.appLimited
 					largestNew = n == largest
 				}
-				if p.state == packetLost {
+				switch p.state {
+				case packetLeft:
+					l.spurious++
+				case packetLost:
 					l.learn(p, max(largest, l.largest))
 					if l.episodeLost--; l.episodeLost == 0 {
 						c.cc.OnSpurious(now)
 					}
-				} else {
+				case packetInFlight:
 					l.flying--
 					l.bytes -= p.size
 					bytes += p.size

@@ -485,7 +485,7 @@ func (e *Endpoint) NextEvent() (Event, bool) {
 // be answered wins and the others end with ClosedReplaced.
 func (e *Endpoint) Dial(now time.Time, o DialOptions) (ConnID, error) {
 	switch {
-	case len(o.Early) > MaxEarly || len(o.Token) > wire.MaxToken || len(o.Early)+len(o.Token) > MaxEarly:
+	case len(o.Early) > MaxEarly || len(o.Token) > wire.MaxToken:
 		return 0, ErrTooLarge
 	case o.Remote == e.public || !o.Addr.IsValid():
 		return 0, ErrKey

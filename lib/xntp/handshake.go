@@ -80,7 +80,13 @@ func (c *conn) startDial(now time.Time, o *DialOptions) error {
 	if err != nil {
 		return err
 	}
-	c.dial = dialState{noise: hs, message: message, token: append([]byte(nil), o.Token...)}
+	c.dial = dialState{noise: hs, message: message}
+	// A token that does not fit beside a long request is left out; without it
+	// the answer is only held to three times what we send.
+	full := wire.Long{Type: wire.PacketInitial, Cookie: make([]byte, cookieLen), Token: o.Token, Noise: message}
+	if len(full.Append(nil)) <= wire.HandshakeLen {
+		c.dial.token = append([]byte(nil), o.Token...)
+	}
 	c.redial(now)
 	return nil
 }
