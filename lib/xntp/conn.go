@@ -22,7 +22,7 @@ const (
 )
 
 // A conn is one connection. Its concerns are values of their own, each in its
-// file; the verbs are in conn_recv.go, conn_send.go, conn_path.go,
+// file; the verbs are in conn_recv.go, conn_send.go, conn_loss.go, conn_path.go,
 // conn_object.go and conn_close.go.
 type conn struct {
 	e         *Endpoint
@@ -56,10 +56,11 @@ type conn struct {
 	ecnOff    bool      // the path or the peer does not report marks
 	ceSeen    uint64
 	idle      time.Duration // the smaller of both ends'
-	heard     time.Time     // last authentic packet
-	spoke     time.Time     // last packet sent
-	ping      bool          // a PING is to be sent
-	windowDue bool          // a WINDOW is to be sent
+	keepalive time.Duration
+	heard     time.Time // last authentic packet
+	spoke     time.Time // last packet sent
+	ping      bool      // a PING is to be sent
+	windowDue bool      // a WINDOW is to be sent
 	keyedAt   time.Time
 
 	closing closeState
@@ -111,6 +112,8 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 	c.began, c.heard, c.spoke = now, now, now
 	c.mtu = e.cfg.MTU
 	c.idle = e.cfg.Idle
+	// A little less for each, or a thousand connections would all wake at once.
+	c.keepalive = e.cfg.Keepalive - time.Duration(e.cfg.Rand.Int64N(int64(max(e.cfg.Keepalive/8, 1))))
 	c.rtt.init()
 	c.loss.init()
 	c.loss.progress = now
@@ -214,10 +217,10 @@ func (c *conn) advance(now time.Time) {
 // keepaliveAt is when silence must be broken, so that NATs keep the mapping and
 // the peer its belief in us.
 func (c *conn) keepaliveAt() time.Time {
-	if c.e.cfg.Keepalive < 0 || c.ping || c.state != stateOpen {
+	if c.keepalive < 0 || c.ping || c.state != stateOpen {
 		return time.Time{}
 	}
-	return c.spoke.Add(min(c.e.cfg.Keepalive, c.idle/2))
+	return c.spoke.Add(min(c.keepalive, c.idle/2))
 }
 
 // rekeyAfter is how long a key is used at most.
