@@ -150,7 +150,7 @@ func (c *conn) retry(now time.Time, cookie []byte) {
 
 // answered handles a Response.
 func (c *conn) answered(now time.Time, from path, message []byte) {
-	if c.state != stateDialing {
+	if c.state != stateDialing && c.state != stateHalf || c.dial.noise == nil {
 		return
 	}
 	// A message that does not fit leaves the state as it was, so that a forged
@@ -168,6 +168,10 @@ func (c *conn) answered(now time.Time, from path, message []byte) {
 	}
 	if c.dial.tries == 1 && !c.dial.retried {
 		c.rtt.sample(now.Sub(c.began), 0)
+	}
+	if c.state == stateHalf {
+		c.e.half-- // the Initial that it yielded to was a replay, or lost a race
+		c.answer = answerState{}
 	}
 	c.initiator = true
 	c.remote = p.CID
@@ -238,7 +242,9 @@ func (c *conn) respond(now time.Time, in *initial, from path, size int, proved b
 		return err
 	}
 	c.state = stateHalf
-	c.dial = dialState{}
+	// The dial that yields may still be answered: an Initial can be a replay,
+	// which must not end what we began.
+	c.dial = dialState{noise: c.dial.noise}
 	c.key = in.key
 	c.remote = in.cid
 	c.began, c.heard = now, now
@@ -287,6 +293,7 @@ func (c *conn) confirmed(now time.Time) {
 		c.rtt.sample(now.Sub(c.began), 0)
 	}
 	c.answer.message, c.answer.due = nil, false
+	c.dial = dialState{}
 	c.open(now)
 	c.e.settle(now, c)
 }

@@ -95,6 +95,40 @@ func TestSimultaneousOpenLeavesOneConnection(t *testing.T) {
 	}
 }
 
+func TestAReplayedInitialDoesNotEndADial(t *testing.T) {
+	w := newWorld(t, 10)
+	a, b := w.add("a", near), w.add("b", near)
+	if a.Public().Compare(b.Public()) > 0 {
+		a, b = b, a
+	}
+	var old []byte
+	w.meddle = func(from, _ *node, p *machine.Packet) {
+		if from == a && old == nil {
+			old = bytes.Clone(p.Data)
+		}
+	}
+	w.dial(a, b)
+	w.run(2 * simultaneous)
+	// b starts anew and remembers nothing. It dials a, whose key is the lower; an
+	// old Initial of a comes from elsewhere.
+	again := w.add("b again", near, func(c *Config) { c.Key = b.key })
+	b.deaf, b.addr = true, netip.MustParseAddrPort("203.0.113.9:9")
+	id, err := again.Dial(w.now, DialOptions{Remote: a.Public(), Addr: a.addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.drain()
+	again.Receive(w.now, machine.Packet{Remote: netip.MustParseAddrPort("203.0.113.66:6"), Data: old})
+	w.run(time.Second)
+	if ev := again.last(EventConnected); ev.Conn != id || ev.Addr != a.addr || again.half != 0 {
+		t.Errorf("%v, connected %+v, %d half-open", again.kinds(), ev, again.half)
+	}
+	again.Send(w.now, id, Object{Data: [][]byte{[]byte("x")}})
+	if !w.until(time.Second, func() bool { return a.count(EventObject) == 1 }) {
+		t.Error("the connection does not work")
+	}
+}
+
 func TestSeveralDialsToOnePeerLeaveTheFirstThatIsAnswered(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.add("a", near), w.add("b", near)
