@@ -184,6 +184,10 @@ func (c *conn) advance(now time.Time) {
 			c.redial(now)
 			return
 		}
+		if c.dial.held != nil && due(c.dial.again) {
+			c.take(now)
+			return
+		}
 	case stateClosing:
 		if due(c.closing.until) {
 			c.e.remove(c)
@@ -250,6 +254,9 @@ func (c *conn) nextTimeout() time.Time {
 		return t
 	case stateHalf:
 		at(c.began.Add(c.e.cfg.Handshake))
+		if c.dial.held != nil {
+			at(c.dial.again)
+		}
 	case stateClosing:
 		return c.closing.until
 	case stateGone:

@@ -604,3 +604,48 @@ func TestOneBodyGoesToManyWithoutACopy(t *testing.T) {
 		}
 	}
 }
+
+func TestDatagramsThatTheKernelJoined(t *testing.T) {
+	w, a, b, ac, _ := pair(t, near)
+	if _, err := a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, 4000)}}); err != nil {
+		t.Fatal(err)
+	}
+	var joined []byte
+	size := 0
+	for {
+		p, ok := a.AppendDatagram(w.now, joined)
+		if !ok {
+			break
+		}
+		if size == 0 {
+			size = len(p.Data)
+		}
+		if joined = p.Data; len(joined)%size != 0 {
+			break // the last one may be shorter
+		}
+	}
+	b.Receive(w.now, machine.Packet{Remote: a.addr, Data: joined, Segment: size})
+	b.drain()
+	if got := b.last(EventObject); len(got.Data) != 4000 {
+		t.Errorf("%v from %d bytes in segments of %d", b.kinds(), len(joined), size)
+	}
+}
+
+func TestCloseAll(t *testing.T) {
+	w := newWorld(t, 3)
+	hub := w.add("hub", near)
+	for i := range 3 {
+		w.dial(hub, w.add(string(rune('a'+i)), near))
+		hub.events = nil
+	}
+	hub.CloseAll(w.now)
+	w.run(time.Second)
+	if got := hub.Conns(nil); len(got) != 0 || hub.count(EventClosed) != 3 {
+		t.Errorf("left %v, %v", got, hub.kinds())
+	}
+	for _, n := range w.nodes[1:] {
+		if ev := n.last(EventClosed); ev.Reason != ClosedByPeer {
+			t.Errorf("%s: %v", n.name, n.kinds())
+		}
+	}
+}

@@ -55,8 +55,9 @@
 // static keys are compared as byte strings. The lower key's owner does not answer:
 // it notes the early request and sends its own Initial again at once, to the
 // address the other came from as well. The higher key's owner turns its dial into
-// the responder's side, and still takes a Response if one comes, because the Initial
-// may have been a replay. One connection results.
+// the responder's side. One connection results. If a Response to the dial that
+// yielded comes, it is kept and taken after a second without confirmation: the
+// other's Initial was a replay then.
 //
 // Where two connections with one peer become open all the same, both ends leave
 // one: if they were dialed from different ends and opened within 3 s, the one

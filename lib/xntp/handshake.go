@@ -49,6 +49,7 @@ type dialState struct {
 	// in its turn; Initials go to both, by turns.
 	other path
 	turn  bool
+	held  *heldAnswer
 }
 
 // answerState is the responder's side.
@@ -166,19 +167,45 @@ func (c *conn) answered(now time.Time, from path, message []byte) {
 		c.gone(ClosedProtocol, codeFrame)
 		return
 	}
+	c.dial.noise = nil
+	c.dial.held = &heldAnswer{from, p, send.UnsafeKey(), recv.UnsafeKey(), cipher}
+	if c.state == stateHalf {
+		// Both of us dialed, and this dial yielded. The other's will be confirmed
+		// in a moment, unless its Initial was a replay.
+		c.dial.again = now.Add(yieldWait)
+		return
+	}
 	if c.dial.tries == 1 && !c.dial.retried {
 		c.rtt.sample(now.Sub(c.began), 0)
 	}
+	c.take(now)
+}
+
+// A heldAnswer is a Response, read.
+type heldAnswer struct {
+	from       path
+	params     wire.Params
+	send, recv [32]byte
+	cipher     Cipher
+}
+
+// yieldWait is how long a dial that yielded to the peer's own waits for that to
+// be confirmed before it takes the Response it got all the same.
+const yieldWait = time.Second
+
+// take makes the connection the initiator's side with the Response it holds.
+func (c *conn) take(now time.Time) {
+	h := c.dial.held
 	if c.state == stateHalf {
-		c.e.half-- // the Initial that it yielded to was a replay, or lost a race
+		c.e.half--
 		c.answer = answerState{}
 	}
-	c.initiator = true
-	c.remote = p.CID
-	c.path = pathState{path: from, proved: true}
-	c.protect.init(send.UnsafeKey(), recv.UnsafeKey(), cipher)
-	c.adopt(&p)
 	c.dial = dialState{}
+	c.initiator = true
+	c.remote = h.params.CID
+	c.path = pathState{path: h.from, proved: true}
+	c.protect.init(h.send, h.recv, h.cipher)
+	c.adopt(&h.params)
 	c.heard = now
 	c.ping = true // the responder waits for a proof that we hold our key
 	c.open(now)

@@ -95,6 +95,29 @@ func TestSimultaneousOpenLeavesOneConnection(t *testing.T) {
 	}
 }
 
+func TestCrossedDialsWithJitterLeaveOneConnection(t *testing.T) {
+	for seed := range uint64(300) {
+		w := newWorld(t, seed)
+		l := link{delay: 20 * time.Millisecond, reorder: 0.7, loss: 0.1, duplicate: 0.1}
+		a, b := w.add("a", l), w.add("b", l)
+		a.Dial(w.now, DialOptions{Remote: b.Public(), Addr: b.addr})
+		w.after(time.Duration(w.rng.IntN(100))*time.Millisecond, func() {
+			b.Dial(w.now, DialOptions{Remote: a.Public(), Addr: a.addr})
+		})
+		w.run(15 * time.Second) // what is half-open is forgotten after 10 s
+		as, bs := a.Conns(nil), b.Conns(nil)
+		if len(as) != 1 || len(bs) != 1 {
+			t.Errorf("seed %d: connections %v and %v\n%v\n%v", seed, as, bs, a.kinds(), b.kinds())
+			continue
+		}
+		a.Send(w.now, as[0], Object{Data: [][]byte{[]byte("x")}})
+		b.Send(w.now, bs[0], Object{Data: [][]byte{[]byte("y")}})
+		if !w.until(5*time.Second, func() bool { return a.count(EventObject) == 1 && b.count(EventObject) == 1 }) {
+			t.Errorf("seed %d: the ends do not agree\n%v\n%v", seed, a.kinds(), b.kinds())
+		}
+	}
+}
+
 func TestAReplayedInitialDoesNotEndADial(t *testing.T) {
 	w := newWorld(t, 10)
 	a, b := w.add("a", near), w.add("b", near)
@@ -119,7 +142,7 @@ func TestAReplayedInitialDoesNotEndADial(t *testing.T) {
 	}
 	again.drain()
 	again.Receive(w.now, machine.Packet{Remote: netip.MustParseAddrPort("203.0.113.66:6"), Data: old})
-	w.run(time.Second)
+	w.run(2 * yieldWait)
 	if ev := again.last(EventConnected); ev.Conn != id || ev.Addr != a.addr || again.half != 0 {
 		t.Errorf("%v, connected %+v, %d half-open", again.kinds(), ev, again.half)
 	}
