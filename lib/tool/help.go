@@ -198,7 +198,7 @@ const completionFlag = "--generate-shell-completion"
 func complete(root *Command, args []string, w io.Writer) {
 	var shared sharedOptions
 	target := root.verb(args)
-	if target == root && len(args) == 0 {
+	if target == root && !slices.ContainsFunc(args, func(a string) bool { return !isOption(a) }) {
 		for _, v := range root.Verbs {
 			fmt.Fprintln(w, v.Name)
 		}

@@ -13,7 +13,7 @@ const (
 
 // An Input reads ahead, so that a read ends when the context does (a blocking
 // read of a pipe cannot be interrupted) and so that its user can ask whether
-// the next read would have to wait. It holds at most 2 MiB.
+// the next read would have to wait. It holds less than 3 MiB.
 type Input struct {
 	ctx   context.Context
 	src   io.Reader
@@ -70,6 +70,17 @@ func (in *Input) Read(p []byte) (int, error) {
 	n := copy(p, in.cur.buf[in.off:in.cur.n])
 	in.off += n
 	return n, nil
+}
+
+// Next is Read without the copy: it returns all that one read of the source
+// gave. The bytes are valid until the next call of Next or Read.
+func (in *Input) Next() ([]byte, error) {
+	if err := in.fill(); err != nil {
+		return nil, err
+	}
+	p := in.cur.buf[in.off:in.cur.n]
+	in.off = in.cur.n
+	return p, nil
 }
 
 // fill makes sure that there is something to hand out, or says why not.

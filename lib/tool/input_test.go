@@ -27,6 +27,19 @@ func TestInputGivesEveryByteInOrder(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 	}
+	whole, in := []byte(nil), NewInput(t.Context(), bytes.NewReader(want))
+	for {
+		p, err := in.Next()
+		if err == io.EOF {
+			break
+		} else if err != nil || len(p) == 0 {
+			t.Fatalf("next: %d bytes, %v", len(p), err)
+		}
+		whole = append(whole, p...)
+	}
+	if !bytes.Equal(whole, want) {
+		t.Errorf("next by next: %d bytes", len(whole))
+	}
 	broken := NewInput(t.Context(), io.MultiReader(bytes.NewReader(want[:10]), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	if got, err := io.ReadAll(broken); len(got) != 10 || err != io.ErrUnexpectedEOF {
 		t.Errorf("a broken source: %d bytes, %v", len(got), err)
@@ -99,10 +112,11 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func BenchmarkInput(b *testing.B) {
 	in := NewInput(b.Context(), zeros{})
-	buf := make([]byte, 64<<10)
-	b.SetBytes(int64(len(buf)))
+	b.SetBytes(inputChunk)
 	b.ReportAllocs()
 	for b.Loop() {
-		in.Read(buf)
+		if _, err := in.Next(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

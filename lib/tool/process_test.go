@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	osexec "os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -22,6 +23,8 @@ func TestMain(m *testing.M) {
 	}
 	c := &Command{Name: role}
 	switch role {
+	case "sample":
+		c = sample(new(options), nil)
 	case "polite": // leaves when asked
 		c.Run = func(ctx context.Context, t *IO, _ []string) error {
 			t.Milestone("ready")
@@ -152,5 +155,35 @@ func TestAPlayersEndIsANormalEnd(t *testing.T) {
 	p.out.Close()
 	if status, _, errs := p.ends(); status != 0 || errs != "player: saw the end\n" {
 		t.Errorf("status %d, stderr %q", status, errs)
+	}
+}
+
+func TestCompletionInBash(t *testing.T) {
+	bash, err := osexec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed")
+	}
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(dir, "xp2p-slice")); err != nil {
+		t.Skip(err)
+	}
+	for line, want := range map[string]string{
+		"xp2p-slice ca":            "cat",
+		"xp2p-slice --se":          "--segment",
+		"xp2p-slice cat --ra":      "--raw",
+		"xp2p-slice cat --rawer":   "",
+		"xp2p-slice --room x --ro": "--room",
+	} {
+		script := `. ../../scripts/completion.sh; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _xp2p; echo "${COMPREPLY[*]}"`
+		cmd := osexec.Command(bash, "-c", script, "bash", line)
+		cmd.Env = append(os.Environ(), "TOOL_TEST_ROLE=sample", "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s<TAB>: %q, want %q (%v)", line, got, want, err)
+		}
 	}
 }
