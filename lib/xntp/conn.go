@@ -1,0 +1,256 @@
+package xntp
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/congestion"
+	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// connState is where a connection stands.
+type connState uint8
+
+const (
+	stateDialing connState = iota // our Initial is out, no Response yet
+	stateHalf                     // we answered an Initial; the peer has not shown that it holds its key
+	stateOpen
+	stateClosing // CLOSE was sent; it is repeated for what still arrives
+	stateGone
+)
+
+// A conn is one connection. Its concerns are values of their own, each in its
+// file; the verbs are in conn_recv.go, conn_send.go, conn_path.go,
+// conn_object.go and conn_close.go.
+type conn struct {
+	e         *Endpoint
+	id        ConnID
+	state     connState
+	initiator bool // we dialed, and the dial is the one that counts
+	key       PublicKey
+	local     wire.CID // we receive at it
+	remote    wire.CID // the peer receives at it
+	began     time.Time
+	opened    time.Time // when it became stateOpen
+
+	dial   dialState
+	answer answerState
+	path   pathState
+	probe  probeState
+
+	protect protectState
+	acks    ackState
+	loss    lossState
+	rtt     rttState
+	pacer   pacerState
+	cc      congestion.Controller
+	out     outbox
+	in      inbox
+	rate    rateState
+
+	mtu       int
+	peerMTU   int
+	bigAcked  bool // a packet above wire.HandshakeLen arrived
+	ecnOff    bool // the path or the peer does not report marks
+	ceSeen    uint64
+	idle      time.Duration // the smaller of both ends'
+	heard     time.Time     // last authentic packet
+	spoke     time.Time     // last packet sent
+	ping      bool          // a PING is to be sent
+	windowDue bool          // a WINDOW is to be sent
+	keyedAt   time.Time
+
+	closing closeState
+
+	appLimited bool
+	roundEnd   uint64
+
+	stats   counters
+	timeout time.Time // when advance is due
+	heap    int       // place in the endpoint's timers, -1 if none
+	ready   bool      // in the endpoint's turn
+}
+
+// counters are the parts of Stats that only grow.
+type counters struct {
+	sentBytes, receivedBytes     int64
+	receivedPackets              int64
+	objectBytes, repeatedBytes   int64
+	duplicatePackets, badPackets int64
+}
+
+// A path is where a peer is.
+type path struct {
+	socket machine.Socket
+	addr   netip.AddrPort
+}
+
+// pathState is the path in use and what may be sent on it.
+type pathState struct {
+	path
+	proved   bool
+	received int64 // bytes, until it is proved
+	sent     int64
+}
+
+// room is how many bytes may be sent: three times what was received, until the
+// address is proved (RFC 9000 §8.1).
+func (p *pathState) room() int64 {
+	if p.proved {
+		return 1 << 30
+	}
+	return 3*p.received - p.sent
+}
+
+// init sets up what every connection has, whichever way it begins.
+func (c *conn) init(e *Endpoint, now time.Time) {
+	c.e = e
+	c.heap = -1
+	c.began, c.heard, c.spoke = now, now, now
+	c.mtu = e.cfg.MTU
+	c.idle = e.cfg.Idle
+	c.rtt.init()
+	c.loss.init()
+	c.loss.progress = now
+	c.cc = e.newController(now)
+	c.out.all = make(map[uint64]*object)
+	c.in = inbox{
+		open: make(map[uint64]*inbound), window: uint64(e.cfg.Window), limit: uint64(e.cfg.Window),
+		maxObject: uint64(e.cfg.MaxObject),
+	}
+}
+
+// params are what we tell the peer.
+func (c *conn) params() wire.Params {
+	return wire.Params{
+		Window: uint64(c.e.cfg.Window), MaxObject: uint64(c.e.cfg.MaxObject), Idle: c.e.cfg.Idle, MTU: uint64(c.e.cfg.MTU),
+	}
+}
+
+// adopt takes what the peer told.
+func (c *conn) adopt(p *wire.Params) {
+	c.out.limit, c.out.peerMax = p.Window, p.MaxObject
+	if p.Idle > 0 {
+		c.idle = min(c.idle, p.Idle)
+	}
+	if p.MTU >= wire.HandshakeLen && p.MTU < uint64(c.mtu) {
+		c.setMTU(int(p.MTU))
+	}
+}
+
+func (c *conn) setMTU(mtu int) {
+	c.mtu = mtu
+	c.cc.SetMTU(mtu)
+}
+
+// open makes the connection a connected one.
+func (c *conn) open(now time.Time) {
+	c.state = stateOpen
+	c.opened, c.keyedAt, c.loss.progress = now, now, now
+	c.path.proved = true
+	c.event(Event{Kind: EventConnected, Key: c.key, Socket: c.path.socket, Addr: c.path.addr})
+}
+
+func (c *conn) event(ev Event) {
+	ev.Conn = c.id
+	c.e.events.push(queuedEvent{Event: ev})
+}
+
+// advance does what is due.
+func (c *conn) advance(now time.Time) {
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	switch c.state {
+	case stateDialing, stateHalf:
+		if due(c.began.Add(c.e.cfg.Handshake)) {
+			c.gone(ClosedHandshake, 0)
+			return
+		}
+		if c.state == stateDialing {
+			c.redial(now)
+			return
+		}
+	case stateClosing:
+		if due(c.closing.until) {
+			c.e.remove(c)
+		}
+		return
+	case stateGone:
+		return
+	}
+	if due(c.heard.Add(c.idle)) {
+		c.gone(ClosedIdle, 0)
+		return
+	}
+	if due(c.loss.timeout(&c.rtt)) {
+		c.lossTimer(now)
+		if c.state == stateGone {
+			return
+		}
+	}
+	if due(c.out.expire) {
+		c.expireDue(now)
+	}
+	if due(c.keepaliveAt()) {
+		c.ping = true
+	}
+	if due(c.probe.at) {
+		c.probe.retry(now, &c.rtt)
+	}
+	c.rekey(now)
+}
+
+// keepaliveAt is when silence must be broken, so that NATs keep the mapping and
+// the peer its belief in us.
+func (c *conn) keepaliveAt() time.Time {
+	if c.e.cfg.Keepalive < 0 || c.ping || c.state != stateOpen {
+		return time.Time{}
+	}
+	return c.spoke.Add(min(c.e.cfg.Keepalive, c.idle/2))
+}
+
+// rekeyAfter is how long a key is used at most.
+const rekeyAfter = 10 * time.Minute
+
+// rekey updates the key of a connection that has used it long or much.
+func (c *conn) rekey(now time.Time) {
+	if c.state == stateOpen && (c.protect.sealed >= c.e.cfg.KeyLife || c.protect.sealed > 0 && now.Sub(c.keyedAt) >= rekeyAfter) {
+		if c.protect.update() {
+			c.keyedAt = now
+		}
+	}
+}
+
+// nextTimeout is the earliest of all that may become due.
+func (c *conn) nextTimeout() time.Time {
+	var t time.Time
+	at := func(u time.Time) {
+		if !u.IsZero() && (t.IsZero() || u.Before(t)) {
+			t = u
+		}
+	}
+	switch c.state {
+	case stateDialing:
+		at(c.dial.again)
+		at(c.began.Add(c.e.cfg.Handshake))
+		return t
+	case stateHalf:
+		at(c.began.Add(c.e.cfg.Handshake))
+	case stateClosing:
+		return c.closing.until
+	case stateGone:
+		return t
+	}
+	at(c.heard.Add(c.idle))
+	if c.maySpeak() {
+		at(c.loss.timeout(&c.rtt))
+		at(c.acks.due)
+		if c.wantsData() && c.windowOpen() {
+			at(c.pacer.next(c.pacingRate(), c.mtu))
+		}
+	}
+	at(c.out.expire)
+	at(c.keepaliveAt())
+	at(c.probe.at)
+	return t
+}

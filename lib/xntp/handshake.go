@@ -1,0 +1,277 @@
+package xntp
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/flynn/noise"
+	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// suite is Noise_IK_25519_ChaChaPoly_BLAKE2s. The cipher here seals two
+// payloads; data packets have their own.
+var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashBLAKE2s)
+
+// ephemeralLen is the length of the key that a Noise IK message begins with.
+const ephemeralLen = 32
+
+var errParams = errors.New("handshake parameters")
+
+// prologue binds the handshake to the protocol, its version and the initiator's
+// connection ID. Cookie and token are left out, because they change while
+// message 1 stays.
+func prologue(src wire.CID) []byte {
+	b := binary.BigEndian.AppendUint32([]byte("xntp"), wire.Version)
+	return append(b, src[:]...)
+}
+
+func (e *Endpoint) noise(initiator bool, src wire.CID, peer []byte) (*noise.HandshakeState, error) {
+	return noise.NewHandshakeState(noise.Config{
+		CipherSuite: suite, Random: e.cfg.Entropy, Pattern: noise.HandshakeIK, Initiator: initiator,
+		Prologue: prologue(src), PeerStatic: peer,
+		StaticKeypair: noise.DHKey{Private: e.cfg.Key[:], Public: e.public[:]},
+	})
+}
+
+// dialState is the initiator's side of a handshake.
+type dialState struct {
+	noise   *noise.HandshakeState
+	message []byte // Noise message 1, the same in every Initial
+	token   []byte
+	cookie  []byte
+	retried bool
+	tries   int
+	again   time.Time // when the next Initial is due
+	due     bool
+	// other is a second address that the peer was seen at while it dialed us
+	// in its turn; Initials go to both, by turns.
+	other path
+	turn  bool
+}
+
+// answerState is the responder's side.
+type answerState struct {
+	ephemeral [ephemeralLen]byte // names the handshake
+	message   []byte             // Noise message 2, the same in every Response
+	due       bool
+	cid       wire.CID // of the initiator
+}
+
+// Times of a dial. Our choice, because peers behind NATs lose the first
+// Initials as a rule while both open their way, and one Initial is cheap: a
+// quarter of RFC 9002's initial probe timeout, doubling up to a second.
+const (
+	dialFirst = 250 * time.Millisecond
+	dialMost  = time.Second
+)
+
+// startDial makes message 1.
+func (c *conn) startDial(now time.Time, o *DialOptions) error {
+	hs, err := c.e.noise(true, c.local, o.Remote[:])
+	if err != nil {
+		return err
+	}
+	p := c.params()
+	p.Ciphers = wire.CipherAES128GCM | wire.CipherChaCha20Poly1305
+	p.Early = o.Early
+	message, _, _, err := hs.WriteMessage(nil, p.Append(nil))
+	if err != nil {
+		return err
+	}
+	c.dial = dialState{noise: hs, message: message, token: append([]byte(nil), o.Token...)}
+	c.redial(now)
+	return nil
+}
+
+// redial makes the Initial due again when its time has come.
+func (c *conn) redial(now time.Time) {
+	d := &c.dial
+	if now.Before(d.again) {
+		return
+	}
+	d.due = true
+	d.again = now.Add(min(dialFirst<<min(d.tries, 4), dialMost))
+	d.tries++
+}
+
+func (c *conn) appendInitial(now time.Time, dst []byte) (machine.Packet, bool) {
+	d := &c.dial
+	if !d.due {
+		return machine.Packet{}, false
+	}
+	d.due = false
+	start := len(dst)
+	to := c.path.path
+	if d.other.addr.IsValid() {
+		if d.turn = !d.turn; d.turn {
+			to = d.other
+		}
+	}
+	long := wire.Long{Type: wire.PacketInitial, Version: wire.Version, Src: c.local, Cookie: d.cookie, Token: d.token, Noise: d.message}
+	b := padded(long.Append(dst), start)
+	p := c.packet(now, b, start, to)
+	p.DontFragment = false
+	return p, true
+}
+
+// padded fills a handshake packet up to its length.
+func padded(b []byte, start int) []byte {
+	for len(b)-start < wire.HandshakeLen {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// retry handles a Retry: prove the address with its cookie. One is believed,
+// or two nodes could be sent back and forth for ever.
+func (c *conn) retry(now time.Time, cookie []byte) {
+	d := &c.dial
+	if c.state != stateDialing || d.retried || len(cookie) == 0 {
+		return
+	}
+	d.retried = true
+	d.cookie = append([]byte(nil), cookie...)
+	d.due = true
+	d.again = now.Add(dialFirst)
+}
+
+// answered handles a Response.
+func (c *conn) answered(now time.Time, from path, message []byte) {
+	if c.state != stateDialing {
+		return
+	}
+	// A message that does not fit leaves the state as it was, so that a forged
+	// one costs us nothing but time.
+	payload, send, recv, err := c.dial.noise.ReadMessage(nil, message)
+	if err != nil {
+		c.e.counts.Forged++
+		return
+	}
+	p, err := wire.ParseParams(payload)
+	cipher, ok := cipherOf(p.Ciphers)
+	if err != nil || !ok {
+		c.gone(ClosedProtocol, codeFrame)
+		return
+	}
+	if c.dial.tries == 1 && !c.dial.retried {
+		c.rtt.sample(now.Sub(c.began), 0)
+	}
+	c.initiator = true
+	c.remote = p.CID
+	c.path = pathState{path: from, proved: true}
+	c.protect.init(send.UnsafeKey(), recv.UnsafeKey(), cipher)
+	c.adopt(&p)
+	c.dial = dialState{}
+	c.heard = now
+	c.ping = true // the responder waits for a proof that we hold our key
+	c.open(now)
+	c.e.settle(now, c)
+}
+
+// cipherOf picks the one cipher that a responder took.
+func cipherOf(bits uint64) (Cipher, bool) {
+	switch bits {
+	case wire.CipherAES128GCM:
+		return AES128GCM, true
+	case wire.CipherChaCha20Poly1305:
+		return ChaCha20Poly1305, true
+	}
+	return 0, false
+}
+
+// An initial is message 1, read.
+type initial struct {
+	noise     *noise.HandshakeState
+	key       PublicKey
+	params    wire.Params
+	ephemeral [ephemeralLen]byte
+	cid       wire.CID
+}
+
+// readInitial authenticates message 1.
+func (e *Endpoint) readInitial(p *wire.Long) (*initial, error) {
+	hs, err := e.noise(false, p.Src, nil)
+	if err != nil {
+		return nil, err
+	}
+	payload, _, _, err := hs.ReadMessage(nil, p.Noise)
+	if err != nil {
+		return nil, err
+	}
+	in := &initial{noise: hs, cid: p.Src, key: PublicKey(hs.PeerStatic())}
+	copy(in.ephemeral[:], p.Noise)
+	if in.params, err = wire.ParseParams(payload); err != nil {
+		return nil, err
+	}
+	if in.params.Ciphers&(wire.CipherAES128GCM|wire.CipherChaCha20Poly1305) == 0 || len(in.params.Early) > MaxEarly {
+		return nil, errParams
+	}
+	return in, nil
+}
+
+// respond makes the connection the responder's side of the handshake in: its
+// keys are ready, and data may follow the Response as far as three times what
+// was received.
+func (c *conn) respond(now time.Time, in *initial, from path, size int, proved bool) error {
+	cipher := c.e.cfg.Cipher
+	p := c.params()
+	p.CID = c.local
+	p.Ciphers = wire.CipherAES128GCM
+	if in.params.Ciphers&wire.CipherAES128GCM == 0 || cipher == ChaCha20Poly1305 && in.params.Ciphers&wire.CipherChaCha20Poly1305 != 0 {
+		p.Ciphers, cipher = wire.CipherChaCha20Poly1305, ChaCha20Poly1305
+	}
+	message, recv, send, err := in.noise.WriteMessage(nil, p.Append(nil))
+	if err != nil {
+		return err
+	}
+	c.state = stateHalf
+	c.dial = dialState{}
+	c.key = in.key
+	c.remote = in.cid
+	c.began, c.heard = now, now
+	c.answer = answerState{ephemeral: in.ephemeral, message: message, due: true, cid: in.cid}
+	c.path = pathState{path: from, proved: proved, received: int64(size)}
+	c.protect.init(send.UnsafeKey(), recv.UnsafeKey(), cipher)
+	c.adopt(&in.params)
+	return nil
+}
+
+func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) {
+	a := &c.answer
+	if !a.due || c.path.room() < wire.HandshakeLen {
+		return machine.Packet{}, false
+	}
+	a.due = false
+	start := len(dst)
+	long := wire.Long{Type: wire.PacketResponse, Version: wire.Version, Dst: a.cid, Noise: a.message}
+	b := padded(long.Append(dst), start)
+	p := c.packet(now, b, start, c.path.path)
+	p.DontFragment = false
+	return p, true
+}
+
+// again handles an Initial of a handshake that is under way: the Response was
+// lost, or is.
+func (c *conn) again(from path, size int) {
+	if c.state != stateHalf || from != c.path.path {
+		return
+	}
+	c.path.received += int64(size)
+	c.answer.due = true
+}
+
+// confirmed handles the initiator's first data packet: it holds its key and
+// receives where it says (RFC 9000 §8.1: "Receipt of a packet protected with
+// Handshake keys confirms that the peer successfully processed an Initial
+// packet").
+func (c *conn) confirmed(now time.Time, from path) {
+	if !c.rtt.have {
+		c.rtt.sample(now.Sub(c.began), 0)
+	}
+	c.path.path = from
+	c.answer.message, c.answer.due = nil, false
+	c.open(now)
+	c.e.settle(now, c)
+}
