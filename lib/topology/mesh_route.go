@@ -1,0 +1,32 @@
+package topology
+
+// Route implements Topology. A seed hands a piece to one entry; from there on
+// it spreads by asking.
+func (t *Mesh) Route(v *View, p Piece, from ID, r *Route) {
+	r.Push, r.Tell = r.Push[:0], r.Tell[:0]
+	self, _ := v.Member(v.Self)
+	fellow := func(m *Member) bool { return !m.Seed && m.ID != v.Self && m.ID != from }
+	switch {
+	case self.Seed && from != 0:
+	case self.Seed:
+		if v.feeder(p) != v.Self {
+			return
+		}
+		entry := first(v.Members, p.key(), true, isUploader)
+		if entry == 0 { // nobody uploads
+			r.Push = rank(r.Push, v.Members, p.key(), false, fellow)
+			return
+		}
+		r.Push = append(r.Push, entry)
+	case self.Upload:
+		r.Tell = rank(r.Tell, v.Members, p.key(), false, fellow)
+	}
+}
+
+// Sources implements Topology. Nobody knows beforehand who will have a piece
+// first: fellows come in an order that spreads requests, seeds last.
+func (t *Mesh) Sources(v *View, p Piece, dst []ID) []ID {
+	key := p.key()
+	dst = rank(dst, v.Members, mix(key^uint64(v.Self)), true, func(m *Member) bool { return isUploader(m) && m.ID != v.Self })
+	return rank(dst, v.Members, mix(key^uint64(v.Self)), false, func(m *Member) bool { return m.Seed && m.ID != v.Self })
+}

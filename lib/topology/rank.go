@@ -1,0 +1,91 @@
+package topology
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Weights of members whose uplink is not known, and the bounds that keep one
+// claim from drawing the whole stream or none of it.
+const (
+	defaultUplink = 4_000_000
+	minUplink     = 256_000
+	maxUplink     = 100_000_000
+)
+
+func (m Member) weight() float64 {
+	if m.Uplink == 0 {
+		return defaultUplink
+	}
+	return float64(min(max(m.Uplink, minUplink), maxUplink))
+}
+
+// mix is the finalizer of SplitMix64: every bit of x moves every bit of it.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+func (p Piece) key() uint64 {
+	return mix(mix(mix(uint64(p.Epoch))^uint64(p.Seq)) ^ uint64(p.Index))
+}
+
+// score is a member's draw in the weighted rendezvous for key; the least wins,
+// each with probability weight / sum of weights (Efraimidis and Spirakis 2006).
+// A draw depends on nobody else: who leaves gives away his own pieces only, and
+// a joiner takes from each no more than its share.
+func score(key uint64, id ID, weight float64) float64 {
+	u := (float64(mix(key^mix(uint64(id)))>>11) + 0.5) / (1 << 53) // in (0, 1)
+	return -math.Log(u) / weight
+}
+
+type ranked struct {
+	id    ID
+	score float64
+}
+
+// rank appends those of members that keep says yes to, best first.
+func rank(dst []ID, members []Member, key uint64, weighted bool, keep func(*Member) bool) []ID {
+	var array [32]ranked
+	draws := array[:0]
+	for i := range members {
+		m := &members[i]
+		if !keep(m) {
+			continue
+		}
+		w := 1.0
+		if weighted {
+			w = m.weight()
+		}
+		draws = append(draws, ranked{m.ID, score(key, m.ID, w)})
+	}
+	slices.SortFunc(draws, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.id, b.id))
+	})
+	for _, d := range draws {
+		dst = append(dst, d.id)
+	}
+	return dst
+}
+
+// first is rank's first, without sorting; zero if keep says yes to nobody.
+func first(members []Member, key uint64, weighted bool, keep func(*Member) bool) ID {
+	best := ranked{score: math.Inf(1)}
+	for i := range members {
+		m := &members[i]
+		if !keep(m) {
+			continue
+		}
+		w := 1.0
+		if weighted {
+			w = m.weight()
+		}
+		if s := score(key, m.ID, w); s < best.score || s == best.score && m.ID < best.id {
+			best = ranked{m.ID, s}
+		}
+	}
+	return best.id
+}

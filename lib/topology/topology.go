@@ -1,0 +1,97 @@
+// Package topology says who is near whom in a room and who hands a piece to
+// whom. The tracker asks it where a peer belongs; every member of the swarm
+// asks it, with nothing but what the tracker told him, whom to feed with a
+// piece and from whom to expect one. Both use one value of one type, so a
+// topology is written in one place.
+//
+// Tencent's talk calls the balanced topology by the same name.
+package topology
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// An ID names a peer; it is the wire.PeerID. Zero is nobody.
+type ID uint64
+
+// A Member is a peer as a topology sees it.
+type Member struct {
+	ID     ID
+	Seed   bool  // has the stream from elsewhere; belongs to no group
+	Upload bool  // willing to feed others
+	Uplink int64 // bit/s, as the tracker tells everybody; 0: not known
+}
+
+// A Piece names a piece of the stream; it is convertible from segment.ID.
+type Piece struct {
+	Epoch, Seq int64
+	Index      int
+}
+
+// A View is what one member knows: the tracker builds it, the messages carry
+// it, and the member decides with it alone.
+type View struct {
+	Self  ID
+	Group uint64
+	// Members holds all whom the tracker named, self and the seeds included, by
+	// ascending ID. Members of a group at the same version hold equal lists.
+	Members []Member
+}
+
+// A Route is what a member does with a piece that it has just got.
+type Route struct {
+	Push []ID // send it to these at once, in this order
+	Tell []ID // let these know that it is here; they ask if they want it
+}
+
+// A Change says who must hear of what a join, an update or a leave did.
+type Change struct {
+	Members []ID     // whose View is another now, ascending
+	Groups  []uint64 // groups that are another now for the seeds, or gone, ascending
+}
+
+// A Topology places the members of one room and routes its pieces. It is not
+// safe for concurrent use.
+type Topology interface {
+	Name() string
+
+	// Join, Update and Leave are the tracker's. A peer that is in already is
+	// updated; one that is not in changes nothing by leaving.
+	Join(m Member) Change
+	Update(m Member) Change
+	Leave(id ID) Change
+	// View returns what a peer should know; a seed sees the other seeds.
+	View(id ID) (View, bool)
+	// Groups returns the groups that seeds feed, ascending, and Group what a
+	// seed should know of one of them; ok is false when it is gone.
+	Groups() []uint64
+	Group(seed ID, group uint64) (v View, ok bool)
+
+	// Route fills r, reusing its slices, with what v.Self does with p, which
+	// came from a member, or from elsewhere (from is 0): the origin, or, at a
+	// seed, the broadcaster.
+	Route(v *View, p Piece, from ID, r *Route)
+	// Sources appends to dst whom v.Self may get p from: first the one who is
+	// going to push it, if the topology pushes, then whom to ask in order;
+	// seeds come last unless it is their push that is expected.
+	Sources(v *View, p Piece, dst []ID) []ID
+}
+
+// Names of the topologies.
+const (
+	BalancedName = "balanced"
+	MeshName     = "mesh"
+)
+
+// New returns an empty topology by its name. A member of the swarm, which uses
+// only Route and Sources, may pass a nil rng.
+func New(name string, rng *rand.Rand) (Topology, error) {
+	switch name {
+	case BalancedName:
+		return NewBalanced(rng), nil
+	case MeshName:
+		return NewMesh(rng), nil
+	}
+	return nil, fmt.Errorf("topology: %q is not one of %s, %s", name, BalancedName, MeshName)
+}

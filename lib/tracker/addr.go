@@ -1,0 +1,51 @@
+package tracker
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/xp2p/xp2p/lib/nat"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// privateHosts returns those claimed addresses that may be passed on at all:
+// private ones (RFC 1918, RFC 4193). A public one that no server saw would let
+// a peer point others at a stranger.
+func privateHosts(hosts []netip.AddrPort) (out []netip.AddrPort) {
+	for _, h := range hosts {
+		if nat.ReachOf(h.Addr()) == nat.Site && !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// addrsFor returns the addresses of o that p may know: those that a server
+// observed, as far as they can mean the same machine to p, and o's own private
+// ones if both stand behind one address.
+func addrsFor(p, o *peer) []netip.AddrPort {
+	nearest := nat.World
+	together := false
+	for _, a := range p.observed {
+		nearest = min(nearest, nat.ReachOf(a.Addr()))
+		together = together || slices.ContainsFunc(o.observed, func(b netip.AddrPort) bool { return a.Addr() == b.Addr() })
+	}
+	var out []netip.AddrPort
+	for _, a := range o.observed {
+		if nat.ReachOf(a.Addr()) >= nearest {
+			out = append(out, a)
+		}
+	}
+	if together {
+		for _, h := range o.hello.Hosts {
+			if !slices.Contains(out, h) {
+				out = append(out, h)
+			}
+		}
+	}
+	// What is nearest to both comes first.
+	slices.SortStableFunc(out, func(a, b netip.AddrPort) int {
+		return int(nat.ReachOf(a.Addr())) - int(nat.ReachOf(b.Addr()))
+	})
+	return out[:min(len(out), wire.MaxSignalAddrs)]
+}

@@ -1,0 +1,179 @@
+// Package tracker decides who meets whom: rooms, the peers and seeds in them,
+// the groups that a topology puts them into. Tencent's talk calls it the COM
+// service.
+//
+// A Tracker is a value without clock, lock or socket; package signal puts it on
+// HTTP and WebSocket. Sessions go in, messages come out: a message is composed
+// when it is taken, from what is true then, so that a peer that was touched by
+// a hundred joins hears once, and no queue can grow beyond the number of peers.
+package tracker
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// Bounds by default.
+const (
+	DefaultMaxRooms   = 1000
+	DefaultMaxPeers   = 20_000 // in a room
+	DefaultMaxPerAddr = 256    // in a room, from one IPv4 address or IPv6 /64
+	// maxSeeds keeps a list of a group and all seeds within one message.
+	maxSeeds = 16
+	// maxNotices bounds goodbyes that were not taken yet; older ones are dropped.
+	maxNotices = 1024
+)
+
+// Config configures a Tracker.
+type Config struct {
+	Rand    *rand.Rand // draws neighbours
+	Entropy io.Reader  // secrets of sessions
+	// TokenKeys are the keys of the STUN responders whose word on addresses
+	// counts.
+	TokenKeys []ed25519.PublicKey
+	// SeedKeys may take the role of a seed without being attached in process.
+	SeedKeys   []wire.Key
+	MaxRooms   int // 0: DefaultMaxRooms, and so on
+	MaxPeers   int
+	MaxPerAddr int
+}
+
+// A Session is a connection to a peer, numbered by whoever owns connections;
+// numbers are not used twice.
+type Session uint64
+
+// Errors of Open and Join. Those of Join become codes of wire.SignalError.
+var (
+	ErrNoRoom    = errors.New("no such room")
+	ErrRoomName  = errors.New("not a name for a room")
+	ErrRoomOpen  = errors.New("the room is open already")
+	ErrFull      = errors.New("full")
+	ErrKeyInUse  = errors.New("another connection holds this key")
+	ErrForbidden = errors.New("not a seed of this room")
+	ErrProtocol  = errors.New("not a message to a tracker at this time")
+)
+
+// A Tracker holds rooms. It is not safe for concurrent use.
+type Tracker struct {
+	cfg      Config
+	rooms    map[string]*room
+	sessions map[Session]*peer
+	pending  []*peer // those with something to hear, each once
+	notices  []Message
+	nextTick time.Time
+}
+
+type room struct {
+	name    string
+	top     topology.Topology
+	peers   map[wire.PeerID]*peer
+	seeds   []*peer // ascending by id
+	perAddr map[netip.Prefix]int
+	version uint64
+	// groups holds the version at which each group last changed.
+	groups map[uint64]uint64
+}
+
+// A peer is in a room from its first hello to the end of its session.
+type peer struct {
+	session  Session
+	room     *room
+	id       wire.PeerID
+	hello    *wire.SignalHello
+	resume   string
+	remote   netip.Addr
+	observed []netip.AddrPort // proved by tokens, or given by the operator
+	token    wire.Token       // for observed[0]
+	expiry   time.Time        // of the token
+	trusted  bool
+	placed   bool // in the topology
+	uplink   int64
+	report   *measure.Report
+
+	queued  bool // in Tracker.pending
+	welcome bool // to be sent
+	list    bool // neighbours to be sent
+	version uint64
+	reset   bool     // of the feed
+	feed    []uint64 // groups to be sent, ascending
+}
+
+// New returns a tracker without rooms.
+func New(cfg Config) *Tracker {
+	if cfg.MaxRooms == 0 {
+		cfg.MaxRooms = DefaultMaxRooms
+	}
+	if cfg.MaxPeers == 0 {
+		cfg.MaxPeers = DefaultMaxPeers
+	}
+	if cfg.MaxPerAddr == 0 {
+		cfg.MaxPerAddr = DefaultMaxPerAddr
+	}
+	return &Tracker{cfg: cfg, rooms: map[string]*room{}, sessions: map[Session]*peer{}}
+}
+
+// Open makes a room, with the named topology.
+func (t *Tracker) Open(now time.Time, name, topo string) error {
+	if !wire.CheckRoomName(name) {
+		return fmt.Errorf("%w: %.70q", ErrRoomName, name)
+	}
+	if t.rooms[name] != nil {
+		return fmt.Errorf("%w: %s", ErrRoomOpen, name)
+	}
+	if len(t.rooms) >= t.cfg.MaxRooms {
+		return fmt.Errorf("%w: %d rooms", ErrFull, len(t.rooms))
+	}
+	top, err := topology.New(topo, t.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	t.rooms[name] = &room{
+		name: name, top: top, peers: map[wire.PeerID]*peer{}, perAddr: map[netip.Prefix]int{}, groups: map[uint64]uint64{},
+		// Versions go on growing over a restart of the tracker.
+		version: uint64(max(0, now.UnixMilli())),
+	}
+	return nil
+}
+
+// CloseRoom ends a room and the sessions in it.
+func (t *Tracker) CloseRoom(name string) {
+	r := t.rooms[name]
+	if r == nil {
+		return
+	}
+	for _, id := range r.ids() {
+		p := r.peers[id]
+		t.notice(p.session, &wire.SignalError{Code: wire.SignalNoRoom, Message: "the room has closed"})
+		delete(t.sessions, p.session)
+		t.forget(p)
+	}
+	delete(t.rooms, name)
+}
+
+// Topology returns the name of a room's topology; empty if there is no room.
+func (t *Tracker) Topology(name string) string {
+	if r := t.rooms[name]; r != nil {
+		return r.top.Name()
+	}
+	return ""
+}
+
+// ids returns the peers' names, ascending.
+func (r *room) ids() []wire.PeerID {
+	ids := make([]wire.PeerID, 0, len(r.peers))
+	for id := range r.peers {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
