@@ -6,4 +6,108 @@
 // Integers are big-endian; "varint" is the variable-length integer of RFC 9000
 // §16. Everything appends to a caller's buffer and parses without copying, so
 // parsed byte slices alias the input.
+//
+// # One socket
+//
+// The first byte of a datagram says whose it is (RFC 7983 and its spirit):
+//
+//	  0 …   3   STUN
+//	 64 … 127   XNTP, data packet (short header)
+//	192 … 255   XNTP, handshake packet (long header)
+//	the rest    nobody's; dropped
+//
+// # XNTP packets
+//
+// This part is the grammar; what the fields are for, and all behaviour, is in
+// the documentation of package xntp. Together they are meant to be enough for a
+// second implementation.
+//
+// A data packet:
+//
+//	 0                   1                   2                   3
+//	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//	+-+-+-+-+-+-+-+-+-----------------------------------------------+
+//	|0 1 K 0 0 0 0 0|                                               |
+//	+-+-+-+-+-+-+-+-+      receiver's connection ID (48 bits)       |
+//	|                               +-------------------------------+
+//	|                               | packet number, low 32 bits …  |
+//	+-------------------------------+-------------------------------+
+//	| …                             | sealed frames, then the       |
+//	+-------------------------------+ AEAD's tag (128 bits)       … |
+//	+---------------------------------------------------------------+
+//
+// K is the key phase. The six low bits of the first byte and the packet number
+// are protected (MaskShort): they are combined by exclusive or with the first
+// five bytes of AES-128(header key, the sixteen bytes behind the header). The
+// zero bits are sent as zero and not looked at. The eleven bytes of the header,
+// unprotected, are the AEAD's additional data. The whole packet number has 62
+// bits (ExpandNumber recovers it). There is at least one frame, so the shortest
+// data packet has 28 bytes.
+//
+// Handshake packets, one in a datagram:
+//
+//	Initial    0xc0  version(4)  Src(6)  cookie(1+n)  token(1+n)  noise(2+n)  padding
+//	Response   0xd0  version(4)  Dst(6)  noise(2+n)  padding
+//	Retry      0xe0  version(4)  Dst(6)  cookie(1+n)
+//	Versions   0xf0  0(4)        Dst(6)  count(1)  version(4) …
+//
+// "(1+n)" is a byte of length and that many bytes, "(2+n)" has two bytes of
+// length. Src is the connection ID at which the initiator wants to receive, Dst
+// the same one in what is sent to it. Initial and Response are padded with zeros
+// to 1200 bytes (HandshakeLen). A cookie has at most 64 bytes, a token 255, a
+// Noise message 1180. The low four bits of the first byte are zero.
+//
+// Of every version, these never change: the first byte's two high bits and
+// type, the place of the version, Src in an Initial, the whole of Versions, and
+// that Initials have 1200 bytes. This package describes version 1.
+//
+// The payloads of the Noise messages are lists of parameters (Params): id
+// varint, length varint, value; unknown ids are skipped.
+//
+//	1  window      varint: bytes of objects that may be sent to me (see WINDOW)
+//	2  max object  varint: size of the largest object I take
+//	3  idle        varint, ms: silence after which I forget the connection
+//	4  ciphers     varint, bits: 1 AES-128-GCM, 2 ChaCha20-Poly1305; message 1
+//	               offers, message 2 has exactly one bit
+//	5  MTU         varint: largest datagram I take
+//	6  early       message 1 only, at most 1000 bytes: an idempotent request
+//	7  CID         message 2 only, 6 bytes: where the responder wants to receive
+//
+// # XNTP frames
+//
+// A frame is a type (varint) and its fields; numbers are varints unless a width
+// is given.
+//
+//	0x00  PADDING
+//	0x01  PING
+//	0x02  ACK        largest, delay µs, n, first length, n × (gap, length),
+//	                 s, stamps
+//	0x03  ACK        the same with ECT(0), ECT(1) and CE counts before s
+//	0x04  OPEN       id, flags (8 bits), priority (8 bits), [size], [ms left]
+//	0x05  CANCEL     id, charged
+//	0x06  EXPIRED    id, charged
+//	0x07  WINDOW     limit
+//	0x08  CHALLENGE  64 bits
+//	0x09  RESPONSE   64 bits
+//	0x0a  CLOSE      code, length ≤ 64, text
+//	0x10  OBJ        +1 the object ends here, +2 offset present, +4 length present
+//	 …0x17           id, [offset], [length], data
+//
+// A frame of unknown type breaks the connection, because its length is unknown:
+// new frames need a parameter that says that they are understood.
+//
+// ACK. Ranges as in RFC 9000 §19.3: the first holds largest and the "first
+// length" numbers below it; each further one lies gap+2 below the lowest of the
+// one before. At most 31 further ones. s stamps follow, at most 64: times of
+// arrival in units of 4 µs on the receiver's own clock, counted from a moment of
+// its choice. The first is that of largest, as a varint; each further one belongs
+// to the next lower number that is acknowledged and is the difference to the
+// stamp before, zigzag-coded (0, -1, 1, -2 … as 0, 1, 2, 3 …), positive where
+// the lower number came earlier.
+//
+// OPEN. Bits 0 and 1 of flags are the class: 0 reliable, 1 deadline, 2 best
+// effort. Bit 2: endless, there is no size. Bit 3: there is a deadline, so many
+// milliseconds after the packet was sent. The other bits are zero.
+//
+// OBJ without a length reaches to the end of the packet.
 package wire

@@ -2,6 +2,7 @@ package xntp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/congestion"
@@ -21,7 +22,7 @@ const (
 )
 
 // A conn is one connection. Its concerns are values of their own, each in its
-// file; the verbs are in conn_recv.go, conn_send.go, conn_path.go,
+// file; the verbs are in conn_recv.go, conn_send.go, conn_loss.go, conn_path.go,
 // conn_object.go and conn_close.go.
 type conn struct {
 	e         *Endpoint
@@ -50,21 +51,23 @@ type conn struct {
 	rate    rateState
 
 	mtu       int
-	peerMTU   int
-	bigAcked  bool // a packet above wire.HandshakeLen arrived
-	ecnOff    bool // the path or the peer does not report marks
+	movedAt   time.Time // when the peer's IP address changed last
+	bigAcked  bool      // a packet above wire.HandshakeLen arrived
+	ecnOff    bool      // the path or the peer does not report marks
 	ceSeen    uint64
 	idle      time.Duration // the smaller of both ends'
-	heard     time.Time     // last authentic packet
-	spoke     time.Time     // last packet sent
-	ping      bool          // a PING is to be sent
-	windowDue bool          // a WINDOW is to be sent
+	keepalive time.Duration
+	heard     time.Time // last authentic packet
+	spoke     time.Time // last packet sent
+	ping      bool      // a PING is to be sent
+	windowDue bool      // a WINDOW is to be sent
 	keyedAt   time.Time
 
 	closing closeState
 
-	appLimited bool
-	roundEnd   uint64
+	roundEnd   uint64 // a round is over when this number is acknowledged
+	flight     int    // most bytes in flight in this round
+	flightLast int    // and in the one before
 
 	stats   counters
 	timeout time.Time // when advance is due
@@ -74,10 +77,9 @@ type conn struct {
 
 // counters are the parts of Stats that only grow.
 type counters struct {
-	sentBytes, receivedBytes     int64
-	receivedPackets              int64
-	objectBytes, repeatedBytes   int64
-	duplicatePackets, badPackets int64
+	sentBytes, receivedBytes   int64
+	receivedPackets            int64
+	objectBytes, repeatedBytes int64
 }
 
 // A path is where a peer is.
@@ -110,6 +112,8 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 	c.began, c.heard, c.spoke = now, now, now
 	c.mtu = e.cfg.MTU
 	c.idle = e.cfg.Idle
+	// A little less for each, or a thousand connections would all wake at once.
+	c.keepalive = e.cfg.Keepalive - time.Duration(e.cfg.Rand.Int64N(int64(max(e.cfg.Keepalive/8, 1))))
 	c.rtt.init()
 	c.loss.init()
 	c.loss.progress = now
@@ -128,11 +132,21 @@ func (c *conn) params() wire.Params {
 	}
 }
 
+// minIdle is the shortest idle timeout that a peer can impose: keepalives go by
+// half of it.
+const minIdle = 2 * time.Second
+
 // adopt takes what the peer told.
 func (c *conn) adopt(p *wire.Params) {
-	c.out.limit, c.out.peerMax = p.Window, p.MaxObject
+	c.out.limit = p.Window
+	c.out.peerMax = min(p.MaxObject, max(p.Window, objectOverhead)-objectOverhead)
+	for _, o := range slices.Clone(c.out.queue) {
+		if o.size > c.out.peerMax && !o.endless {
+			c.giveUp(o, false) // queued before this was known
+		}
+	}
 	if p.Idle > 0 {
-		c.idle = min(c.idle, p.Idle)
+		c.idle = min(c.idle, max(p.Idle, minIdle))
 	}
 	if p.MTU >= wire.HandshakeLen && p.MTU < uint64(c.mtu) {
 		c.setMTU(int(p.MTU))
@@ -170,6 +184,10 @@ func (c *conn) advance(now time.Time) {
 			c.redial(now)
 			return
 		}
+		if c.dial.held != nil && due(c.dial.again) {
+			c.take(now)
+			return
+		}
 	case stateClosing:
 		if due(c.closing.until) {
 			c.e.remove(c)
@@ -203,10 +221,10 @@ func (c *conn) advance(now time.Time) {
 // keepaliveAt is when silence must be broken, so that NATs keep the mapping and
 // the peer its belief in us.
 func (c *conn) keepaliveAt() time.Time {
-	if c.e.cfg.Keepalive < 0 || c.ping || c.state != stateOpen {
+	if c.keepalive < 0 || c.ping || c.state != stateOpen {
 		return time.Time{}
 	}
-	return c.spoke.Add(min(c.e.cfg.Keepalive, c.idle/2))
+	return c.spoke.Add(min(c.keepalive, c.idle/2))
 }
 
 // rekeyAfter is how long a key is used at most.
@@ -236,6 +254,9 @@ func (c *conn) nextTimeout() time.Time {
 		return t
 	case stateHalf:
 		at(c.began.Add(c.e.cfg.Handshake))
+		if c.dial.held != nil {
+			at(c.dial.again)
+		}
 	case stateClosing:
 		return c.closing.until
 	case stateGone:

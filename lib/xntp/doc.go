@@ -1,3 +1,192 @@
 // Package xntp is XNTP, the transport between peers: encrypted connections over
 // UDP that carry objects with a class, a priority and a deadline.
+//
+// An Endpoint is one machine.Machine for all connections of a node. It runs on
+// sockets and on virtual links alike. Commands (Dial, Send, Cancel, Close) go in;
+// events come out of NextEvent.
+//
+// This comment, with the grammar in package wire, is the specification: it is
+// meant to be enough for a second implementation. Version 1 has no train in the first flight, no forward error correction and no
+// path MTU discovery; none of them will need another packet format.
+//
+// # Handshake
+//
+//	initiator                                          responder
+//	    │  Initial: Noise IK message 1 (params, early)      │
+//	    ├──────────────────────────────────────────────────►│  under load, and the
+//	    │                                 Retry: a cookie   │  address not proved:
+//	    │◄ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─┤  nothing is stored
+//	    │  Initial: the same with the cookie                │
+//	    ├ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─►│
+//	    │               Response: Noise message 2 (params)  │
+//	    │◄──────────────────────────────────────────────────┤
+//	    │             data, at most 3 × what came           │
+//	    │◄──────────────────────────────────────────────────┤
+//	    │  data                                             │
+//	    ├──────────────────────────────────────────────────►│  confirmed
+//
+// The Noise protocol is Noise_IK_25519_ChaChaPoly_BLAKE2s. Its prologue is the
+// four bytes "xntp", the version (32 bits) and the initiator's connection ID.
+// The initiator knows the responder's static key beforehand, from the tracker.
+// Cookie and address token stand outside of Noise and prove themselves.
+//
+// The early request may be a replay and must be idempotent. A responder keeps the
+// ephemeral keys of the last 4096 handshakes: a repeated Initial gets the same
+// Response again while the handshake is under way, and is dropped after. A
+// responder without keys never answers: an Initial that does not open is dropped.
+//
+// The initiator repeats its Initial after 250 ms, 500 ms and then each second, and
+// gives up after 10 s. The responder repeats its Response only when an Initial is
+// repeated. The responder holds the connection confirmed, and the address of the
+// Initial proved, when the first data packet opens; the initiator, that must have
+// something to say for this, sends PING if it has nothing else.
+//
+// An initiator obeys one Retry for each dial. A cookie is the responder's own
+// affair; here it is a byte of the 15 s epoch and BLAKE2s-128, keyed with a
+// secret of the endpoint, over epoch, socket, address, port and connection ID.
+// Cookies are asked for when half of MaxHalf connections are half-open or when
+// handshakes without proof come faster than 256 a second.
+//
+// To an Initial of another version the answer is Versions. An initiator believes
+// it if its own version is not in it, and gives up.
+//
+// Simultaneous open. When an Initial arrives from a peer that is being dialed, the
+// static keys are compared as byte strings. The lower key's owner does not answer:
+// it notes the early request and sends its own Initial again at once, to the
+// address the other came from as well. The higher key's owner turns its dial into
+// the responder's side. One connection results. If a Response to the dial that
+// yielded comes, it is kept and taken after a second without confirmation: the
+// other's Initial was a replay then.
+//
+// Where two connections with one peer become open all the same, both ends leave
+// one: if they were dialed from different ends and opened within 3 s, the one
+// that the lower key dialed, else the newer. An initiator never confirms a dial
+// that it has given up, so several dials to several addresses of one peer can
+// race.
+//
+// # Keys
+//
+// Noise ends with two 32-byte keys, the first for packets from the initiator. Each
+// is the first secret of its direction. With HKDF-Expand (RFC 5869, BLAKE2s) a
+// secret gives
+//
+//	"xntp key"  the AEAD's key: 16 bytes for AES-128-GCM, 32 for ChaCha20-Poly1305
+//	"xntp iv"   12 bytes; the nonce is iv XOR packet number (in the last 8 bytes)
+//	"xntp hp"   16 bytes, the header key; of the first secret only
+//	"xntp ku"   32 bytes, the secret of the next key phase
+//
+// Key update is that of RFC 9001 §6: either end begins by toggling the phase bit,
+// the other follows with its next packet; nobody begins again before a packet of
+// the current phase was acknowledged. Packets with lower numbers than any of the
+// current phase are tried with the key before. Keys last 2^24 packets or 10
+// minutes.
+//
+// # Packets
+//
+// Packet numbers begin at 0 in each direction and only grow; a number is never
+// used twice and a packet is never sent again, only frames are. So acknowledgements
+// are never ambiguous. A receiver drops what it has seen; of numbers more than 64
+// gaps back it takes all as seen.
+//
+// Connection IDs have 48 bits, chosen at random by the one who receives them. A
+// connection is found by its ID alone, never by its address.
+//
+// A packet is ack-eliciting if it holds anything but PADDING, ACK and CLOSE. It
+// is acknowledged at once if it is out of order, carries a CE mark or completes an
+// object of class deadline; else after 32 packets (2 during the first 64) or
+// max(1 ms, RTT/8), at most 25 ms. An ACK has the 32 highest ranges, the
+// receive times (the kernel's, where known) of numbers not stamped before, and
+// the ECN counts. Data packets are sent with ECT(0) until it turns out that marks
+// are not reported.
+//
+// # Loss
+//
+// RFC 9002 §6, in one packet number space. The packet threshold begins at 3, the
+// time threshold at 9/8. When a packet that was taken for lost is acknowledged
+// after all, the packet threshold becomes what would have sufficed (at most 256)
+// and the time threshold grows by an eighth (at most 2); when all packets of the
+// latest reduction have turned up, the controller takes it back.
+//
+// The probe timeout is RFC 9002's and doubles up to 3 s. A probe repeats the
+// frames of the packet in flight with the most urgent object (best effort is not
+// repeated), or is a PING. A
+// connection ends when nothing was acknowledged for 15 s and at least seven
+// timeouts.
+//
+// All data is paced (pacerState). The controller is CUBIC unless Config says
+// otherwise; see package congestion.
+//
+// # Objects
+//
+// An object is a message: class, priority (0 is the most urgent), size, deadline.
+// Ids count up from 0 in each direction. Objects leave by priority, then earliest
+// deadline, then id; a datagram is filled with as many as fit.
+//
+//	reliable     sent until acknowledged; a deadline only orders it
+//	deadline     not sent, and not sent again, when less than half of the
+//	             shortest round trip is left; then EXPIRED
+//	best effort  sent once; if a part is lost, EXPIRED
+//
+// OPEN stands in the same packet before each OBJ of its object until one OPEN was
+// acknowledged. So a receiver always knows an object before its first byte, and
+// an OBJ for an unknown id is a violation, unless the id is done.
+//
+// A sender that gives an object up sends EXPIRED, or CANCEL if its owner asked,
+// until acknowledged, also for objects of which nothing was sent: every id is
+// either completed or given up. The receiver forgets the parts.
+//
+// Flow control is per connection. An object is charged with its size and 64 bytes
+// more when its first OPEN is sent, and an endless one with 64 and then with each
+// byte that extends it. EXPIRED and CANCEL name what was charged, zero if nothing.
+// The sum must not exceed the limit that the peer announced first as a parameter
+// and then in WINDOW frames. Because an object is charged in full at the
+// beginning, what has begun can always end, and a receiver may set its memory
+// aside at once. A receiver returns the charge when its owner takes the object,
+// and announces a new limit when a quarter of the window has come free.
+//
+// An endless object is an ordered stream of bytes: reliable, without a size, ended
+// by the OBJ with the end bit, which may be empty.
+//
+// # Addresses
+//
+// Until an address is proved, no more than three times the bytes that came from it
+// are sent to it (RFC 9000 §8). A responder takes it for proved by a valid cookie,
+// by an address token (Config.VerifyToken) or by the first data packet that opens.
+//
+// When a packet that opens, with the highest number so far, comes from another
+// address, that address is sent a CHALLENGE, in a datagram of 1200 bytes if three
+// times what came from there allows, again after each probe timeout, five times.
+// The other end answers with RESPONSE and the same 64 bits to the address that the
+// challenge came from, padded as the challenge was. Only then does the connection
+// move there; if the IP address differs, round trip time and congestion control
+// begin anew. Until then everything goes to the old address; what is in flight
+// when the connection moves is sent again.
+//
+// A connection that has sent nothing for 15 s, or up to an eighth less, sends
+// PING. It ends after 30 s, or the
+// smaller of both ends' parameters, without an authentic packet. A new
+// connection whose packets above 1200 bytes go unacknowledged through two probe
+// timeouts falls back to 1200.
+//
+// # Close
+//
+// CLOSE ends a connection at once. Its sender answers what still arrives with
+// CLOSE again, at the first, second, fourth, … packet, for three probe timeouts.
+// Its receiver forgets the connection. Codes below 65536 are the owners'; above,
+// they say how the protocol was broken:
+//
+//	65536  a malformed frame, or a packet without frames
+//	65537  more was sent than the window allows
+//	65538  an object that cannot be: unknown, too large, or inconsistent
+//	65539  an acknowledgement of what was not sent
+//	65540  not broken: another connection took this one's place
+//
+// # Bounds
+//
+// Per connection: Window bytes of received objects, QueueBytes and QueueLen of
+// objects to send, 64 ranges of received numbers, 8192 gaps among finished ids,
+// one address under validation. Per endpoint: MaxConns connections, MaxHalf of
+// them half-open, 64 answers to strangers, 4096 handshakes remembered. At each
+// bound the newcomer is refused and nobody else suffers. A datagram that is not
+// for us, or does not open, allocates nothing.
 package xntp

@@ -50,7 +50,6 @@ type node struct {
 	addr   netip.AddrPort
 	link   link
 	events []Event
-	got    map[string]int
 	sent   int64 // bytes
 	recv   int64
 	step   func(now time.Time)
@@ -60,7 +59,6 @@ type node struct {
 type arrival struct {
 	at   time.Time
 	seq  uint64
-	to   *node
 	from netip.AddrPort
 	dst  netip.AddrPort
 	data []byte

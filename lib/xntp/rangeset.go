@@ -48,6 +48,9 @@ func (s *rangeset) add(start, end uint64) {
 
 // sub takes [start, end) out of the set.
 func (s *rangeset) sub(start, end uint64) {
+	if start >= end {
+		return
+	}
 	for i := s.find(start); i < len(*s) && (*s)[i].start < end; {
 		r := &(*s)[i]
 		switch {

@@ -1,0 +1,60 @@
+// Xp2p-peer watches or saves a room, and passes on to other viewers what it has.
+//
+// # Synopsis
+//
+//	xp2p-peer [flags] URL
+//
+// URL is http://HOST:PORT/ROOM, as a seed serves it. The stream goes to stdout:
+//
+//	xp2p-peer http://seed.example:8080/match | ffplay -
+//
+// What is written is the stream's init and then an exact, contiguous run of the
+// broadcaster's bytes from a keyframe on. Every piece is verified against the
+// room's key before it is written or passed on. A viewer who got the key from
+// somewhere it trusts pins it, and need not trust the seed:
+//
+//	xp2p-peer 'http://seed.example:8080/match#KEY'
+//
+// Playing begins with what the origin has, at once; most of the rest comes from
+// other viewers, and what they do not bring in time comes from the origin again.
+//
+// # Flags
+//
+//	--start live|oldest|TIME  where to begin: the newest keyframe, the oldest,
+//	                          or that long before the live edge (90s)
+//	-o, --output FILE         write there instead of to stdout; a recording is
+//	                          resumed where FILE ends; "-" is stdout, even if
+//	                          that is a terminal
+//	--format media|slices     slices: write a slice stream, to feed another xp2p-seed
+//	--http ADDR               serve the room to players on this machine:
+//	                          /live/ROOM.flv or .mp4, / in a browser, /stat
+//	--room-key KEY            the room's key, as behind # in the URL
+//	--listen ADDR             UDP address to meet other viewers at
+//	--max-upload RATE         upload at most so many bits per second
+//	--no-upload               upload nothing
+//	--uplink RATE             what this machine can upload, as others may count on
+//	--origin-only             take part in no swarm: everything from the origin
+//	--stats FILE              append counters as JSON lines, one each second
+//	--explain                 a line on stderr for every piece: from whom, and why
+//
+// # Statistics
+//
+// Lines of --stats and the answer of /stat have the same members: peer_bytes,
+// seed_bytes, origin_bytes and relay_bytes are verified payload by where it
+// came from, uploaded_bytes what others got from here, share_ratio the part
+// that came from viewers, start-up included, lag_ms the time from the origin's
+// taking in of a moment to this program's writing it, buffer_ms what is held
+// ahead of the model player, startup_ms the time from the program's start to
+// the first keyframe's byte, neighbours those we know.
+//
+// # Exit status
+//
+//	0         the stream ended, or the player closed it
+//	1         failed
+//	2         usage
+//	3         finished with a gap: nobody had some of the bytes any more
+//	4         what came was not signed by the room's key
+//	5         nobody answered at URL, or there is no such room
+//	130, 143  interrupted, after leaving cleanly; the output ends on a tag or
+//	          fragment border
+package main

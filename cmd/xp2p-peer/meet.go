@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/signal"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// How often the room document is asked for while there is none.
+const (
+	askFirst = 200 * time.Millisecond
+	askMax   = 5 * time.Second
+)
+
+// A briefing is the room document as it comes in.
+type briefing struct {
+	done chan struct{} // closed when it is there, or nobody asks any more
+	doc  *wire.RoomDocument
+}
+
+// brief asks for the room document until there is one.
+func brief(ctx context.Context, room origin.RoomURL) *briefing {
+	b := &briefing{done: make(chan struct{})}
+	go func() {
+		defer close(b.done)
+		for wait := askFirst; ; wait = min(2*wait, askMax) {
+			doc, err := signal.FetchRoom(ctx, nil, room.Base+"/v1/rooms/"+room.Room)
+			if err == nil {
+				b.doc = doc
+				return
+			}
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return b
+}
+
+// within waits for the document for at most d.
+func (b *briefing) within(ctx context.Context, d time.Duration) (*wire.RoomDocument, bool) {
+	select {
+	case <-b.done:
+		return b.doc, b.doc != nil
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+	return nil, false
+}
+
+// meet brings the tracker and the node together for as long as the session
+// lasts. A tracker that goes away takes nothing with it: those who are in go on.
+func (s *session) meet(ctx context.Context, b *briefing) error {
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		return nil
+	}
+	if b.doc == nil {
+		return nil
+	}
+	m := node.Meeting{Seeds: b.doc.Seeds, STUN: resolve(ctx, b.doc.STUN)}
+	if b.doc.TokenKey != nil {
+		m.TokenKeys = []ed25519.PublicKey{b.doc.TokenKey[:]}
+	}
+	hello := make(chan *wire.SignalHello, 1)
+	if err := s.ep.DoContext(ctx, func(now time.Time) {
+		s.hello = hello
+		s.node.Meet(now, s.name, m)
+	}); err != nil || b.doc.Signal == "" {
+		return nil
+	}
+	var first *wire.SignalHello
+	select {
+	case first = <-hello:
+	case <-ctx.Done():
+		return nil
+	}
+	c := signal.Dial(context.WithoutCancel(ctx), signal.ClientConfig{URL: b.doc.Signal, Hello: first, Log: s.io.Log})
+	leave := context.AfterFunc(ctx, c.Close)
+	defer leave()
+	s.do(func(time.Time) { s.tracker = c })
+	for ev := range c.Events() {
+		switch ev.Kind {
+		case signal.Message:
+			s.do(func(now time.Time) {
+				if err := s.node.Signal(now, s.name, ev.Signal); err != nil {
+					s.io.Log.Warn("the tracker said what makes no sense", "err", err)
+				}
+			})
+		case signal.Down:
+			s.io.Log.Info("the tracker does not answer", "err", ev.Err, "retry", ev.Retry)
+		}
+	}
+	return nil
+}
+
+// say passes a message of the node's to the tracker: the first is a hello, and
+// makes the connection. On the loop.
+func (s *session) say(m wire.Signal) {
+	h, isHello := m.(*wire.SignalHello)
+	switch {
+	case s.tracker == nil && isHello && s.hello != nil:
+		select {
+		case s.hello <- h:
+		default: // the connection is being made: it says the first
+		}
+	case s.tracker == nil:
+	case isHello:
+		s.tracker.Hello(h)
+	default:
+		s.tracker.Send(m)
+	}
+}
+
+// resolve looks the STUN servers up.
+func resolve(ctx context.Context, servers []string) (addrs []netip.AddrPort) {
+	for _, server := range servers {
+		if a, err := netip.ParseAddrPort(server); err == nil {
+			addrs = append(addrs, a)
+			continue
+		}
+		host, port, err := net.SplitHostPort(server)
+		if err != nil {
+			continue
+		}
+		n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+		if err != nil {
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil || len(ips) == 0 {
+			continue
+		}
+		addrs = append(addrs, netip.AddrPortFrom(ips[0].Unmap(), uint16(n)))
+	}
+	return addrs
+}

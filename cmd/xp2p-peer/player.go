@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/store"
+)
+
+// play writes the room to out as it comes in, until the room ends, the reader
+// leaves or ctx is done. It reads the local room and not the node, so that a
+// player which stops reading for a while stops nobody else.
+func (s *session) play(ctx context.Context, out io.Writer) error {
+	w := s.newWriter(out)
+	for {
+		cur, err := s.local.Start(store.Oldest())
+		if err != nil {
+			return err
+		}
+		err = s.copy(ctx, cur, w)
+		switch {
+		case errors.Is(err, store.ErrEnded):
+			return w.finish()
+		case !errors.Is(err, store.ErrFellBehind):
+			return err
+		}
+		// Either nobody had the bytes any more (the node said so, and emptied the
+		// local room) or the reader slept longer than the window.
+		s.io.Log.Warn("the output has a gap")
+		s.gaps.Add(1)
+		w.rejoin()
+	}
+}
+
+func (s *session) copy(ctx context.Context, cur *store.Cursor, w recordWriter) error {
+	for {
+		rec, err := cur.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := w.write(rec, !cur.Ready()); err != nil {
+			return err
+		}
+	}
+}
+
+// A recordWriter writes records in one of the two output formats.
+type recordWriter interface {
+	write(rec segment.Record, flush bool) error
+	rejoin()       // what comes next does not follow on what was written
+	finish() error // the stream is over
+}
+
+func (s *session) newWriter(out io.Writer) recordWriter {
+	if s.o.format == "slices" {
+		return &sliceWriter{w: segment.NewWriter(out, s.local.Header())}
+	}
+	return &mediaWriter{out: out, playable: origin.NewPlayable(s.local.Container())}
+}
+
+// mediaWriter writes what a player reads. It ends on a border of the container,
+// however it ends.
+type mediaWriter struct {
+	out      io.Writer
+	playable *origin.Playable
+}
+
+func (w *mediaWriter) write(rec segment.Record, _ bool) error {
+	return w.all(w.playable.Add(rec))
+}
+
+func (w *mediaWriter) rejoin() { w.playable.Rejoin() }
+
+func (w *mediaWriter) finish() error {
+	return w.all(w.playable.Finish())
+}
+
+func (w *mediaWriter) all(bufs [][]byte) error {
+	for _, b := range bufs {
+		if _, err := w.out.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sliceWriter writes a slice stream, for another seed.
+type sliceWriter struct{ w *segment.Writer }
+
+func (w *sliceWriter) write(rec segment.Record, flush bool) error {
+	err := w.w.Write(rec)
+	if err == nil && flush {
+		err = w.w.Flush()
+	}
+	return err
+}
+
+func (w *sliceWriter) rejoin()       {}
+func (w *sliceWriter) finish() error { return w.w.Flush() }

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xp2p/xp2p/lib/endpoint"
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/store"
+	"github.com/xp2p/xp2p/lib/tool"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// leaveWithin bounds how long saying goodbye may take.
+const leaveWithin = 500 * time.Millisecond
+
+// elsewhere is how long to wait for the tracker's word on where the origin is,
+// when it is not where the URL says.
+const elsewhere = 2 * time.Second
+
+// errEnded ends a session whose stream is over and written.
+var errEnded = errors.New("the stream has ended")
+
+// run joins the room, plays it to the output and to local players, and leaves.
+func run(ctx context.Context, t *tool.IO, o *options) error {
+	began := time.Now()
+	ctx, over := context.WithCancelCause(ctx)
+	defer over(nil)
+
+	// The media and the tracker's word are asked for at the same time: a viewer
+	// starts in one round trip.
+	doc := brief(ctx, o.room)
+	client, pull, err := open(ctx, o, doc)
+	if err != nil {
+		return explainOrigin(err)
+	}
+	header := pull.Header()
+	if header.VOD {
+		pull.Close()
+		return save(ctx, t, o, client)
+	}
+	var out io.WriteCloser
+	if o.http == "" || o.output != "" || !t.OutIsTerminal {
+		if out, err = t.Output(o.output); err != nil {
+			pull.Close()
+			return err
+		}
+		defer out.Close()
+	}
+	local, err := store.NewRoom(store.RoomConfig{Name: o.room.Room, Key: header.Key, Container: header.Container})
+	if err != nil {
+		pull.Close()
+		return err
+	}
+	s := &session{
+		o: o, io: t, name: o.room.Room, began: began, client: client, local: local,
+		opening: pull, requests: map[uint64]func(){}, over: over,
+	}
+	return s.run(ctx, out, doc)
+}
+
+// open opens the room at the origin that the URL names, or, if that is only the
+// tracker, at those that it names.
+func open(ctx context.Context, o *options, doc *briefing) (*origin.Client, *origin.Pull, error) {
+	try := func(base string) (*origin.Client, *origin.Pull, error) {
+		c, err := origin.NewClient(origin.ClientConfig{Base: base, Room: o.room.Room, Key: o.room.Key})
+		if err != nil {
+			return nil, nil, err
+		}
+		p, err := c.Start(ctx, startAt(o.from))
+		return c, p, err
+	}
+	client, pull, first := try(o.room.Base)
+	if first == nil || errors.Is(first, origin.ErrBadData) {
+		return client, pull, first
+	}
+	d, ok := doc.within(ctx, elsewhere)
+	if !ok {
+		return nil, nil, first
+	}
+	for _, base := range d.Origins {
+		base = strings.TrimSuffix(base, "/")
+		if base == o.room.Base {
+			continue
+		}
+		if client, pull, err := try(base); err == nil {
+			return client, pull, nil
+		}
+	}
+	return nil, nil, first
+}
+
+// run runs the session's parts until the stream is over, the player leaves, or
+// whoever started the program wants it to end.
+func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
+	key, err := xntp.GenerateKey(crand.Reader)
+	if err != nil {
+		return err
+	}
+	s.node = node.New(node.Config{
+		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
+		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload, Uplink: s.o.uplink, Explain: s.o.explain, Born: s.began,
+	})
+	s.ep, err = endpoint.New(s.node, endpoint.Config{
+		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log,
+		Leave: func(now time.Time) { s.node.Close(now) },
+	})
+	if err != nil {
+		return tool.Failed("--listen %s: %w", s.o.listen, err)
+	}
+	// The node outlives the rest by a moment, to say goodbye.
+	loopCtx, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLoop()
+	looped := make(chan error, 1)
+	go func() { looped <- s.ep.Run(loopCtx) }()
+
+	g, gctx := errgroup.WithContext(ctx)
+	s.ctx = gctx
+	if err := s.join(); err != nil {
+		return err
+	}
+	if !s.o.originOnly {
+		g.Go(func() error { return s.meet(gctx, doc) })
+	}
+	g.Go(func() error { return s.count(gctx) })
+	if s.o.http != "" {
+		g.Go(func() error { return s.serve(gctx) })
+	}
+	g.Go(func() error {
+		if out == nil {
+			return s.wait(gctx)
+		}
+		if err := s.play(gctx, out); err != nil {
+			return err
+		}
+		return errEnded
+	})
+	g.Go(func() error {
+		select {
+		case err := <-looped:
+			looped <- err
+			return err
+		case <-gctx.Done():
+			return context.Cause(gctx)
+		}
+	})
+	err = g.Wait()
+	s.work.Wait()
+	stopLoop()
+	select {
+	case <-looped:
+	case <-time.After(leaveWithin):
+	}
+	return s.verdict(err, context.Cause(ctx))
+}
+
+// join enters the room. Whom to meet there comes later, with the room document.
+func (s *session) join() error {
+	joined := make(chan error, 1)
+	s.do(func(now time.Time) {
+		joined <- s.node.Join(now, node.Room{Name: s.name, Key: s.local.Key(), Start: s.o.from, NoSignal: true})
+	})
+	select {
+	case err := <-joined:
+		return err
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// wait waits until the room has ended, for a session that only serves local
+// players.
+func (s *session) wait(ctx context.Context) error {
+	cur, err := s.local.Start(store.Live())
+	for err == nil {
+		_, err = cur.Next(ctx)
+		if errors.Is(err, store.ErrFellBehind) {
+			cur, err = s.local.Start(store.Live())
+		}
+	}
+	if errors.Is(err, store.ErrEnded) {
+		return errEnded
+	}
+	return err
+}
+
+// verdict turns what ended the session into what the program says of it.
+func (s *session) verdict(err, cause error) error {
+	switch {
+	case errors.Is(err, errEnded) && s.gaps.Load() > 0:
+		return tool.Incomplete("the output has %d gaps: nobody had the bytes any more", s.gaps.Load())
+	case errors.Is(err, errEnded):
+		return nil
+	case cause != nil:
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/endpoint"
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/signal"
+	"github.com/xp2p/xp2p/lib/store"
+	"github.com/xp2p/xp2p/lib/tool"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A session is one viewer in one room: a node on its socket, and the goroutines
+// that do for it what is not a datagram.
+type session struct {
+	o     *options
+	io    *tool.IO
+	name  string // of the room
+	began time.Time
+	ctx   context.Context
+
+	client *origin.Client
+	local  *store.Room // what the node put out: stdout and local players read it
+	node   *node.Node
+	ep     *endpoint.Endpoint
+	work   sync.WaitGroup
+
+	// Of the endpoint's loop.
+	opening  *origin.Pull // the start, asked for before there was a node
+	requests map[uint64]func()
+	tracker  *signal.Client
+	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
+
+	gaps   atomic.Int64
+	report atomic.Pointer[measure.Report]
+	over   context.CancelCauseFunc
+}
+
+// do gives a command to the node; once the session is over it does nothing.
+func (s *session) do(f func(now time.Time)) { s.ep.DoContext(s.ctx, f) }
+
+// step drains the node's events. On the loop, after each turn.
+func (s *session) step(now time.Time) {
+	for {
+		ev, ok := s.node.NextEvent()
+		if !ok {
+			return
+		}
+		switch ev.Kind {
+		case node.EventSignal:
+			s.say(ev.Signal)
+		case node.EventNeedOrigin:
+			s.ask(ev.Origin)
+		case node.EventStopOrigin:
+			s.stopAsking(ev.Origin.ID)
+		case node.EventOutput:
+			s.put(ev.Output)
+		case node.EventGap:
+			s.io.Log.Warn("nobody has the next pieces any more: going on at a later keyframe", "at", store.FormatID(ev.Piece), "why", ev.Why)
+			s.local.Reset()
+		case node.EventEnd:
+			s.local.Close()
+		case node.EventStall:
+			s.io.Log.Info("stalled", "piece", store.FormatID(ev.Piece))
+		case node.EventResume:
+			s.io.Log.Info("goes on", "piece", store.FormatID(ev.Piece), "late_ms", ev.Late.Milliseconds())
+		case node.EventRestart:
+			s.io.Log.Info("the broadcaster began anew", "at", store.FormatID(ev.Piece))
+		case node.EventUp:
+			s.io.Log.Info("met a neighbour", "id", ev.Neighbour, "addr", ev.Addr)
+		case node.EventDown:
+			s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
+		case node.EventExplain:
+			s.explain(ev)
+		}
+	}
+}
+
+// put keeps the next part of the stream for whoever plays it here.
+func (s *session) put(o node.Output) {
+	if err := s.local.Append(o.Record); err != nil {
+		// The node gives out an exact, contiguous stream; the room checks it.
+		s.over(fmt.Errorf("BUG: what the node put out does not fit: %w", err))
+	}
+}
+
+// explain writes why a piece came from where it came.
+func (s *session) explain(ev node.Event) {
+	from := ev.Source.String()
+	if ev.Neighbour != 0 {
+		from += " " + ev.Neighbour.String()
+	}
+	fmt.Fprintf(s.io.Err, "piece %s from %s: %s\n", store.FormatID(ev.Piece), from, ev.Why)
+}

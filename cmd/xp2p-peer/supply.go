@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/playout"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/store"
+	"github.com/xp2p/xp2p/lib/tool"
+)
+
+// maxRun is how many pieces are asked for in one request.
+const maxRun = 64
+
+// ask carries out what the node wants of the origin. On the loop.
+func (s *session) ask(q node.Origin) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	pull := s.opening
+	if q.Kind == node.OriginStart && pull != nil {
+		s.opening = nil // opened before there was a node: it is this answer
+	} else {
+		pull = nil
+	}
+	s.requests[q.ID] = func() {
+		cancel()
+		if pull != nil {
+			pull.Close()
+		}
+	}
+	s.work.Go(func() {
+		err := s.answer(ctx, q, pull)
+		cancel()
+		s.do(func(now time.Time) {
+			delete(s.requests, q.ID)
+			s.node.Supply(now, s.name, node.Supply{ID: q.ID, Done: true, Err: err})
+		})
+	})
+}
+
+// stopAsking cancels a request. On the loop.
+func (s *session) stopAsking(id uint64) {
+	if cancel, ok := s.requests[id]; ok {
+		delete(s.requests, id)
+		cancel()
+	}
+}
+
+// answer fetches what q asks for and supplies it, record by record.
+func (s *session) answer(ctx context.Context, q node.Origin, pull *origin.Pull) (err error) {
+	defer func() { err = forNode(err) }()
+	switch q.Kind {
+	case node.OriginStart:
+		if pull == nil {
+			if pull, err = s.client.Start(ctx, startAt(q.Start)); err != nil {
+				return err
+			}
+		}
+		return s.stream(ctx, q.ID, pull)
+	case node.OriginAfter:
+		if pull, err = s.client.Start(ctx, store.After(q.After)); err != nil {
+			return err
+		}
+		return s.stream(ctx, q.ID, pull)
+	case node.OriginPieces:
+		for ids := q.Pieces; len(ids) > 0; {
+			n := runLength(ids)
+			recs, err := s.client.At(ctx, ids[0], n)
+			if err != nil {
+				return err
+			}
+			for _, rec := range recs {
+				s.supply(ctx, q.ID, rec)
+			}
+			ids = ids[min(len(recs), n):]
+		}
+		return nil
+	case node.OriginInit:
+		body, err := s.client.Init(ctx, q.Init)
+		if err != nil {
+			return err
+		}
+		in := &segment.Init{Hash: q.Init, Size: len(body), Copy: true}
+		s.supply(ctx, q.ID, segment.Record{Kind: segment.KindInit, Init: in, Body: body})
+		return nil
+	}
+	return fmt.Errorf("origin request of unknown kind %d", q.Kind)
+}
+
+// stream supplies a slice stream until it ends or is cancelled.
+func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) error {
+	defer pull.Close()
+	for {
+		rec, err := pull.Next()
+		switch {
+		case errors.Is(err, store.ErrEnded):
+			return nil
+		case errors.Is(err, origin.ErrBadData):
+			s.io.Log.Warn("the origin sent bad data", "err", err)
+			return err
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		s.supply(ctx, id, rec)
+	}
+}
+
+func (s *session) supply(ctx context.Context, id uint64, rec segment.Record) {
+	s.ep.DoContext(ctx, func(now time.Time) {
+		if _, wanted := s.requests[id]; wanted {
+			s.node.Supply(now, s.name, node.Supply{ID: id, Record: rec})
+		}
+	})
+}
+
+// runLength says how many of ids, from the first on, follow each other within a
+// segment: they are one request.
+func runLength(ids []segment.ID) int {
+	n := 1
+	for n < len(ids) && n < maxRun {
+		next := ids[n-1]
+		if next.Index++; ids[n] != next {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// forNode puts an origin's error into the node's words.
+func forNode(err error) error {
+	if errors.Is(err, store.ErrGone) || errors.Is(err, origin.ErrNotFound) {
+		return fmt.Errorf("%w: %w", node.ErrGone, err)
+	}
+	return err
+}
+
+func startAt(s playout.Start) store.Start {
+	switch s.Mode {
+	case playout.Oldest:
+		return store.Oldest()
+	case playout.Back:
+		return store.Back(s.Back)
+	}
+	return store.Live()
+}
+
+// explainOrigin puts an origin's error into the user's words.
+func explainOrigin(err error) error {
+	switch {
+	case tool.Interrupted(err):
+		return err
+	case errors.Is(err, origin.ErrNotFound):
+		return tool.Unreachable("%w", err).Hint("is the room's name right, and is it on the air?")
+	case errors.Is(err, origin.ErrUnreachable):
+		return tool.Unreachable("%w", err)
+	case errors.Is(err, origin.ErrBadData):
+		return tool.BadData("%w", err).Hint("the room is signed with another key than the one you trust")
+	}
+	return err
+}

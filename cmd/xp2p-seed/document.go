@@ -1,0 +1,60 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// document says all that a viewer needs to join a room. The tracker adds the
+// topology, the time and where to signal.
+func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool) {
+	room, err := s.rooms.Room(name)
+	if err != nil {
+		return nil, false
+	}
+	newest, err := json.Marshal(origin.NewestOf(room))
+	if err != nil {
+		return nil, false
+	}
+	d := &wire.RoomDocument{
+		Mode: "live", Container: room.Container().String(), RoomKey: wire.Key(room.Key()), Newest: newest, Topology: s.o.topology,
+	}
+	if room.VOD() {
+		d.Mode = "vod"
+	}
+	base := "/"
+	if s.o.public != "" {
+		base = s.o.public
+	}
+	if s.o.serves(partOrigin) {
+		d.Origins = append(d.Origins, base)
+	}
+	for _, up := range s.o.pulls {
+		if up.Room == name {
+			d.Origins = append(d.Origins, up.Base)
+		}
+	}
+	if s.o.serves(partLog) {
+		d.Log = "/v1/rooms/" + name + "/log"
+	}
+	if s.ep == nil {
+		return d, true
+	}
+	at, ok := s.seenAt(r)
+	if !ok {
+		return d, true
+	}
+	if s.o.serves(partSeed) && !room.VOD() {
+		d.Seeds = []wire.RoomSeed{{Key: wire.Key(s.id.xntp.Public()), Addrs: []netip.AddrPort{at}}}
+	}
+	if s.o.serves(partSTUN) {
+		token := wire.Key(s.id.token.Public().(ed25519.PublicKey))
+		d.STUN, d.TokenKey = []string{at.String()}, &token
+	}
+	return d, true
+}

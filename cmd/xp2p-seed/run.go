@@ -1,0 +1,386 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xp2p/xp2p/lib/endpoint"
+	"github.com/xp2p/xp2p/lib/monitor"
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/signal"
+	"github.com/xp2p/xp2p/lib/store"
+	"github.com/xp2p/xp2p/lib/tool"
+	"github.com/xp2p/xp2p/lib/tracker"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// leaveWithin bounds how long saying goodbye may take.
+const leaveWithin = time.Second
+
+// errServed ends a seed whose stdin is over and whose viewers have it.
+var errServed = errors.New("served")
+
+// A seed is what one process serves.
+type seed struct {
+	o     *options
+	t     *tool.IO
+	id    identity
+	ctx   context.Context
+	rooms *store.Store
+	base  string // URL of the HTTP address, as seen from this machine
+
+	clients map[string]*origin.Client // by room, for rooms pulled from another seed
+	content *origin.Handler           // nil if this is no origin
+	tracker *signal.Server            // nil if the tracker is elsewhere
+	monitor *monitor.Monitor
+	node    *node.Node
+	ep      *endpoint.Endpoint     // nil without a UDP socket
+	links   map[string]trackerLink // of the endpoint's loop
+	work    sync.WaitGroup
+	opened  chan struct{} // closed when the first room can be joined
+	once    sync.Once
+}
+
+// run opens the addresses, serves what is to be served, and feeds the rooms.
+func run(ctx context.Context, t *tool.IO, o *options) error {
+	id, err := loadIdentity(o.identity)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	g, gctx := errgroup.WithContext(ctx)
+	s := &seed{
+		o: o, t: t, id: id, ctx: gctx, rooms: store.New(),
+		clients: map[string]*origin.Client{}, links: map[string]trackerLink{}, opened: make(chan struct{}),
+	}
+	for _, up := range o.pulls {
+		if s.clients[up.Room], err = origin.NewClient(origin.ClientConfig{Base: up.Base, Room: up.Room, Key: up.Key, Log: t.Log}); err != nil {
+			return tool.Usage("--upstream: %w", err)
+		}
+	}
+	ln, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return tool.Failed("--listen: %w", err)
+	}
+	s.base = baseURL(ln.Addr())
+	stopLoop, looped, err := s.openUDP(ln.Addr().(*net.TCPAddr).AddrPort())
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	defer stopLoop()
+	if o.serves(partTracker) {
+		s.tracker = s.newTracker()
+		defer s.tracker.Close()
+	}
+	if o.serves(partOrigin) {
+		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Upstream: s.upstream, Log: t.Log})
+	}
+	s.monitor = s.newMonitor()
+	g.Go(func() error { return s.serve(gctx, ln) })
+	g.Go(func() error { return s.feedAll(gctx, g) })
+	g.Go(func() error { return s.ready(gctx) })
+	if looped != nil {
+		g.Go(func() error {
+			select {
+			case err := <-looped:
+				looped <- err
+				return err
+			case <-gctx.Done():
+				return nil
+			}
+		})
+	}
+	err = g.Wait()
+	s.leave(looped, stopLoop)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(err, errServed):
+		return nil
+	case cause != nil:
+		return cause
+	}
+	return err
+}
+
+// openUDP opens the UDP socket, if one is needed, at the port of the HTTP
+// address, and runs what answers there.
+func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err error) {
+	if !s.o.udpServed() {
+		return func() {}, nil, nil
+	}
+	at := tcp
+	if s.o.udp != "" {
+		at = netip.MustParseAddrPort(s.o.udp)
+	}
+	cfg := node.Config{
+		Key: s.id.xntp, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
+		Role: wire.RoleSeed, MaxUpload: s.o.maxUpload,
+	}
+	if s.o.serves(partSTUN) {
+		cfg.TokenKey = s.id.token
+		cfg.TokenKeys = []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)}
+	}
+	s.node = node.New(cfg)
+	s.ep, err = endpoint.New(s.node, endpoint.Config{
+		Listen: []netip.AddrPort{at}, Step: s.step, Log: s.t.Log,
+		Leave: func(now time.Time) { s.node.Close(now) },
+	})
+	if err != nil {
+		return nil, nil, tool.Failed("UDP %s: %w", at, err).Hint("--udp names another address")
+	}
+	// The node outlives the rest by a moment, to say goodbye.
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.ctx))
+	looped = make(chan error, 1)
+	go func() { looped <- s.ep.Run(ctx) }()
+	return stop, looped, nil
+}
+
+// leave ends the connections to viewers and trackers.
+func (s *seed) leave(looped <-chan error, stopLoop func()) {
+	if s.ep != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+		defer cancel()
+		s.ep.Call(ctx, func(time.Time) {
+			for _, l := range s.links {
+				go l.close()
+			}
+		})
+	}
+	stopLoop()
+	if looped != nil {
+		select {
+		case <-looped:
+		case <-time.After(leaveWithin):
+		}
+	}
+	s.rooms.Close()
+}
+
+func (s *seed) newTracker() *signal.Server {
+	return signal.NewServer(signal.ServerConfig{
+		Tracker: tracker.Config{
+			Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
+			TokenKeys: []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)},
+		},
+		Document: s.document,
+		Report:   s.report,
+		Log:      s.t.Log,
+	})
+}
+
+// serve answers HTTP until ctx ends.
+func (s *seed) serve(ctx context.Context, ln net.Listener) error {
+	mux := http.NewServeMux()
+	if s.content != nil {
+		mux.Handle("/", s.content)
+	}
+	if s.tracker != nil {
+		mux.Handle("GET /v1/rooms/{room}", s.tracker)
+		mux.Handle("GET /v1/rooms/{room}/signal", s.tracker)
+	}
+	s.watch(mux)
+	server := origin.NewServer(mux)
+	stopped := context.AfterFunc(ctx, func() {
+		if s.content != nil {
+			s.content.Stop()
+		}
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+		defer cancel()
+		if server.Shutdown(closing) != nil {
+			server.Close()
+		}
+	})
+	defer stopped()
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// open makes a room of a stream and lets viewers in.
+func (s *seed) open(name string, h segment.Header, dir string) (*store.Room, error) {
+	room, err := store.NewRoom(store.RoomConfig{
+		Name: name, Key: h.Key, Container: h.Container, VOD: h.VOD, Window: s.o.window, Dir: dir,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return room, s.admit(room)
+}
+
+// admit lets viewers into a room.
+func (s *seed) admit(room *store.Room) error {
+	name := room.Name()
+	if err := s.rooms.Add(room); err != nil {
+		return err
+	}
+	if !room.VOD() && !room.Ended() {
+		if s.tracker != nil {
+			if err := s.tracker.Open(name, s.o.topology); err != nil {
+				return err
+			}
+		}
+		if s.o.serves(partSeed) {
+			s.work.Go(func() {
+				if err := s.offer(s.ctx, room); err != nil && s.ctx.Err() == nil {
+					s.t.Log.Error("the swarm of a room has failed", "room", name, "err", err)
+				}
+			})
+		}
+	}
+	s.once.Do(func() { close(s.opened) })
+	s.t.Milestone("room is open", "room", name, "watch", s.base+"/"+name, "play", s.base+"/live/"+name+"."+room.Container().String())
+	return nil
+}
+
+// openDir serves what xp2p-slice -o wrote, named like its directory.
+func (s *seed) openDir(dir string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	room, err := store.OpenRoom(filepath.Base(abs), dir)
+	if err != nil {
+		return tool.BadData("%w", err).Hint("xp2p-slice -o %s writes such a directory", dir)
+	}
+	return s.admit(room)
+}
+
+// dirOf is where a room is kept on disk, if anywhere.
+func (s *seed) dirOf(name string) string {
+	if s.o.store == "" {
+		return ""
+	}
+	return filepath.Join(s.o.store, name)
+}
+
+// feedAll feeds every room from where it comes.
+func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
+	for _, dir := range s.o.dirs {
+		if err := s.openDir(dir); err != nil {
+			return err
+		}
+	}
+	for _, up := range s.o.pulls {
+		g.Go(func() error { return s.mirror(ctx, up) })
+	}
+	if s.o.room == "" {
+		return nil
+	}
+	err := feed(ctx, s.t.In, func(h segment.Header) (*store.Room, error) {
+		if h.VOD && s.o.store == "" {
+			return nil, tool.Usage("a recording on stdin needs a --store to be kept in")
+		}
+		return s.open(s.o.room, h, s.dirOf(s.o.room))
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if s.rooms.Rooms() == nil || len(s.o.dirs)+len(s.o.pulls) > 0 {
+		return err
+	}
+	s.linger(ctx) // what came before an error is served all the same
+	if err != nil {
+		return err
+	}
+	return errServed
+}
+
+// linger waits until every viewer has the end of the room on stdin.
+func (s *seed) linger(ctx context.Context) {
+	deadline := time.After(s.o.linger)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-deadline:
+			return
+		case <-tick.C:
+			if s.viewers() == 0 {
+				return
+			}
+		}
+	}
+}
+
+// viewers counts those who are still watching the room on stdin.
+func (s *seed) viewers() int64 {
+	var n int64
+	if s.content != nil {
+		n += s.content.Served().Streams.Load()
+	}
+	if s.tracker != nil {
+		if st, ok := s.tracker.RoomStats(s.o.room); ok {
+			n += int64(st.Peers)
+		}
+	}
+	return n
+}
+
+// upstream is where a room is pulled from; nil for others.
+func (s *seed) upstream(room string) *origin.Client { return s.clients[room] }
+
+// mirror keeps a room filled from another seed.
+func (s *seed) mirror(ctx context.Context, up origin.RoomURL) error {
+	client := s.upstream(up.Room)
+	h, err := client.Header(ctx)
+	switch {
+	case errors.Is(err, origin.ErrBadData):
+		return tool.BadData("--upstream %s/%s: %w", up.Base, up.Room, err)
+	case err != nil:
+		return tool.Unreachable("--upstream %s/%s: %w", up.Base, up.Room, err)
+	case h.VOD:
+		return tool.Usage("--upstream %s/%s: it is a recording", up.Base, up.Room).Hint("xp2p-slice -o writes a directory that can be copied and served here")
+	}
+	room, err := s.open(up.Room, h, s.dirOf(up.Room))
+	if err != nil {
+		return err
+	}
+	return origin.Mirror(ctx, client, room)
+}
+
+// ready tells scripts that rooms can be joined.
+func (s *seed) ready(ctx context.Context) error {
+	if len(s.o.dirs)+len(s.o.pulls) > 0 || s.o.room != "" {
+		select {
+		case <-s.opened:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if s.o.readyFile == "" {
+		return nil
+	}
+	return tool.WriteFile(s.o.readyFile, []byte(s.base+"\n"), 0o644)
+}
+
+// baseURL is the URL of a listening address, as seen from this machine.
+func baseURL(a net.Addr) string {
+	at := a.(*net.TCPAddr).AddrPort()
+	ip := at.Addr().Unmap()
+	if ip.IsUnspecified() {
+		if host, err := os.Hostname(); err == nil && host != "" {
+			return fmt.Sprintf("http://%s:%d", host, at.Port())
+		}
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return "http://" + netip.AddrPortFrom(ip, at.Port()).String()
+}

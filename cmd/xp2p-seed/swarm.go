@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/signal"
+	"github.com/xp2p/xp2p/lib/store"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A trackerLink is the seed's way to the tracker of one room: in this process,
+// or over the network.
+type trackerLink struct {
+	send  func(wire.Signal) error
+	close func()
+}
+
+// step drains the node's events. On the endpoint's loop, after each turn.
+func (s *seed) step(now time.Time) {
+	for {
+		ev, ok := s.node.NextEvent()
+		if !ok {
+			return
+		}
+		switch ev.Kind {
+		case node.EventSignal:
+			s.signal(ev.Room, ev.Signal)
+		case node.EventUp:
+			s.t.Log.Info("a viewer has come", "room", ev.Room, "id", ev.Neighbour, "addr", ev.Addr)
+		case node.EventDown:
+			s.t.Log.Info("a viewer is gone", "room", ev.Room, "id", ev.Neighbour, "why", ev.Why)
+		}
+	}
+}
+
+// signal passes a message of the node's to the room's tracker; the first is a
+// hello and makes the connection. On the loop.
+func (s *seed) signal(room string, m wire.Signal) {
+	if link, ok := s.links[room]; ok {
+		link.send(m)
+		return
+	}
+	hello, ok := m.(*wire.SignalHello)
+	if !ok {
+		return
+	}
+	if s.o.tracker != "" {
+		c := signal.Dial(s.ctx, signal.ClientConfig{URL: s.o.tracker + "/v1/rooms/" + room + "/signal", Hello: hello, Log: s.t.Log})
+		s.links[room] = trackerLink{close: c.Close, send: func(m wire.Signal) error {
+			if h, ok := m.(*wire.SignalHello); ok {
+				c.Hello(h)
+				return nil
+			}
+			return c.Send(m)
+		}}
+		s.work.Go(func() {
+			for ev := range c.Events() {
+				switch ev.Kind {
+				case signal.Message:
+					s.heard(room, ev.Signal)
+				case signal.Down:
+					s.t.Log.Info("the tracker does not answer", "room", room, "err", ev.Err, "retry", ev.Retry)
+				}
+			}
+		})
+		return
+	}
+	l, err := s.tracker.Attach(room, hello, hosts(s.ep.LocalAddr(0)))
+	if err != nil {
+		s.t.Log.Error("the tracker does not take its own seed", "room", room, "err", err)
+		return
+	}
+	s.links[room] = trackerLink{send: l.Send, close: l.Close}
+	s.work.Go(func() {
+		for m := range l.Events() {
+			s.heard(room, m)
+		}
+	})
+}
+
+// heard gives the node what the tracker said.
+func (s *seed) heard(room string, m wire.Signal) {
+	s.do(func(now time.Time) {
+		if err := s.node.Signal(now, room, m); err != nil {
+			s.t.Log.Warn("the tracker said what makes no sense", "room", room, "err", err)
+		}
+	})
+}
+
+// do gives a command to the node; once the seed ends it does nothing.
+func (s *seed) do(f func(now time.Time)) { s.ep.DoContext(s.ctx, f) }
+
+// offer joins a live room and gives the node all its records, as they come.
+func (s *seed) offer(ctx context.Context, room *store.Room) error {
+	name := room.Name()
+	joined := make(chan error, 1)
+	s.do(func(now time.Time) {
+		joined <- s.node.Join(now, node.Room{Name: name, Key: room.Key(), Topology: s.o.topology, Window: s.o.window, NoOrigin: true})
+	})
+	select {
+	case err := <-joined:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	from := store.Oldest()
+	for {
+		cur, err := room.Start(from)
+		for err == nil {
+			rec, nextErr := cur.Next(ctx)
+			if err = nextErr; err == nil {
+				s.do(func(now time.Time) {
+					if err := s.node.Offer(now, name, rec); err != nil {
+						s.t.Log.Warn("the swarm does not take a record", "room", name, "kind", rec.Kind, "err", err)
+					}
+				})
+			}
+		}
+		switch {
+		case errors.Is(err, store.ErrEnded):
+			return nil
+		case errors.Is(err, store.ErrFellBehind):
+			from = store.Live() // an edge whose upstream has left it behind
+		default:
+			return err
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package endpoint
+
+func newAlarm(bool) (alarm, error) { return newTimerAlarm(), nil }

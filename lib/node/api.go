@@ -1,0 +1,185 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/playout"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// Config is what a node is made from. Key, Rand and Entropy must be there.
+type Config struct {
+	Key     xntp.PrivateKey
+	Rand    *rand.Rand
+	Entropy io.Reader
+
+	Role  wire.Role        // RolePeer unless it says RoleSeed
+	Name  string           // for people, in signalling and logs
+	Hosts []netip.AddrPort // addresses of the node's own interfaces, with the port that it listens at
+
+	MaxUpload int64 // bits per second of pieces that the node gives to others; 0: no bound
+	NoUpload  bool  // gives nothing; others are told and do not count on it
+	Uplink    int64 // bits per second that the node can upload, as far as it knows; 0: not known
+
+	// TokenKey lets a seed's STUN responder prove addresses; TokenKeys are the
+	// responders whose proofs the node believes.
+	TokenKey  ed25519.PrivateKey
+	TokenKeys []ed25519.PublicKey
+
+	// Explain asks for an EventExplain for every piece.
+	Explain bool
+	// Born is when the process started; start-up is counted from there. Zero: from
+	// Join.
+	Born time.Time
+}
+
+// A Room is what Join needs to know of a room, mostly out of the tracker's room
+// document.
+type Room struct {
+	Name     string
+	Key      ed25519.PublicKey // signs every record
+	Topology string            // the tracker's word for it; empty: balanced
+
+	Seeds []wire.RoomSeed  // dialed at once, before the tracker has spoken
+	STUN  []netip.AddrPort // asked for our address
+	// NoSignal: there is no tracker to talk to; no EventSignal comes.
+	NoSignal bool
+
+	Start  playout.Start
+	Buffer time.Duration // of the model player, for deadlines; 0: 1 s
+	// OriginRTT is how long an answer of the origin takes, until one was
+	// measured; 0: 200 ms.
+	OriginRTT time.Duration
+	// NoOrigin: there is no origin to ask; no EventNeedOrigin comes.
+	NoOrigin bool
+	// Resume makes a viewer go on behind a piece that it wrote in an earlier
+	// life, instead of at Start.
+	Resume segment.ID
+	// Window bounds the time of the stream that the node keeps for others, and
+	// WindowBytes the bytes; 0: 30 s and 64 MiB.
+	Window      time.Duration
+	WindowBytes int64
+}
+
+// An EventKind says what happened. The fields that are valid stand behind it;
+// Room always is, but with Up and Down of a connection that serves no room yet.
+type EventKind uint8
+
+const (
+	// EventSignal: Signal is for the tracker of the room.
+	EventSignal EventKind = iota + 1
+	// EventNeedOrigin: Origin asks the room's origin for something. Answer with
+	// Supply, naming Origin.ID.
+	EventNeedOrigin
+	// EventStopOrigin: the answer to the request Origin.ID is of no use any more:
+	// cancel it. Supply for it is ignored from now on, and need not be called.
+	EventStopOrigin
+	// EventOutput: Output is the next of the bytes that the viewer gets.
+	EventOutput
+	// EventUp: Neighbour, at Addr, is in the room, and may send.
+	EventUp
+	// EventDown: Neighbour is no longer; Why says the reason.
+	EventDown
+	// EventExplain: Piece came from Source (Neighbour, if it was one), Why in
+	// words.
+	EventExplain
+	// EventStall: the player has nothing to play: the piece Piece was not there
+	// at its deadline. EventResume: it is now; Late says by how much.
+	EventStall
+	EventResume
+	// EventGap: what follows in the output does not follow on what was before:
+	// nobody had the bytes any more. Output goes on at Piece, with its init.
+	EventGap
+	// EventRestart: the broadcaster began anew; the output goes on with the new
+	// stream's init and its first piece, Piece.
+	EventRestart
+	// EventEnd: the stream is over, and Output has given all of it.
+	EventEnd
+)
+
+func (k EventKind) String() string {
+	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end"}
+	if k >= 1 && int(k) < len(names) {
+		return names[k]
+	}
+	return "event"
+}
+
+// An Event is what the owner of a node must know or do.
+type Event struct {
+	Kind      EventKind
+	Room      string
+	Signal    wire.Signal
+	Origin    Origin
+	Output    Output
+	Neighbour wire.PeerID
+	Addr      netip.AddrPort
+	Piece     segment.ID
+	Source    measure.Source
+	Late      time.Duration
+	Why       string
+}
+
+// Output is the next part of the exact stream.
+type Output = playout.Output
+
+// An Origin is a request to the room's origin.
+type Origin struct {
+	ID   uint64 // names the request
+	Kind OriginKind
+	// Start: where a stream of records should begin.
+	Start playout.Start
+	// After: the piece behind which a stream of records should begin.
+	After segment.ID
+	// Pieces: which pieces are needed, in order, with the hash where it is known.
+	Pieces []segment.ID
+	// Init: the init that is needed.
+	Init segment.Hash
+	// Deadline is when the first of it should be here; zero if it is overdue or
+	// nobody knows.
+	Deadline time.Time
+}
+
+// An OriginKind is a kind of request to the origin.
+type OriginKind uint8
+
+const (
+	OriginStart  OriginKind = iota + 1 // GET /start?from=Start: stream records until it is stopped
+	OriginAfter                        // GET /start?after=After: the same behind a piece
+	OriginPieces                       // the records of Pieces, each by itself or not
+	OriginInit                         // the init with the hash Init
+)
+
+// A Supply is a part of the origin's answer. A stream of records comes as one
+// Supply for each record, as it arrives.
+type Supply struct {
+	ID     uint64         // of the request
+	Record segment.Record // verified here, not by the caller; Kind 0 if there is none
+	Ingest time.Time      // when the seed took it in, if the origin said so
+	// Done: nothing more will come. Err then says why, if not because the answer
+	// was complete.
+	Done bool
+	Err  error
+}
+
+// Errors that callers branch on.
+var (
+	ErrNoRoom     = errors.New("not in that room")
+	ErrJoined     = errors.New("already in that room")
+	ErrTooMany    = errors.New("too many rooms")
+	ErrRoomKey    = errors.New("room key: want 32 bytes of Ed25519")
+	ErrSignature  = errors.New("record does not verify with the room's key")
+	ErrNotSeed    = errors.New("only a seed offers records")
+	ErrNodeClosed = errors.New("node is closed")
+	// ErrGone is for Supply.Err: the origin does not have it any more and never
+	// will (404, 410). Any other error is tried again.
+	ErrGone = errors.New("gone from the origin")
+)

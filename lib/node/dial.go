@@ -1,0 +1,366 @@
+package node
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/swarm"
+	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// A peer is somebody whom a room named, or who came by himself.
+type peer struct {
+	id    wire.PeerID
+	key   xntp.PublicKey
+	addrs []netip.AddrPort
+	named []*room // rooms whose list it is in
+	seeds []*room // of these, where it is a seed
+	in    []*room // rooms whose swarm knows it
+
+	conn    *conn     // the connection, or the newest attempt
+	dialAt  time.Time // when to dial; zero: not at all
+	next    int       // which address is next
+	fails   int
+	closeAt time.Time // when a connection that serves no room is closed
+}
+
+// A conn is a connection or an attempt at one.
+type conn struct {
+	id      xntp.ConnID
+	peer    *peer
+	up      bool
+	dialed  bool
+	began   time.Time
+	early   *room // whose HELLO went with our first datagram
+	greets  []byte
+	addr    netip.AddrPort
+	objects map[xntp.ObjectID]object
+	payload int64 // bytes of pieces, both ways
+}
+
+// An object is a swarm's, on its way.
+type object struct {
+	room *room
+	tag  uint64
+	size int
+}
+
+// overhead is bytes on the wire, and what of them was payload.
+type overhead struct{ wire, payload int64 }
+
+// Our choices.
+const (
+	expectTime  = time.Second            // who has the higher key waits so long for the other to dial
+	secondAddr  = 300 * time.Millisecond // then the next address is tried beside the first
+	redialMin   = time.Second
+	redialMax   = 30 * time.Second
+	lingerTime  = 500 * time.Millisecond // for a goodbye to arrive
+	maxPeers    = 4096
+	closeNormal = 0
+)
+
+// know returns the peer with a key, made if it is new; nil if there are too
+// many.
+func (n *Node) know(key xntp.PublicKey) *peer {
+	id := wire.PeerIDOf(wire.Key(key))
+	i, ok := n.search(id)
+	if ok {
+		return n.peers[i]
+	}
+	if id == n.self || len(n.peers) >= maxPeers {
+		return nil
+	}
+	p := &peer{id: id, key: key}
+	n.peers = slices.Insert(n.peers, i, p)
+	return p
+}
+
+// name notes that a room wants a peer as a neighbour.
+func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort, seed bool) {
+	p := n.know(xntp.PublicKey(key))
+	if p == nil {
+		return
+	}
+	if len(addrs) > 0 && !slices.Equal(p.addrs, addrs) {
+		p.addrs, p.next, p.fails = slices.Clone(addrs), 0, 0
+	}
+	if !slices.Contains(p.named, r) {
+		p.named = append(p.named, r)
+	}
+	if seed && !slices.Contains(p.seeds, r) {
+		p.seeds = append(p.seeds, r)
+	}
+	if p.conn != nil && p.conn.up {
+		n.enter(now, p, r, false)
+		return
+	}
+	if p.conn == nil && p.dialAt.IsZero() && n.cfg.Role != wire.RoleSeed {
+		p.dialAt = now
+		if !seed && n.Public().Compare(p.key) > 0 {
+			p.dialAt = now.Add(expectTime)
+		}
+	}
+}
+
+// unname notes that a room does not name a peer any more.
+func (n *Node) unname(r *room, p *peer) {
+	p.named = slices.DeleteFunc(p.named, func(x *room) bool { return x == r })
+	p.seeds = slices.DeleteFunc(p.seeds, func(x *room) bool { return x == r })
+	if len(p.named) == 0 {
+		p.dialAt = time.Time{}
+	}
+	n.prune(p)
+}
+
+// prune forgets a peer whom nothing holds.
+func (n *Node) prune(p *peer) {
+	if len(p.named) == 0 && len(p.in) == 0 && p.conn == nil {
+		if i, ok := n.search(p.id); ok {
+			n.peers = slices.Delete(n.peers, i, i+1)
+		}
+	}
+}
+
+func (n *Node) nextDial() (t time.Time) {
+	for _, p := range n.peers {
+		t = earlier(t, p.dialAt)
+		t = earlier(t, p.closeAt)
+	}
+	return t
+}
+
+// advanceDials dials whom it is time to dial, and closes what has lingered.
+func (n *Node) advanceDials(now time.Time) {
+	for _, p := range slices.Clone(n.peers) {
+		if !p.closeAt.IsZero() && !now.Before(p.closeAt) {
+			p.closeAt = time.Time{}
+			if p.conn != nil && len(p.in) == 0 {
+				n.xn.Close(now, p.conn.id, closeNormal)
+			}
+		}
+		if !p.dialAt.IsZero() && !now.Before(p.dialAt) {
+			n.dial(now, p)
+		}
+	}
+}
+
+// dial tries the next address of a peer.
+func (n *Node) dial(now time.Time, p *peer) {
+	p.dialAt = time.Time{}
+	if p.conn != nil && p.conn.up || len(p.addrs) == 0 || len(p.named) == 0 || n.closed {
+		return
+	}
+	o := xntp.DialOptions{Remote: p.key, Addr: p.addrs[p.next%len(p.addrs)]}
+	p.next++
+	if tokens := n.ownTokens(now); len(tokens) > 0 {
+		o.Token = tokens[0]
+	}
+	r := p.named[0]
+	if hello := r.sw.Hello(); len(hello) <= xntp.MaxEarly {
+		o.Early = hello
+	}
+	id, err := n.xn.Dial(now, o)
+	switch {
+	case errors.Is(err, xntp.ErrConnected):
+		if c := n.conns[id]; c != nil {
+			p.conn = c
+			if c.up {
+				n.connected(now, c)
+			}
+		}
+		return
+	case err != nil:
+		p.dialAt = now.Add(redialMin)
+		return
+	}
+	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: o.Addr, objects: map[xntp.ObjectID]object{}}
+	n.conns[id] = c
+	p.conn = c
+	if p.next < len(p.addrs) {
+		p.dialAt = now.Add(secondAddr)
+	}
+}
+
+// connected brings a connection that stands to the swarms that want it.
+func (n *Node) connected(now time.Time, c *conn) {
+	p := c.peer
+	c.up, p.conn, p.fails, p.dialAt = true, c, 0, time.Time{}
+	n.tellPath(p)
+	for _, r := range slices.Clone(p.named) {
+		n.enter(now, p, r, c.dialed && c.early == r)
+	}
+	if c.greets != nil {
+		data := c.greets
+		c.greets = nil
+		n.object(now, c, data)
+	}
+	if len(p.in) == 0 {
+		p.closeAt = now.Add(10 * lingerTime) // it came by itself, and may yet say why
+	}
+}
+
+// enter makes a connected peer a neighbour in a room.
+func (n *Node) enter(now time.Time, p *peer, r *room, greeted bool) {
+	if slices.Contains(p.in, r) {
+		return
+	}
+	p.in = append(p.in, r)
+	p.closeAt = time.Time{}
+	r.sw.Connected(now, p.id, slices.Contains(p.seeds, r), greeted)
+}
+
+// out takes a peer out of a room, and closes a connection that serves none.
+func (n *Node) out(now time.Time, p *peer, r *room) {
+	p.in = slices.DeleteFunc(p.in, func(x *room) bool { return x == r })
+	if len(p.in) == 0 && p.conn != nil && p.conn.up {
+		p.closeAt = now.Add(lingerTime)
+	}
+	n.prune(p)
+}
+
+func (n *Node) tellPath(p *peer) {
+	st, ok := n.xn.Stats(p.conn.id)
+	if !ok {
+		return
+	}
+	for _, r := range p.in {
+		r.sw.SetPath(p.id, swarm.Path{SRTT: st.SRTT, Rate: st.DeliveryRate})
+	}
+}
+
+// drainConns takes what the connections brought.
+func (n *Node) drainConns(now time.Time) (moved bool) {
+	for {
+		e, ok := n.xn.NextEvent()
+		if !ok {
+			return moved
+		}
+		moved = true
+		c := n.conns[e.Conn]
+		switch e.Kind {
+		case xntp.EventAccepted:
+			n.accepted(e, c, now)
+		case xntp.EventConnected:
+			if c != nil {
+				c.addr = e.Addr
+				n.connected(now, c)
+			}
+		case xntp.EventClosed:
+			if c != nil {
+				n.lost(now, c, e)
+			}
+		case xntp.EventObject:
+			if c != nil && c.up {
+				n.object(now, c, e.Data)
+			}
+		case xntp.EventDelivered:
+			if c != nil {
+				if o, ok := c.objects[e.Object]; ok {
+					delete(c.objects, e.Object)
+					c.payload += int64(o.size)
+					o.room.sw.Delivered(now, c.peer.id, o.tag)
+				}
+			}
+		case xntp.EventExpired:
+			if c != nil {
+				if o, ok := c.objects[e.Object]; ok {
+					delete(c.objects, e.Object)
+					o.room.sw.Failed(now, c.peer.id, o.tag)
+				}
+			}
+		case xntp.EventMigrated:
+			if c != nil {
+				c.addr = e.Addr
+			}
+		}
+	}
+}
+
+// accepted takes note of a peer that dialed us. Its HELLO waits until its key
+// is proved: before, it may be a replay.
+func (n *Node) accepted(e xntp.Event, c *conn, now time.Time) {
+	if c == nil {
+		p := n.know(e.Key)
+		if p == nil || n.closed {
+			n.xn.Close(now, e.Conn, closeNormal)
+			return
+		}
+		c = &conn{id: e.Conn, peer: p, began: now, addr: e.Addr, objects: map[xntp.ObjectID]object{}}
+		n.conns[e.Conn] = c
+		if p.conn == nil || !p.conn.up {
+			p.conn = c
+		}
+		p.dialAt = time.Time{}
+	}
+	c.greets = slices.Clone(e.Early)
+}
+
+// object takes a message from a neighbour.
+func (n *Node) object(now time.Time, c *conn, data []byte) {
+	t, tag, ok := wire.SwarmRoom(data)
+	if !ok {
+		return
+	}
+	for _, r := range n.rooms {
+		if r.sw.Tag() != tag {
+			continue
+		}
+		if t == wire.SwarmHello {
+			n.enter(now, c.peer, r, false)
+		}
+		if t == wire.SwarmPiece || t == wire.SwarmInit {
+			c.payload += int64(len(data))
+		}
+		r.sw.Receive(now, c.peer.id, data)
+		return
+	}
+}
+
+// lost forgets a connection; if it was the one in use, its neighbours are gone.
+func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
+	delete(n.conns, c.id)
+	p := c.peer
+	if st, ok := n.xn.Stats(c.id); ok {
+		n.spent.wire += st.SentBytes + st.ReceivedBytes
+		n.spent.payload += c.payload
+	}
+	if p.conn != c {
+		return
+	}
+	p.conn = nil
+	for _, other := range n.sortedConns() {
+		if other.peer == p && (p.conn == nil || other.up) {
+			p.conn = other // a second attempt
+		}
+	}
+	if p.conn != nil {
+		return
+	}
+	why := "the connection ended: " + e.Reason.String()
+	if e.Reason == xntp.ClosedByPeer {
+		why = "said goodbye"
+	}
+	in := p.in
+	p.in = nil
+	for _, r := range in {
+		r.sw.Disconnected(now, p.id, why)
+	}
+	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
+		wait := min(redialMin<<min(p.fails, 8), redialMax)
+		p.fails++
+		p.dialAt = now.Add(wait)
+	}
+	n.prune(p)
+}
+
+func (n *Node) sortedConns() []*conn {
+	list := make([]*conn, 0, len(n.conns))
+	for _, c := range n.conns {
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b *conn) int { return int(int64(a.id) - int64(b.id)) })
+	return list
+}

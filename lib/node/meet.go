@@ -1,0 +1,56 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A Meeting is what the tracker's room document says of whom to meet, and how.
+type Meeting struct {
+	Seeds     []wire.RoomSeed     // dialed at once
+	STUN      []netip.AddrPort    // asked for our address
+	TokenKeys []ed25519.PublicKey // of responders whose word on addresses counts
+}
+
+// Meet brings the room document to a room that was joined without it
+// (Room.NoSignal): a viewer plays what the origin gives while it asks for the
+// document, or while there is no tracker. From now on there is one: EventSignal
+// comes.
+func (n *Node) Meet(now time.Time, name string, m Meeting) error {
+	r := n.room(name)
+	if r == nil {
+		return fmt.Errorf("%w: %s", ErrNoRoom, name)
+	}
+	for _, k := range m.TokenKeys {
+		if !slices.ContainsFunc(n.cfg.TokenKeys, func(o ed25519.PublicKey) bool { return o.Equal(k) }) {
+			n.cfg.TokenKeys = append(n.cfg.TokenKeys, k)
+		}
+	}
+	r.cfg.NoSignal, r.cfg.Seeds, r.cfg.STUN = false, m.Seeds, m.STUN
+	r.meet(now)
+	n.Advance(now)
+	return nil
+}
+
+// meet begins to make acquaintance: seeds are dialed, STUN servers asked, and
+// the tracker hears of us as soon as we know our address, or a little later.
+func (r *room) meet(now time.Time) {
+	if !r.cfg.NoSignal {
+		r.helloAt = now
+		if len(r.cfg.STUN) > 0 && len(r.n.ownTokens(now)) == 0 {
+			r.helloAt = now.Add(helloPatience)
+		}
+		r.reportAt = now.Add(reportEvery)
+	}
+	r.n.setServers()
+	if r.pl != nil {
+		for _, s := range r.cfg.Seeds {
+			r.n.name(now, r, s.Key, s.Addrs, true)
+		}
+	}
+}

@@ -1,0 +1,265 @@
+package node
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/natprobe"
+	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// Bounds and times, our choices.
+const (
+	maxRooms   = 64
+	maxObject  = 1<<20 + 80<<10 // the largest piece with the largest descriptor
+	pathEvery  = 250 * time.Millisecond
+	maxTurns   = 64      // rounds of passing on between the parts in one turn
+	maxPending = 1 << 16 // events that the owner has not drained; the oldest is dropped
+)
+
+// A Node is a member of rooms.
+type Node struct {
+	cfg    Config
+	self   wire.PeerID
+	xn     *xntp.Endpoint
+	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
+	bind   *natprobe.Binding
+	answer *natprobe.Responder // a seed's
+
+	rooms  []*room
+	peers  []*peer // by ID
+	conns  map[xntp.ConnID]*conn
+	pathAt time.Time // when the paths were last looked at
+	tokens []observed
+	spent  overhead // of connections that are gone
+	closed bool
+
+	events []Event
+}
+
+// observed is what a STUN server said of our address.
+type observed struct {
+	server netip.AddrPort
+	mapped netip.AddrPort
+	token  wire.Token
+	expiry time.Time
+}
+
+// New returns a node without rooms.
+func New(cfg Config) *Node {
+	if cfg.Role == "" {
+		cfg.Role = wire.RolePeer
+	}
+	n := &Node{cfg: cfg, conns: map[xntp.ConnID]*conn{}}
+	n.self = wire.PeerIDOf(wire.Key(cfg.Key.Public()))
+	n.xn = xntp.New(xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken})
+	n.send = n.xn.Send
+	n.bind = natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
+	if cfg.Role == wire.RoleSeed {
+		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand})
+	}
+	return n
+}
+
+// verifyToken says whether one of the responders that we believe saw addr. Which
+// these are is known when the room document is.
+func (n *Node) verifyToken(_ []ed25519.PublicKey, token []byte, addr netip.AddrPort, now time.Time) bool {
+	return slices.ContainsFunc(n.cfg.TokenKeys, func(k ed25519.PublicKey) bool {
+		return wire.VerifyToken(k, token, addr, now) == nil
+	})
+}
+
+// Public returns the node's key, by which others know it.
+func (n *Node) Public() xntp.PublicKey { return n.xn.Public() }
+
+// ID returns the node's name in every room.
+func (n *Node) ID() wire.PeerID { return n.self }
+
+// Receive implements machine.Machine. The first byte says whose a datagram is
+// (RFC 7983): STUN's begins with 0 to 3, XNTP's with 64 to 127 and 192 to 255.
+func (n *Node) Receive(now time.Time, p machine.Packet) {
+	if len(p.Data) == 0 {
+		return
+	}
+	switch b := p.Data[0]; {
+	case b <= 3:
+		n.bind.Receive(now, p)
+		if n.answer != nil {
+			n.answer.Receive(now, p)
+		}
+	case b >= 64 && b <= 127 || b >= 192:
+		n.xn.Receive(now, p)
+	default:
+		return
+	}
+	n.turn(now)
+}
+
+// Advance implements machine.Machine.
+func (n *Node) Advance(now time.Time) {
+	n.xn.Advance(now)
+	n.bind.Advance(now)
+	n.advanceDials(now)
+	for _, r := range n.rooms {
+		r.advance(now)
+	}
+	n.turn(now)
+}
+
+// NextTimeout implements machine.Machine.
+func (n *Node) NextTimeout() time.Time {
+	t := earlier(n.xn.NextTimeout(), n.bind.NextTimeout())
+	t = earlier(t, n.nextDial())
+	for _, r := range n.rooms {
+		t = earlier(t, r.nextTimeout())
+	}
+	return t
+}
+
+// AppendDatagram implements machine.Machine.
+func (n *Node) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bool) {
+	if n.answer != nil {
+		if p, ok := n.answer.AppendDatagram(now, dst); ok {
+			return p, true
+		}
+	}
+	if p, ok := n.bind.AppendDatagram(now, dst); ok {
+		return p, true
+	}
+	return n.xn.AppendDatagram(now, dst)
+}
+
+// NextEvent returns what the owner must know or do, oldest first.
+func (n *Node) NextEvent() (Event, bool) {
+	if len(n.events) == 0 {
+		return Event{}, false
+	}
+	e := n.events[0]
+	n.events[0] = Event{}
+	if n.events = n.events[1:]; len(n.events) == 0 {
+		n.events = nil
+	}
+	return e, true
+}
+
+func (n *Node) tell(e Event) {
+	if len(n.events) >= maxPending {
+		n.events = n.events[1:]
+	}
+	n.events = append(n.events, e)
+}
+
+// Close leaves all rooms and closes all connections. Drain the datagrams once
+// more after it: they say goodbye.
+func (n *Node) Close(now time.Time) {
+	for len(n.rooms) > 0 {
+		n.Leave(now, n.rooms[len(n.rooms)-1].cfg.Name)
+	}
+	n.closed = true
+	n.xn.CloseAll(now)
+}
+
+// turn passes on between the parts until nothing moves any more.
+func (n *Node) turn(now time.Time) {
+	n.lookAtPaths(now)
+	for range maxTurns {
+		moved := n.drainConns(now)
+		moved = n.drainBinding(now) || moved
+		for _, r := range n.rooms {
+			moved = r.drain(now) || moved
+		}
+		if !moved {
+			return
+		}
+	}
+}
+
+// lookAtPaths tells the swarms what the connections measured, now and then.
+func (n *Node) lookAtPaths(now time.Time) {
+	if now.Sub(n.pathAt) < pathEvery {
+		return
+	}
+	n.pathAt = now
+	for _, p := range n.peers {
+		if c := p.conn; c != nil && c.up {
+			n.tellPath(p)
+		}
+	}
+}
+
+// drainBinding takes what the STUN servers said.
+func (n *Node) drainBinding(now time.Time) (moved bool) {
+	for {
+		e, ok := n.bind.NextEvent()
+		if !ok {
+			return moved
+		}
+		moved = true
+		if e.Kind != natprobe.Observed {
+			continue
+		}
+		o := observed{e.Server, e.Mapped, e.Token, e.Expiry}
+		i, known := slices.BinarySearchFunc(n.tokens, o, func(a, b observed) int { return a.server.Compare(b.server) })
+		switch {
+		case !known:
+			n.tokens = slices.Insert(n.tokens, i, o)
+		default:
+			n.tokens[i] = o
+		}
+		for _, r := range n.rooms {
+			r.observed(now, e.Server, e.Moved || !known)
+		}
+	}
+}
+
+// ownTokens returns the proofs of our address that are still good.
+func (n *Node) ownTokens(now time.Time) (list []wire.Token) {
+	for _, o := range n.tokens {
+		if len(o.token) > 0 && (o.expiry.IsZero() || now.Before(o.expiry)) && len(list) < wire.MaxSignalAddrs {
+			list = append(list, o.token)
+		}
+	}
+	return list
+}
+
+// setServers asks the STUN servers of all rooms.
+func (n *Node) setServers() {
+	var all []netip.AddrPort
+	for _, r := range n.rooms {
+		all = append(all, r.cfg.STUN...)
+	}
+	n.bind.SetServers(all)
+}
+
+// earlier returns the earlier of two times of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (n *Node) room(name string) *room {
+	for _, r := range n.rooms {
+		if r.cfg.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+func (n *Node) search(id wire.PeerID) (int, bool) {
+	return slices.BinarySearchFunc(n.peers, id, func(p *peer, id wire.PeerID) int { return cmp.Compare(p.id, id) })
+}
+
+func (n *Node) peer(id wire.PeerID) *peer {
+	if i, ok := n.search(id); ok {
+		return n.peers[i]
+	}
+	return nil
+}

@@ -1,0 +1,534 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/playout"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/swarm"
+	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// Times of a room, our choices.
+const (
+	helloPatience = 500 * time.Millisecond // for a STUN server, before the tracker hears of us without an address
+	reportEvery   = 10 * time.Second
+	askInitEvery  = 500 * time.Millisecond
+	startAlone    = 700 * time.Millisecond // without an answer of the origin
+	startBack     = 2                      // segments before the newest: a keyframe each two seconds is usual
+)
+
+// A room is a node's part in one: its swarm, and its player if it is a viewer.
+type room struct {
+	n     *Node
+	cfg   Room
+	sw    *swarm.Swarm
+	pl    *playout.Player // nil at a seed
+	meter *measure.Meter
+	born  time.Time // start-up counts from here
+
+	joined time.Time
+	alone  bool // the start is looked for among the neighbours
+
+	helloAt  time.Time // when to say hello to the tracker; zero: said
+	resume   string
+	reportAt time.Time
+	asked    map[segment.Hash]time.Time // inits that neighbours were asked for
+	newest   segment.ID                 // that the player was told of
+	epoch    int64                      // of the last output
+	lastDTS  int64
+	counted  swarm.Counters // what the meter has of them
+	leaving  bool
+}
+
+// Join enters a room.
+func (n *Node) Join(now time.Time, cfg Room) error {
+	switch {
+	case n.closed:
+		return ErrNodeClosed
+	case n.room(cfg.Name) != nil:
+		return fmt.Errorf("%w: %s", ErrJoined, cfg.Name)
+	case len(n.rooms) >= maxRooms:
+		return ErrTooMany
+	case len(cfg.Key) != ed25519.PublicKeySize:
+		return ErrRoomKey
+	}
+	seed := n.cfg.Role == wire.RoleSeed
+	sw, err := swarm.New(swarm.Config{
+		Name: cfg.Name, Key: cfg.Key, Self: n.self, Seed: seed, Upload: !n.cfg.NoUpload, Uplink: n.cfg.Uplink,
+		Topology: cfg.Topology, Rand: n.cfg.Rand, MaxUpload: n.cfg.MaxUpload, Window: cfg.Window, WindowBytes: int(cfg.WindowBytes),
+		Explain: n.cfg.Explain,
+	})
+	if err != nil {
+		return err
+	}
+	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}}
+	if r.born.IsZero() {
+		r.born = now
+	}
+	if !seed {
+		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin})
+	}
+	n.rooms = append(n.rooms, r)
+	r.meet(now)
+	n.Advance(now)
+	return nil
+}
+
+// Leave says goodbye to a room's neighbours and tracker.
+func (n *Node) Leave(now time.Time, name string) error {
+	r := n.room(name)
+	if r == nil {
+		return fmt.Errorf("%w: %s", ErrNoRoom, name)
+	}
+	r.leaving = true
+	r.sw.Leave(now)
+	r.drainSwarm(now)
+	if !r.cfg.NoSignal {
+		n.tell(Event{Kind: EventSignal, Room: name, Signal: &wire.SignalBye{}})
+	}
+	n.rooms = slices.DeleteFunc(n.rooms, func(x *room) bool { return x == r })
+	for _, p := range slices.Clone(n.peers) {
+		p.in = slices.DeleteFunc(p.in, func(x *room) bool { return x == r })
+		n.unname(r, p)
+	}
+	for _, c := range n.sortedConns() {
+		for id, o := range c.objects {
+			if o.room == r {
+				delete(c.objects, id)
+			}
+		}
+	}
+	n.setServers()
+	n.turn(now)
+	return nil
+}
+
+// Signal brings what the room's tracker said.
+func (n *Node) Signal(now time.Time, name string, m wire.Signal) error {
+	r := n.room(name)
+	if r == nil {
+		return fmt.Errorf("%w: %s", ErrNoRoom, name)
+	}
+	var err error
+	switch m := m.(type) {
+	case *wire.SignalWelcome:
+		r.resume = m.Resume
+	case *wire.SignalNeighbours:
+		r.setNamed(now, m.Members)
+		err = r.sw.SetNeighbours(now, m)
+	case *wire.SignalFeed:
+		err = r.sw.SetFeed(now, m)
+	case *wire.SignalError:
+		err = m
+	}
+	n.turn(now)
+	return err
+}
+
+// setNamed knows the members of a new list, and no longer those who are not in
+// it. Seeds of the room document stay.
+func (r *room) setNamed(now time.Time, members []wire.SignalMember) {
+	for _, p := range slices.Clone(r.n.peers) {
+		if !slices.Contains(p.named, r) {
+			continue
+		}
+		key := wire.Key(p.key)
+		listed := slices.ContainsFunc(members, func(m wire.SignalMember) bool { return m.Key == key }) ||
+			slices.ContainsFunc(r.cfg.Seeds, func(s wire.RoomSeed) bool { return s.Key == key })
+		if !listed {
+			r.n.unname(r, p)
+		}
+	}
+	for i := range members {
+		m := &members[i]
+		if m.ID == wire.PeerIDOf(m.Key) { // names are derived from keys: a list cannot give one peer another's
+			r.n.name(now, r, m.Key, m.Addrs, m.Role == wire.RoleSeed)
+		}
+	}
+}
+
+// Reconnected tells that the connection to the room's tracker is new.
+func (n *Node) Reconnected(now time.Time, name string) error {
+	r := n.room(name)
+	if r == nil {
+		return fmt.Errorf("%w: %s", ErrNoRoom, name)
+	}
+	r.helloAt = now
+	r.advance(now)
+	n.turn(now)
+	return nil
+}
+
+// Offer gives a seed the next record of its room, in stream order. The record
+// has been verified; its body is never changed by anybody.
+func (n *Node) Offer(now time.Time, name string, rec segment.Record) error {
+	r := n.room(name)
+	switch {
+	case r == nil:
+		return fmt.Errorf("%w: %s", ErrNoRoom, name)
+	case r.pl != nil:
+		return ErrNotSeed
+	}
+	r.sw.Offer(now, rec, uint64(max(0, now.UnixMilli())))
+	n.turn(now)
+	return nil
+}
+
+// Supply brings a part of the origin's answer to an EventNeedOrigin.
+func (n *Node) Supply(now time.Time, name string, s Supply) error {
+	r := n.room(name)
+	switch {
+	case r == nil:
+		return fmt.Errorf("%w: %s", ErrNoRoom, name)
+	case r.pl == nil:
+		return nil
+	}
+	var err error
+	if s.Record.Kind != 0 && s.Record.Kind != segment.KindHeader {
+		if in := s.Record.Init; s.Record.Kind == segment.KindInit && in.Proof.Count == 0 && r.pl.WantsInit(in.Hash) {
+			// Asked for by a hash that a signed keyframe names: its bytes prove it to
+			// us, and to nobody else, so it is not handed on.
+			if err = in.Check(s.Record.Body); err == nil {
+				r.pl.Add(now, s.Record, measure.Origin, s.Ingest, s.ID)
+			}
+		} else if err = r.sw.Verify(&s.Record); err != nil {
+			r.meter.Polluted(len(s.Record.Body))
+			err = fmt.Errorf("%w: %w", ErrSignature, err)
+		} else {
+			v := r.pl.Add(now, s.Record, measure.Origin, s.Ingest, s.ID)
+			ingest := uint64(0)
+			if !s.Ingest.IsZero() {
+				ingest = uint64(max(0, s.Ingest.UnixMilli()))
+			}
+			if s.Record.Kind == segment.KindPiece {
+				if v == playout.Fresh {
+					r.meter.Received(measure.Origin, len(s.Record.Body))
+					r.explain(s.Record.Piece.ID, measure.Origin, 0, "asked of the origin")
+				} else {
+					r.meter.Duplicate(len(s.Record.Body))
+				}
+			}
+			r.sw.Store(now, s.Record, ingest)
+		}
+	}
+	if s.Done {
+		gone := errors.Is(s.Err, ErrGone)
+		r.pl.Answered(now, s.ID, s.Err != nil && !gone, gone)
+	}
+	n.turn(now)
+	return err
+}
+
+func (r *room) explain(id segment.ID, from measure.Source, who wire.PeerID, why string) {
+	if r.n.cfg.Explain {
+		r.n.tell(Event{Kind: EventExplain, Room: r.cfg.Name, Piece: id, Source: from, Neighbour: who, Why: why})
+	}
+}
+
+// observed hears of our address: the tracker waits for it.
+func (r *room) observed(now time.Time, server netip.AddrPort, news bool) {
+	if r.cfg.NoSignal || !slices.Contains(r.cfg.STUN, server) {
+		return
+	}
+	if news && (r.helloAt.IsZero() || r.helloAt.After(now)) {
+		r.helloAt = now
+		r.advance(now)
+	}
+}
+
+// advance does what time has made due.
+func (r *room) advance(now time.Time) {
+	if !r.helloAt.IsZero() && !now.Before(r.helloAt) {
+		r.helloAt = time.Time{}
+		h := &wire.SignalHello{Key: wire.Key(r.n.Public()), Tokens: r.n.ownTokens(now), Hosts: r.n.cfg.Hosts, Role: r.n.cfg.Role,
+			Upload: !r.n.cfg.NoUpload, UplinkBPS: max(0, r.n.cfg.Uplink), Name: r.n.cfg.Name, Resume: r.resume}
+		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: h})
+	}
+	if !r.reportAt.IsZero() && !now.Before(r.reportAt) {
+		r.reportAt = now.Add(reportEvery)
+		if b, err := json.Marshal(r.report(now)); err == nil {
+			r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: &wire.SignalReport{Report: b}})
+		}
+	}
+	r.sw.Advance(now)
+	if r.pl != nil {
+		r.pl.Advance(now)
+	}
+}
+
+func (r *room) nextTimeout() time.Time {
+	t := earlier(r.helloAt, r.reportAt)
+	t = earlier(t, r.sw.NextTimeout())
+	if r.pl != nil {
+		t = earlier(t, r.pl.NextTimeout())
+	}
+	return t
+}
+
+// drain passes on between the swarm, the player and the connections.
+func (r *room) drain(now time.Time) (moved bool) {
+	moved = r.drainSwarm(now)
+	if r.pl != nil {
+		moved = r.drainPlayer(now) || moved
+	}
+	return moved
+}
+
+func (r *room) drainSwarm(now time.Time) (moved bool) {
+	for {
+		a, ok := r.sw.Next()
+		if !ok {
+			return moved
+		}
+		moved = true
+		p := r.n.peer(a.Peer)
+		switch a.Kind {
+		case swarm.Send:
+			r.send(now, p, a)
+		case swarm.Cancel:
+			r.cancel(now, p, a.Tag)
+		case swarm.Got:
+			r.got(now, a)
+		case swarm.Up:
+			e := Event{Kind: EventUp, Room: r.cfg.Name, Neighbour: a.Peer}
+			if p != nil && p.conn != nil {
+				e.Addr = p.conn.addr
+			}
+			r.n.tell(e)
+		case swarm.Down:
+			r.n.tell(Event{Kind: EventDown, Room: r.cfg.Name, Neighbour: a.Peer, Why: a.Why})
+			if p != nil {
+				if a.Ban {
+					r.n.unname(r, p)
+				}
+				r.n.out(now, p, r)
+			}
+		}
+	}
+}
+
+func (r *room) send(now time.Time, p *peer, a swarm.Action) {
+	if p == nil || p.conn == nil || !p.conn.up {
+		if a.Tag != 0 {
+			r.sw.Failed(now, a.Peer, a.Tag)
+		}
+		return
+	}
+	o := xntp.Object{Class: xntp.Reliable, Priority: a.Priority, Deadline: a.Deadline, Data: a.Data}
+	if !a.Deadline.IsZero() {
+		o.Class = xntp.Deadline
+	}
+	id, err := r.n.send(now, p.conn.id, o)
+	switch {
+	case err != nil && a.Tag != 0:
+		r.sw.Failed(now, a.Peer, a.Tag)
+	case err == nil && a.Tag != 0:
+		size := 0
+		if len(a.Data) > 1 {
+			size = len(a.Data[1])
+		}
+		p.conn.objects[id] = object{r, a.Tag, size}
+	}
+}
+
+func (r *room) cancel(now time.Time, p *peer, tag uint64) {
+	if p == nil || p.conn == nil {
+		return
+	}
+	for id, o := range p.conn.objects {
+		if o.room == r && o.tag == tag {
+			delete(p.conn.objects, id)
+			r.n.xn.Cancel(now, p.conn.id, id)
+			return
+		}
+	}
+}
+
+// got takes a verified record from a neighbour.
+func (r *room) got(now time.Time, a swarm.Action) {
+	if a.Record.Kind == segment.KindPiece {
+		r.explain(a.Record.Piece.ID, a.Source, a.Peer, a.Why)
+	}
+	if r.pl == nil {
+		return
+	}
+	var ingest time.Time
+	if a.Ingest > 0 {
+		ingest = time.UnixMilli(int64(min(a.Ingest, 1<<53)))
+	}
+	r.pl.Add(now, a.Record, a.Source, ingest, 0)
+}
+
+// drainPlayer puts out what is in order, asks for what the player wants, and
+// tells the swarm where it stands.
+func (r *room) drainPlayer(now time.Time) (moved bool) {
+	if id, ok := r.sw.Newest(); ok && id.Compare(r.newest) > 0 {
+		r.newest = id
+		r.pl.Announce(now, id)
+	}
+	for {
+		o, ok := r.pl.Next()
+		if !ok {
+			break
+		}
+		moved = true
+		r.output(now, o)
+	}
+	for {
+		e, ok := r.pl.NextEvent()
+		if !ok {
+			break
+		}
+		moved = true
+		kind := map[playout.EventKind]EventKind{playout.Stall: EventStall, playout.Resume: EventResume, playout.Gap: EventGap,
+			playout.Restart: EventRestart, playout.End: EventEnd}[e.Kind]
+		r.n.tell(Event{Kind: kind, Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
+	}
+	at, started := r.pl.Position()
+	if !started && now.Sub(r.joined) >= startAlone {
+		r.startAlone(now)
+	}
+	if started {
+		line := swarm.Line{}
+		if epoch, dts, due, ok := r.pl.Line(); ok {
+			line = swarm.Line{Epoch: epoch, DTS: dts, At: due}
+		}
+		r.sw.SetWant(now, at, line)
+		if _, open := r.pl.Streaming(); open && r.sw.Covers(now, at) {
+			r.pl.StopStream(now)
+		}
+	}
+	for _, h := range r.pl.MissingInits() {
+		if now.Sub(r.asked[h]) >= askInitEvery && len(r.asked) < 1024 {
+			r.asked[h] = now
+			r.sw.AskInit(h)
+		}
+	}
+	for {
+		a, ok := r.pl.NextAsk()
+		if !ok {
+			return moved
+		}
+		moved = true
+		r.ask(a)
+	}
+}
+
+// startAlone looks for a start among the neighbours: the origin, if there is
+// one, has not answered. A keyframe is somewhere in their newest segments.
+func (r *room) startAlone(now time.Time) {
+	if id, ok := r.sw.Newest(); ok && !r.alone {
+		r.alone = true
+		r.sw.SetWant(now, segment.ID{Epoch: id.Epoch, Seq: id.Seq - startBack}, swarm.Line{})
+	}
+}
+
+func (r *room) ask(a playout.Ask) {
+	o := Origin{ID: a.ID, Start: a.Start, After: a.After, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
+	e := Event{Kind: EventNeedOrigin, Room: r.cfg.Name}
+	switch a.Kind {
+	case playout.AskStart:
+		o.Kind = OriginStart
+	case playout.AskAfter:
+		o.Kind = OriginAfter
+	case playout.AskPieces:
+		o.Kind = OriginPieces
+	case playout.AskInit:
+		o.Kind = OriginInit
+	case playout.AskStop:
+		e.Kind = EventStopOrigin
+	}
+	e.Origin = o
+	r.n.tell(e)
+}
+
+// output gives a part of the stream to the owner, and to the measures.
+func (r *room) output(now time.Time, o playout.Output) {
+	if o.Record.Kind == segment.KindPiece {
+		d := o.Record.Piece
+		switch {
+		case o.Begin:
+			r.meter.Startup(now.Sub(r.born))
+			r.meter.Keyframe(now, d.DTS)
+			r.meter.Jump(d.DTS)
+		case d.Epoch != r.epoch || d.Disc:
+			r.meter.Jump(d.DTS)
+		}
+		r.meter.Play(d.DTS, now)
+		if !o.Ingest.IsZero() {
+			r.meter.Lag(now.Sub(o.Ingest))
+		}
+		r.epoch, r.lastDTS = d.Epoch, d.DTS
+	}
+	r.n.tell(Event{Kind: EventOutput, Room: r.cfg.Name, Output: o, Source: o.Source})
+}
+
+// Stats returns what the node knows of itself in a room.
+func (n *Node) Stats(now time.Time, name string) (measure.Report, bool) {
+	r := n.room(name)
+	if r == nil {
+		return measure.Report{}, false
+	}
+	return *r.report(now), true
+}
+
+func (r *room) report(now time.Time) *measure.Report {
+	c, d := r.sw.Meter, &r.counted
+	for s := range c.Received {
+		r.meter.Received(measure.Source(s), int(c.Received[s]-d.Received[s]))
+	}
+	r.meter.Uploaded(int(c.Uploaded - d.Uploaded))
+	r.meter.Duplicate(int(c.Duplicate - d.Duplicate))
+	r.meter.Polluted(int(c.Polluted - d.Polluted))
+	r.counted = c
+	if r.pl != nil {
+		r.meter.Buffer(r.pl.Buffered(now))
+	}
+	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role)}
+	r.meter.Fill(rep)
+	rep.UplinkBPS = max(0, r.sw.Uplink())
+	if r == r.n.rooms[0] {
+		rep.OverheadBytes = r.n.overhead()
+	}
+	for _, x := range r.sw.Neighbours() {
+		if !x.Ready || len(rep.Neighbours) == measure.MaxReportNeighbours {
+			continue
+		}
+		nb := measure.Neighbour{ID: x.ID.String(), Role: string(wire.RolePeer), Path: "direct", RTTMS: float64(x.RTT) / float64(time.Millisecond),
+			RateBPS: int64(8 * x.Rate), SentBytes: x.Out, ReceivedBytes: x.In}
+		if x.Seed {
+			nb.Role = string(wire.RoleSeed)
+		}
+		if p := r.n.peer(x.ID); p != nil && p.conn != nil {
+			nb.Addr = p.conn.addr
+			if st, ok := r.n.xn.Stats(p.conn.id); ok {
+				nb.LossRatio = st.Loss
+			}
+		}
+		rep.Neighbours = append(rep.Neighbours, nb)
+	}
+	return rep
+}
+
+// overhead is what went over the connections and was not payload: headers,
+// acknowledgements, descriptors, buffer maps. A connection serves several
+// rooms, so it is the node's and not a room's.
+func (n *Node) overhead() int64 {
+	wireBytes, payload := n.spent.wire, n.spent.payload
+	for _, c := range n.conns {
+		if st, ok := n.xn.Stats(c.id); ok {
+			wireBytes += st.SentBytes + st.ReceivedBytes
+			payload += c.payload
+		}
+	}
+	return max(0, wireBytes-payload)
+}

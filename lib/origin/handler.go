@@ -1,0 +1,225 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/store"
+)
+
+// Parts are groups of URLs that a Handler answers.
+type Parts uint8
+
+const (
+	Content Parts = 1 << iota // /v1/rooms/…: for edges and peers
+	Live                      // /live/…: for ordinary players
+	Page                      // / and /play/…: for browsers
+)
+
+// Bounds that Config leaves open.
+const (
+	DefaultWriteTimeout = 30 * time.Second
+	DefaultMaxStreams   = 10_000
+)
+
+// Config says how a Handler serves. The zero Config serves Content and Live.
+type Config struct {
+	Parts Parts
+	// WriteTimeout is how long one write to a client may be stuck.
+	WriteTimeout time.Duration
+	// MaxStreams bounds the /start and /live answers that are open at once; one
+	// more is told 503.
+	MaxStreams int64
+	// Upstream, if set, returns the client that an edge asks for what a room
+	// does not hold (any more): pieces, inits, segments, an index. nil is no
+	// upstream for this room.
+	Upstream func(room string) *Client
+	// Log hears of slow readers that were cut off; nil is silence.
+	Log *slog.Logger
+}
+
+// A Handler serves the rooms of a store.
+type Handler struct {
+	store  *store.Store
+	cfg    Config
+	served Served
+	ctx    context.Context // done when streams are to end
+	stop   context.CancelFunc
+}
+
+// NewHandler returns a handler for the rooms of s.
+func NewHandler(s *store.Store, c Config) *Handler {
+	if c.Parts == 0 {
+		c.Parts = Content | Live
+	}
+	if c.WriteTimeout <= 0 {
+		c.WriteTimeout = DefaultWriteTimeout
+	}
+	if c.MaxStreams <= 0 {
+		c.MaxStreams = DefaultMaxStreams
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{store: s, cfg: c}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	return h
+}
+
+// Served returns the handler's counters.
+func (h *Handler) Served() *Served { return &h.served }
+
+// Stop ends every open stream, each on a unit's border, and refuses new ones:
+// what http.Server.Shutdown would otherwise wait for. The rooms live on.
+func (h *Handler) Stop() { h.stop() }
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.served.Requests.Add(1)
+	t, bad := parseTarget(r.URL.Path)
+	c := &counted{ResponseWriter: w, bytes: h.served.counter(t.kind), refused: &h.served.Refused}
+	head := c.Header()
+	head.Set("Access-Control-Allow-Origin", "*")
+	head.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag")
+	head.Set("X-Content-Type-Options", "nosniff")
+	if r.ContentLength != 0 {
+		// Nothing here takes a body; one that trickles in would hold the
+		// connection.
+		head.Set("Connection", "close")
+	}
+	switch {
+	case bad:
+		refuse(c, http.StatusBadRequest, "malformed name in the path")
+		return
+	case t.kind == noTarget || h.cfg.Parts&t.part() == 0:
+		refuse(c, http.StatusNotFound, "no such page")
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		h.answer(c, r, t)
+	case http.MethodOptions:
+		head.Set("Allow", allowed)
+		head.Set("Access-Control-Allow-Methods", allowed)
+		head.Set("Access-Control-Allow-Headers", "Range, If-None-Match")
+		head.Set("Access-Control-Max-Age", "86400")
+		c.WriteHeader(http.StatusNoContent)
+	default:
+		head.Set("Allow", allowed)
+		refuse(c, http.StatusMethodNotAllowed, "this can be read, not changed")
+	}
+}
+
+const allowed = "GET, HEAD, OPTIONS"
+
+// part returns the group of URLs that the target belongs to.
+func (t *target) part() Parts {
+	switch t.kind {
+	case liveTarget:
+		return Live
+	case pageTarget, codecsTarget:
+		return Page
+	default:
+		return Content
+	}
+}
+
+func (h *Handler) answer(w *counted, r *http.Request, t target) {
+	if t.kind == pageTarget && t.room == "" {
+		h.front(w, r)
+		return
+	}
+	room, err := h.store.Room(t.room)
+	if err != nil {
+		refuse(w, http.StatusNotFound, "no such room")
+		return
+	}
+	switch t.kind {
+	case newestTarget:
+		h.newest(w, r, room)
+	case startTarget:
+		h.start(w, r, room)
+	case indexTarget:
+		h.index(w, r, room)
+	case pieceTarget:
+		h.piece(w, r, room, t)
+	case initTarget:
+		h.init(w, r, room, t)
+	case segmentTarget, segmentPiecesTarget:
+		h.segment(w, r, room, t)
+	case atTarget:
+		h.at(w, r, room, t)
+	case liveTarget:
+		h.live(w, r, room, t)
+	case pageTarget:
+		h.page(w, r, room)
+	case codecsTarget:
+		h.codecs(w, r, room)
+	}
+}
+
+// refuse answers with a status and a line of text. What is not there now may be
+// there in a moment, so caches keep a 404 for a second only.
+func refuse(w http.ResponseWriter, status int, why string) {
+	head := w.Header()
+	head.Set("Content-Type", "text/plain; charset=utf-8")
+	head.Set("Cache-Control", "no-store")
+	if status == http.StatusNotFound {
+		head.Set("Cache-Control", "public, max-age=1")
+	}
+	head.Del("ETag")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, why)
+}
+
+// counted counts the bytes of an answer.
+type counted struct {
+	http.ResponseWriter
+	bytes   *atomic.Int64
+	refused *atomic.Int64
+}
+
+func (c *counted) WriteHeader(status int) {
+	if status >= 400 {
+		c.refused.Add(1)
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// NewServer returns an http.Server for h with the timeouts and limits that the
+// open internet asks for. There is no timeout for a whole answer, for a stream
+// has no end; the handler bounds each write instead. Go sets TCP_NODELAY, so a
+// piece leaves when it is flushed.
+func NewServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+}
+
+// slow reports whether a stream ended because its reader did not keep up.
+func slow(err error) bool {
+	return errors.Is(err, store.ErrFellBehind) || errors.Is(err, context.DeadlineExceeded) || isTimeout(err)
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,369 @@
+package playout
+
+import (
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+)
+
+// An AskKind is a kind of request to the origin.
+type AskKind uint8
+
+const (
+	AskStart  AskKind = iota + 1 // stream records from Start on
+	AskAfter                     // stream records from behind After
+	AskPieces                    // the pieces in Pieces
+	AskInit                      // the init Init
+	AskStop                      // the request ID is of no use any more
+)
+
+// An Ask is a request to the origin.
+type Ask struct {
+	ID       uint64
+	Kind     AskKind
+	Start    Start
+	After    segment.ID
+	Pieces   []segment.ID
+	Init     segment.Hash
+	Deadline time.Time
+}
+
+// Our choices. A hole is asked for when the origin could only just answer in
+// time: twice its answering time and a margin for its queue and ours.
+const (
+	leadMargin  = 100 * time.Millisecond
+	leadMin     = 150 * time.Millisecond
+	askBatch    = 64                     // pieces in one request
+	askAhead    = 60 * time.Millisecond  // holes that are due a little later go along
+	askRetry    = time.Second            // at least, before a piece is asked for again
+	backoffMin  = 250 * time.Millisecond // after a failure, doubled each time
+	backoffMax  = 4 * time.Second
+	maxAskedFor = 4096
+	dryRepeat   = 2 * time.Second // between two streams that brought nothing
+)
+
+// asks is what was asked of the origin, and what came of it.
+type asks struct {
+	next   uint64
+	rtt    time.Duration
+	start  uint64 // the request that told us where to start
+	stream struct {
+		id    uint64 // 0: none is open
+		asked time.Time
+		got   bool
+		pos   segment.ID // newest piece it brought
+	}
+	fails   int       // of streams, in a row
+	retryAt time.Time // no new stream before
+	pieces  map[segment.ID]*asked
+	inits   map[segment.Hash]time.Time // when it was asked for; zero: not yet
+	want    []segment.Hash             // inits to ask for, in order
+	rtts    map[uint64]time.Time       // requests that have not been answered
+	queue   []Ask
+	wake    time.Time
+}
+
+type asked struct {
+	id    uint64
+	again time.Time
+	tries int
+	gone  bool
+}
+
+func (a *asks) newID(now time.Time) uint64 {
+	a.next++
+	if a.rtts == nil {
+		a.rtts = map[uint64]time.Time{}
+	}
+	if len(a.rtts) < maxAskedFor {
+		a.rtts[a.next] = now
+	}
+	return a.next
+}
+
+// lead is how long before its deadline a hole is asked for.
+func (p *Player) lead() time.Duration {
+	return min(max(2*p.asks.rtt+leadMargin, leadMin), p.cfg.Buffer*6/10)
+}
+
+// NextAsk returns what to ask of the origin.
+func (p *Player) NextAsk() (Ask, bool) {
+	if len(p.asks.queue) == 0 {
+		return Ask{}, false
+	}
+	q := p.asks.queue[0]
+	p.asks.queue = p.asks.queue[1:]
+	return q, true
+}
+
+// openStream asks for a stream of records: from the start, or from behind what
+// was put out.
+func (p *Player) openStream(now time.Time) {
+	a := &p.asks
+	id := a.newID(now)
+	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos = id, now, false, segment.ID{}
+	q := Ask{ID: id, Kind: AskStart, Start: p.cfg.Start}
+	if p.started && !p.lost {
+		q = Ask{ID: id, Kind: AskAfter, After: p.last}
+		a.stream.pos = p.last
+		if p.model.Started() {
+			q.Deadline = p.expected()
+		}
+	} else {
+		if p.started {
+			q.Start = Start{} // what was lost was before the live edge
+		}
+		a.start = id
+	}
+	a.queue = append(a.queue, q)
+}
+
+// Streaming returns the open stream from the origin, and the newest piece that
+// it brought; false if there is none.
+func (p *Player) Streaming() (newest segment.ID, ok bool) {
+	s := &p.asks.stream
+	return s.pos, s.id != 0
+}
+
+// StopStream closes the stream: the neighbours bring everything from here on.
+func (p *Player) StopStream(now time.Time) {
+	if s := &p.asks.stream; s.id != 0 {
+		p.asks.queue = append(p.asks.queue, Ask{ID: s.id, Kind: AskStop})
+		delete(p.asks.rtts, s.id)
+		s.id = 0
+	}
+	p.plan(now)
+}
+
+// Answered tells that a request is done with. gone: the origin does not have
+// it and never will; failed: it could not answer.
+func (p *Player) Answered(now time.Time, ask uint64, failed, gone bool) {
+	a := &p.asks
+	delete(a.rtts, ask)
+	if s := &a.stream; s.id == ask && ask != 0 {
+		s.id = 0
+		switch {
+		case gone && p.started:
+			p.lost = true
+			a.retryAt = now.Add(backoffMin)
+		case failed || gone:
+			a.retryAt = now.Add(backoff(a.fails))
+			a.fails++
+		default:
+			a.retryAt = now.Add(dryRepeat)
+		}
+	}
+	for id, q := range a.pieces {
+		if q.id != ask || p.Has(id) {
+			continue
+		}
+		q.gone = gone
+		q.again = now.Add(backoff(q.tries))
+		q.id = 0
+	}
+	if failed || gone {
+		for h, at := range a.inits {
+			if !at.IsZero() && at.Before(now) && !slices.Contains(a.want, h) {
+				a.inits[h] = now.Add(backoffMin - askRetry)
+			}
+		}
+	}
+	p.advance(now)
+}
+
+func backoff(fails int) time.Duration {
+	return min(backoffMin<<min(fails, 8), backoffMax)
+}
+
+// answered takes a sample of the origin's answering time.
+func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
+	if ask == 0 {
+		return
+	}
+	if at, ok := a.rtts[ask]; ok {
+		delete(a.rtts, ask)
+		sample := now.Sub(at)
+		a.rtt += (sample - a.rtt) / 4
+	}
+	if s := &a.stream; s.id == ask {
+		a.fails = 0
+		if !s.got || id.Compare(s.pos) > 0 {
+			s.pos = id
+		}
+		s.got = true
+	}
+}
+
+func (a *asks) answeredInit(h segment.Hash) {
+	delete(a.inits, h)
+	a.want = slices.DeleteFunc(a.want, func(w segment.Hash) bool { return w == h })
+}
+
+// wantInit notes that an init is missing.
+func (a *asks) wantInit(h segment.Hash) {
+	if _, ok := a.inits[h]; ok || len(a.inits) >= maxInits {
+		return
+	}
+	if a.inits == nil {
+		a.inits = map[segment.Hash]time.Time{}
+	}
+	a.inits[h] = time.Time{}
+	a.want = append(a.want, h)
+}
+
+// MissingInits returns the inits that keyframes name and that are not here.
+func (p *Player) MissingInits() []segment.Hash { return p.asks.want }
+
+// WantsInit reports whether a signed keyframe has named an init that is not
+// here.
+func (p *Player) WantsInit(h segment.Hash) bool {
+	_, ok := p.asks.inits[h]
+	return ok
+}
+
+func (a *asks) gone(id segment.ID) bool {
+	q := a.pieces[id]
+	return q != nil && q.gone
+}
+
+func (a *asks) forget(id segment.ID) { delete(a.pieces, id) }
+
+// drop forgets requests for pieces before at.
+func (a *asks) drop(at segment.ID) {
+	for id := range a.pieces {
+		if id.Compare(at) < 0 {
+			delete(a.pieces, id)
+		}
+	}
+}
+
+// plan asks for what the neighbours have not brought in time.
+func (p *Player) plan(now time.Time) {
+	a := &p.asks
+	a.wake = time.Time{}
+	if p.cfg.NoOrigin {
+		return
+	}
+	p.planInits(now)
+	switch {
+	case p.ended:
+		return
+	case !p.started || p.lost || !p.model.Started():
+		// Everything hangs on the stream.
+		if a.stream.id == 0 {
+			p.reopen(now)
+		}
+		return
+	case a.stream.id != 0 && p.asks.stream.pos.Compare(p.at) >= 0:
+		// It brought what is missing here before its turn? Then it skipped it.
+	case a.stream.id != 0:
+		return // the stream will bring what comes next
+	}
+	ask := now.Add(p.lead())
+	var ids []segment.ID
+	var deadline time.Time
+	ok := p.holes(func(id segment.ID, dts int64) bool {
+		due := p.model.Deadline(dts)
+		if due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 {
+			a.wake = earlier(a.wake, due.Add(-p.lead()))
+			return false
+		}
+		q := a.pieces[id]
+		switch {
+		case q == nil && len(a.pieces) < maxAskedFor:
+			q = &asked{}
+			if a.pieces == nil {
+				a.pieces = map[segment.ID]*asked{}
+			}
+			a.pieces[id] = q
+		case q == nil || q.gone:
+			return true
+		case now.Before(q.again):
+			a.wake = earlier(a.wake, q.again)
+			return true
+		}
+		if len(ids) == 0 {
+			deadline = due
+		}
+		ids = append(ids, id)
+		q.tries++
+		q.again = now.Add(max(askRetry, 4*a.rtt))
+		a.wake = earlier(a.wake, q.again)
+		return len(ids) < askBatch
+	})
+	if len(ids) > 0 {
+		id := a.newID(now)
+		for _, piece := range ids {
+			a.pieces[piece].id = id
+		}
+		a.queue = append(a.queue, Ask{ID: id, Kind: AskPieces, Pieces: ids, Deadline: deadline})
+	}
+	if !ok || a.stream.id != 0 {
+		return
+	}
+	// No hole is known, yet nothing comes: ask for whatever follows.
+	if dry := p.expected().Add(-p.lead()); now.Before(dry) {
+		a.wake = earlier(a.wake, dry)
+	} else {
+		p.reopen(now)
+	}
+}
+
+// reopen opens a stream, unless the last one failed a moment ago.
+func (p *Player) reopen(now time.Time) {
+	if now.Before(p.asks.retryAt) {
+		p.asks.wake = earlier(p.asks.wake, p.asks.retryAt)
+		return
+	}
+	p.asks.retryAt = now.Add(backoffMin)
+	p.openStream(now)
+}
+
+func (p *Player) planInits(now time.Time) {
+	a := &p.asks
+	for _, h := range a.want {
+		at := a.inits[h]
+		if a.stream.id != 0 && at.IsZero() && !a.stream.got {
+			continue // the stream begins with it
+		}
+		if !at.IsZero() && now.Before(at.Add(askRetry)) {
+			a.wake = earlier(a.wake, at.Add(askRetry))
+			continue
+		}
+		a.inits[h] = now
+		a.wake = earlier(a.wake, now.Add(askRetry))
+		a.queue = append(a.queue, Ask{ID: a.newID(now), Kind: AskInit, Init: h})
+	}
+}
+
+// holes calls f with every piece that is known to exist and is not here, in
+// stream order, and the DTS of what stands before it, until f returns false. It
+// returns false if f did, or if the first hole was one: then something is known
+// to be missing. True means that nothing is known to be.
+func (p *Player) holes(f func(id segment.ID, dts int64) bool) bool {
+	none := true
+	dts := p.lastDTS
+	for _, r := range p.tl.segs {
+		from := 0
+		switch {
+		case r.epoch < p.at.Epoch || r.epoch == p.at.Epoch && r.seq < p.at.Seq:
+			continue
+		case r.epoch == p.at.Epoch && r.seq == p.at.Seq:
+			from = p.at.Index
+		case r.epoch != p.at.Epoch:
+			return none // another stream's clock
+		}
+		for i := from; i < max(r.count, r.known); i++ {
+			if i < len(r.pieces) && r.pieces[i] != nil {
+				dts = max(dts, r.pieces[i].rec.Piece.DTS)
+				continue
+			}
+			none = false
+			if !f(segment.ID{Epoch: r.epoch, Seq: r.seq, Index: i}, dts) {
+				return false
+			}
+		}
+	}
+	return none
+}

@@ -1,0 +1,344 @@
+package playout
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/segment"
+)
+
+// Advance tells that time has passed.
+func (p *Player) Advance(now time.Time) { p.advance(now) }
+
+func (p *Player) advance(now time.Time) {
+	if !p.started {
+		p.tryStart(now)
+	}
+	if p.started {
+		for p.forward(now) || p.hopeless(now) && p.jump(now) {
+		}
+		p.checkStall(now)
+	}
+	p.plan(now)
+}
+
+// NextTimeout returns when Advance wants to be called.
+func (p *Player) NextTimeout() time.Time {
+	t := p.asks.wake
+	if p.started && p.model.Started() && !p.ended {
+		if !p.stalled {
+			t = earlier(t, p.expected())
+		}
+		t = earlier(t, p.patience())
+	}
+	if !p.waiting.IsZero() {
+		t = earlier(t, p.waiting.Add(restartGrace))
+	}
+	if !p.started {
+		if at := p.born.Add(startPatience); p.asks.wake.Before(at) || p.asks.wake.IsZero() {
+			if len(p.tl.segs) > 0 && p.cfg.Start.Mode != Live {
+				t = earlier(t, at)
+			}
+		}
+	}
+	return t
+}
+
+// earlier returns the earlier of two times of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// forward puts out the next piece, or goes over to the next segment; false if
+// it can do neither.
+func (p *Player) forward(now time.Time) bool {
+	r := p.tl.find(p.at.Epoch, p.at.Seq)
+	if r != nil {
+		if p.at.Index < len(r.pieces) && r.pieces[p.at.Index] != nil {
+			e := r.pieces[p.at.Index]
+			p.tl.release(r, p.at.Index+1)
+			p.put(now, e, 0, false)
+			return true
+		}
+		if p.at.Index < max(r.count, r.known) {
+			return false // a hole
+		}
+	}
+	complete := r != nil && r.count > 0
+	atEnd := p.end != nil && p.end.Last == (segment.Link{Epoch: p.at.Epoch, Seq: p.at.Seq, Pieces: p.at.Index})
+	n := p.tl.next(p.at.Epoch, p.at.Seq)
+	if n == nil || len(n.pieces) == 0 || n.pieces[0] == nil {
+		if atEnd && !p.ended && (n == nil || n.epoch != p.at.Epoch) {
+			p.ended, p.stalled = true, false
+			p.closeSegment(r)
+			p.out = append(p.out, Output{Record: segment.Record{Kind: segment.KindEnd, End: p.end}})
+			p.tell(Event{Kind: End, Piece: p.last})
+		}
+		return false
+	}
+	first := n.pieces[0].rec.Piece
+	if first.Prev != nil {
+		if !complete || first.Prev.Epoch != p.at.Epoch || first.Prev.Seq != p.at.Seq || first.Prev.Pieces != p.at.Index {
+			return false
+		}
+		p.closeSegment(r)
+		p.enter(n)
+		return true
+	}
+	if !atEnd {
+		// The old stream's last words may still be on their way.
+		if p.waiting.IsZero() {
+			p.waiting = now
+		}
+		if now.Before(p.waiting.Add(restartGrace)) {
+			return false
+		}
+	}
+	return p.restart(now, r, n)
+}
+
+// closeSegment puts out the record of a segment whose last piece was put out.
+func (p *Player) closeSegment(r *run) {
+	if r != nil && r.record != nil {
+		p.out = append(p.out, Output{Record: *r.record})
+		r.record = nil
+	}
+}
+
+func (p *Player) enter(n *run) {
+	p.at = segment.ID{Epoch: n.epoch, Seq: n.seq}
+	p.tl.drop(p.at)
+	p.waiting = time.Time{}
+}
+
+// restart goes over to a new stream, which n begins. Its first bytes are the
+// init that its first keyframe needs; false if that is not known yet.
+func (p *Player) restart(now time.Time, r, n *run) bool {
+	if n.pieces[0].rec.Piece.Partial {
+		return p.jumpTo(now, n.epoch, Restart)
+	}
+	init, ok := p.opening(n)
+	if !ok {
+		return false
+	}
+	if init.rec.Init.Copy {
+		return p.jumpTo(now, n.epoch, Restart)
+	}
+	p.closeSegment(r)
+	p.enter(n)
+	p.ended = false
+	p.rebuffer(now)
+	p.tell(Event{Kind: Restart, Piece: p.at})
+	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
+	return true
+}
+
+// rebuffer lets a model player that has run dry begin anew with a full buffer,
+// as players do when a stream does.
+func (p *Player) rebuffer(now time.Time) {
+	if !now.Before(p.expected()) {
+		p.model = measure.NewPlayer(p.cfg.Buffer)
+	}
+}
+
+// opening returns the init that a stream begins with: its first keyframe names
+// it.
+func (p *Player) opening(n *run) (heldInit, bool) {
+	for _, e := range n.pieces {
+		if e == nil {
+			return heldInit{}, false
+		}
+		if k := e.rec.Piece.Keyframes; len(k) > 0 {
+			h, ok := p.init(k[0].Init)
+			if !ok {
+				p.asks.wantInit(k[0].Init)
+			}
+			return h, ok
+		}
+	}
+	if n.count == 0 || len(n.pieces) < n.count {
+		return heldInit{}, false
+	}
+	// A whole segment without a keyframe: the newest init that opens a stream.
+	for i := len(p.inits) - 1; i >= 0; i-- {
+		if !p.inits[i].rec.Init.Copy {
+			return p.inits[i], true
+		}
+	}
+	return heldInit{}, false
+}
+
+func (p *Player) init(h segment.Hash) (heldInit, bool) {
+	for _, i := range p.inits {
+		if i.rec.Init.Hash == h {
+			return i, true
+		}
+	}
+	return heldInit{}, false
+}
+
+// put gives a piece out and tells the model player.
+func (p *Player) put(now time.Time, e *entry, skip int, begin bool) {
+	d := e.rec.Piece
+	switch {
+	case !p.model.Started():
+		p.model.Start(now, d.DTS)
+	case d.Epoch != p.last.Epoch || d.Disc || d.DTS < p.lastDTS || d.DTS-p.lastDTS > maxStep:
+		p.model.Jump(d.DTS)
+	default:
+		// Remembered for a while, so that one pause does not stay for ever.
+		p.step = max(d.DTS-p.lastDTS, p.step-p.step/64, 40)
+	}
+	late := now.Sub(p.model.Deadline(d.DTS))
+	p.model.Play(d.DTS, now)
+	if late > 0 {
+		if !p.stalled {
+			p.tell(Event{Kind: Stall, Piece: d.ID})
+		}
+		p.tell(Event{Kind: Resume, Piece: d.ID, Late: late})
+	}
+	p.stalled = false
+	p.last, p.lastDTS = d.ID, d.DTS
+	p.at = segment.ID{Epoch: d.Epoch, Seq: d.Seq, Index: d.Index + 1}
+	p.out = append(p.out, Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
+	p.asks.forget(d.ID)
+}
+
+// expected returns when the player will have nothing to play unless the next
+// piece comes.
+func (p *Player) expected() time.Time { return p.model.Deadline(p.lastDTS + p.step) }
+
+// checkStall tells at once that the player waits; how long is told when it ends.
+func (p *Player) checkStall(now time.Time) {
+	if p.model.Started() && !p.stalled && !p.ended && !now.Before(p.expected()) {
+		p.stalled = true
+		p.tell(Event{Kind: Stall, Piece: p.at})
+	}
+}
+
+// patience returns when a hole is given up.
+func (p *Player) patience() time.Time {
+	if p.cfg.NoOrigin {
+		return p.expected().Add(giveUpAlone)
+	}
+	return p.expected().Add(giveUp)
+}
+
+// hopeless reports whether the output will never go on where it stands.
+func (p *Player) hopeless(now time.Time) bool {
+	if p.ended || !p.model.Started() {
+		return false
+	}
+	return p.lost || p.asks.gone(p.at) || !now.Before(p.patience())
+}
+
+// jump goes on at the next keyframe that can be decoded.
+func (p *Player) jump(now time.Time) bool {
+	return p.jumpTo(now, p.at.Epoch, Gap) || p.jumpTo(now, -1<<63, Gap)
+}
+
+// jumpTo goes on at the first keyframe behind the output's position, in an
+// epoch not before the one given. It asks for an init if that is all that is
+// missing.
+func (p *Player) jumpTo(now time.Time, epoch int64, kind EventKind) bool {
+	for _, r := range p.tl.segs {
+		if r.epoch < epoch {
+			continue
+		}
+		for _, e := range r.pieces {
+			if e == nil || e.rec.Piece.ID.Compare(p.at) <= 0 {
+				continue
+			}
+			if p.begin(now, e, kind) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// begin makes a piece with a keyframe the first of a run; kind 0 is the start.
+func (p *Player) begin(now time.Time, e *entry, kind EventKind) bool {
+	d := e.rec.Piece
+	for _, k := range d.Keyframes {
+		h, ok := p.init(k.Init)
+		if !ok {
+			p.asks.wantInit(k.Init)
+			continue
+		}
+		p.beginAt(now, e, h, k.Offset, kind)
+		return true
+	}
+	return false
+}
+
+func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind EventKind) {
+	d := e.rec.Piece
+	if kind == Gap {
+		p.Gaps++
+	}
+	if kind != 0 {
+		p.tell(Event{Kind: kind, Piece: d.ID})
+		p.rebuffer(now)
+	}
+	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
+	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})
+	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
+		p.tl.release(r, d.Index+1)
+	}
+	p.put(now, e, skip, true)
+	p.tl.drop(p.at)
+	p.asks.drop(p.at)
+}
+
+// tryStart begins the output when there is something to begin with.
+func (p *Player) tryStart(now time.Time) {
+	anything := p.cfg.Start.Mode == Live || p.cfg.NoOrigin || !now.Before(p.born.Add(startPatience))
+	newest := p.cfg.Start.Mode == Live
+	for i := range p.tl.segs {
+		if newest {
+			i = len(p.tl.segs) - 1 - i
+		}
+		r := p.tl.segs[i]
+		for j := range r.pieces {
+			if newest {
+				j = len(r.pieces) - 1 - j
+			}
+			e := r.pieces[j]
+			if e == nil || !(anything || e.start) {
+				continue
+			}
+			if !newest && p.beginStream(now, e) || p.begin(now, e, 0) {
+				return
+			}
+		}
+	}
+	// A stream without keyframes, audio alone, is played from where the origin
+	// began.
+	if newest {
+		for _, r := range p.tl.segs {
+			for _, e := range r.pieces {
+				if e != nil && e.start && p.beginStream(now, e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// beginStream starts with the stream's very first piece, keyframe or not.
+func (p *Player) beginStream(now time.Time, e *entry) bool {
+	if d := e.rec.Piece; d.Index != 0 || d.Prev != nil || d.Partial {
+		return false
+	}
+	for i := len(p.inits) - 1; i >= 0; i-- {
+		if !p.inits[i].rec.Init.Copy {
+			p.beginAt(now, e, p.inits[i], 0, 0)
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,122 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// Reasons why a room cannot be joined.
+var (
+	ErrUnreachable = errors.New("nobody answers")
+	ErrNoRoom      = errors.New("no such room")
+	ErrBadDocument = errors.New("not a room document")
+	ErrRoomURL     = errors.New("not the URL of a room")
+)
+
+// A RoomURL is what a person writes to name a room.
+type RoomURL struct {
+	Document string // URL of the room document
+	Room     string
+	Key      *wire.Key // from the fragment: the room's key, pinned
+}
+
+// ParseRoomURL reads http://host/room, http://host/v1/rooms/room or
+// http://host/live/room.flv, each with #key if the viewer pins the room's key.
+func ParseRoomURL(s string) (r RoomURL, err error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return r, fmt.Errorf("%w: %.200q", ErrRoomURL, s)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return r, fmt.Errorf("%w: %.200q does not begin with http:// or https:// and a host", ErrRoomURL, s)
+	}
+	if u.Fragment != "" {
+		r.Key = new(wire.Key)
+		if err := r.Key.UnmarshalText([]byte(u.Fragment)); err != nil {
+			return r, fmt.Errorf("%w: behind #: %w", ErrRoomURL, err)
+		}
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	i := strings.LastIndexByte(path, '/')
+	base, room := path[:max(i, 0)], path[i+1:]
+	switch {
+	case strings.HasSuffix(base, "/v1/rooms"):
+		base = strings.TrimSuffix(base, "/v1/rooms")
+	case strings.HasSuffix(base, "/live"):
+		base = strings.TrimSuffix(base, "/live")
+		for _, ext := range []string{".flv", ".mp4"} {
+			room = strings.TrimSuffix(room, ext)
+		}
+	}
+	if !wire.CheckRoomName(room) {
+		return r, fmt.Errorf("%w: %.70q is no name of a room", ErrRoomURL, room)
+	}
+	r.Room = room
+	doc := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: base + "/v1/rooms/" + room}
+	r.Document = doc.String()
+	return r, nil
+}
+
+// FetchRoom gets a room document and makes the URLs in it absolute. A nil
+// client is http.DefaultClient.
+func FetchRoom(ctx context.Context, client *http.Client, document string) (*wire.RoomDocument, error) {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, document, nil)
+	if err != nil {
+		return nil, fmt.Errorf("room: %w: %w", ErrRoomURL, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("room: %w: %w", ErrUnreachable, err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return nil, fmt.Errorf("room: %w at %s", ErrNoRoom, document)
+	case resp.StatusCode >= 500:
+		return nil, fmt.Errorf("room: %w: %s says %s", ErrUnreachable, document, resp.Status)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("room: %w: %s says %s", ErrBadDocument, document, resp.Status)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, wire.MaxRoomDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("room: %w: %w", ErrUnreachable, err)
+	}
+	d, err := wire.ParseRoomDocument(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBadDocument, document, err)
+	}
+	base := resp.Request.URL
+	for i := range d.Origins {
+		if d.Origins[i], err = absolute(base, d.Origins[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, ref := range []*string{&d.Log, &d.Signal} {
+		if *ref == "" {
+			continue
+		}
+		if *ref, err = absolute(base, *ref); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func absolute(base *url.URL, ref string) (string, error) {
+	u, err := base.Parse(ref)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrBadDocument, err)
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,59 @@
+// Package swarm is one room as its members see it: the neighbours, what each of
+// them holds, who gets a piece from whom, and what is asked for where pushing
+// left a hole.
+//
+// A [Swarm] is a value without clock, socket or connection. Its owner (package
+// node) brings it what happened (Connected, Receive, Delivered, Offer, …) and
+// carries out what it decided (Next): send this object to that neighbour, take
+// that record, leave that neighbour. Time comes in as an argument, randomness at
+// construction; neighbours are walked in the order of their names, so that the
+// same history gives the same decisions.
+//
+// # Trust
+//
+// A record is verified against the room's key before it is kept, handed on or
+// played: first the signature over its descriptor, then its bytes. Who sends
+// one that does not verify is left at once, and banned from the room: the bytes
+// travelled encrypted and authenticated, so it was he who changed them, or who
+// handed them on unverified. What he sent before had verified, and stays.
+//
+// # Pushing
+//
+// Who gets a new piece is package topology's to say (Route). In a balanced room
+// a seed hands each piece to its owner in each group, flagged "distribute"; the
+// owner pushes it to all fellows at once, and they push it to nobody. All that
+// takes is one hop more than from the seed itself. In a mesh the seed hands
+// it to one entry, and it spreads by HAVE and WANT.
+//
+// Two things keep a stripe from dying with its owner. The seed watches that the
+// piece is acknowledged: if not within max(3 × SRTT, 150 ms), and what the queue
+// to it explains, another member gets it, and the slow one is no owner for a
+// while. And an owner that cannot upload fast enough knows it first, from the
+// time that its copies take to be acknowledged: it tells the seeds that it does
+// not upload (HELLO), and tries again later.
+//
+// # Pulling
+//
+// A piece is missing when it is known to exist (a later one came, or a neighbour
+// has it) and is not here. In a balanced room it is given a grace to come by
+// itself; the grace follows what is usual (pieces take different ways), as TCP's
+// reordering window does. Then it is asked for: of those who said that they hold
+// it, the one that will have sent it first (RTT, and what was asked of him
+// already over his goodput); of a likely fellow, if nobody said so; and of a seed
+// at last. A request that is not answered in time costs its neighbour trust and
+// is put to another. Requests that the player needs soon go first and to the
+// surest; the rest rarest first. The origin is not asked here: package playout
+// does that when a deadline nears.
+//
+// A seed that is asked for a piece which it has just handed to the group waits
+// a little before it answers: the piece is on its way, and ten members who miss
+// it at once shall not all be served by the seed. Who got a piece by asking, or
+// from the origin, tells it at once to those who lack it.
+//
+// # Bounds
+//
+// The window of pieces is bounded in time and bytes; neighbours, unacknowledged
+// bytes and open requests per neighbour, waiting pushes and held requests are
+// bounded too, each beside its constant. What does not fit is not sent, and who
+// lacks it asks.
+package swarm

@@ -1,0 +1,141 @@
+package swarm
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A group is one that a seed feeds.
+type group struct {
+	number  uint64
+	version uint64
+	view    topology.View
+	feed    topology.View // of these, self and who can be an owner now
+}
+
+// maxGroups bounds what one seed feeds directly.
+const maxGroups = 1024
+
+// SetNeighbours takes the tracker's list for a member, which replaces the one
+// before.
+func (s *Swarm) SetNeighbours(now time.Time, m *wire.SignalNeighbours) error {
+	if err := s.setTopology(m.Topology); err != nil {
+		return err
+	}
+	self := s.selfMember()
+	self.Upload = m.Upload
+	self.Uplink = m.UplinkBPS
+	s.view, s.listed = view(m.Group, self, m.Members), true
+	s.rename(now)
+	return nil
+}
+
+// SetFeed takes the tracker's list of groups for a seed.
+func (s *Swarm) SetFeed(now time.Time, m *wire.SignalFeed) error {
+	if err := s.setTopology(m.Topology); err != nil {
+		return err
+	}
+	if m.Reset {
+		s.groups = nil
+	}
+	for i := range m.Groups {
+		g := &m.Groups[i]
+		at, ok := slices.BinarySearchFunc(s.groups, g.Group, func(x *group, n uint64) int { return cmp.Compare(x.number, n) })
+		switch {
+		case len(g.Members) == 0 && ok:
+			s.groups = slices.Delete(s.groups, at, at+1)
+		case len(g.Members) == 0:
+		case ok && g.Version < s.groups[at].version && !m.Reset:
+		case ok:
+			s.groups[at].version, s.groups[at].view = g.Version, view(g.Group, s.selfMember(), g.Members)
+		case len(s.groups) < maxGroups:
+			s.groups = slices.Insert(s.groups, at, &group{number: g.Group, version: g.Version, view: view(g.Group, s.selfMember(), g.Members)})
+		}
+	}
+	s.rename(now)
+	return nil
+}
+
+func (s *Swarm) setTopology(name string) error {
+	if name == "" || name == s.top.Name() {
+		return nil
+	}
+	top, err := topology.New(name, nil)
+	if err != nil {
+		return err
+	}
+	s.top = top
+	return nil
+}
+
+func view(number uint64, self topology.Member, members []wire.SignalMember) topology.View {
+	v := topology.View{Self: self.ID, Group: number, Members: []topology.Member{self}}
+	for i := range members {
+		m := &members[i]
+		if topology.ID(m.ID) != self.ID {
+			v.Members = append(v.Members, topology.Member{ID: topology.ID(m.ID), Seed: m.Role == wire.RoleSeed, Upload: m.Upload, Uplink: m.UplinkBPS})
+		}
+	}
+	slices.SortFunc(v.Members, func(a, b topology.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return v
+}
+
+// isNamed reports whether the tracker has named a peer.
+func (s *Swarm) isNamed(id Peer) bool {
+	if _, ok := s.view.Member(topology.ID(id)); ok {
+		return true
+	}
+	for _, g := range s.groups {
+		if _, ok := g.view.Member(topology.ID(id)); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// rename holds the neighbours against what the tracker said.
+func (s *Swarm) rename(now time.Time) {
+	for _, n := range s.peers {
+		named := s.isNamed(n.id)
+		if n.named && !named {
+			n.since = now // it has a while to say goodbye
+		}
+		n.named = named
+		if m, ok := s.view.Member(topology.ID(n.id)); ok {
+			n.seed = m.Seed
+		}
+	}
+	s.want.again(now)
+	s.run(now)
+}
+
+// runMembers leaves neighbours whom the tracker does not name, after a while:
+// they may be ahead of our list, and in a group that was split they still hold
+// what we ask for. A seed lets them be: they were told of it by the room
+// document.
+func (s *Swarm) runMembers(now time.Time) {
+	if s.cfg.Seed || !s.listed {
+		return
+	}
+	for i := len(s.peers) - 1; i >= 0; i-- {
+		if n := s.peers[i]; !n.named && !n.seed && now.Sub(n.since) >= strangerTime {
+			s.leave(now, n, wire.ByeLeaving, false, "the tracker put us elsewhere")
+		}
+	}
+}
+
+func (s *Swarm) strangerWake() (t time.Time) {
+	if s.cfg.Seed || !s.listed {
+		return t
+	}
+	for _, n := range s.peers {
+		if !n.named && !n.seed {
+			t = earlier(t, n.since.Add(strangerTime))
+		}
+	}
+	return t
+}

@@ -1,0 +1,302 @@
+package swarm
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A neighbour is a member of the room that we are connected to.
+type neighbour struct {
+	id      Peer
+	seed    bool // by the tracker's or the room document's word, not by its own
+	named   bool // the tracker named it
+	open    bool // the connection stands
+	greeted bool // it has said HELLO
+	told    bool // we have
+	uploads bool // it gives
+	since   time.Time
+	heard   time.Time
+
+	have set
+	tell []segment.ID // what it does not know that we hold
+	tags map[uint64]*sending
+	held map[segment.ID]uint64 // tags of pieces on their way to it
+	owed int                   // bytes of these
+
+	path   Path
+	asked  int     // open requests to it
+	rate   float64 // measured goodput of its answers, bytes per second
+	misses int     // requests in a row that it did not answer in time
+	shunUp time.Time
+	shun   time.Duration // how long the next shunning lasts
+
+	in, out, dup int64 // payload: new from it, acknowledged by it, not new
+	report       wire.ReportMessage
+}
+
+// A sending is an object with a piece on its way to a neighbour.
+type sending struct {
+	id     segment.ID
+	size   int
+	at     time.Time
+	owner  bool      // it went to be distributed: the seed watches it
+	due    time.Time // when it should have been acknowledged, if it is watched
+	copyOf *fanout   // it is one of an owner's copies
+}
+
+// Path is what the connection to a neighbour knows.
+type Path struct {
+	SRTT time.Duration
+	Rate float64 // delivery rate towards it, bytes per second; 0: not known
+}
+
+// Our choices.
+const (
+	maxOwed     = 1 << 20                // bytes of pieces on their way to one neighbour
+	maxOpen     = 64                     // requests open at one neighbour
+	minOpen     = 4                      //
+	firstRTT    = 100 * time.Millisecond // until it was measured
+	firstRate   = 500e3                  // bytes per second
+	shunMin     = 2 * time.Second
+	shunMax     = time.Minute
+	missesLimit = 3 // requests unanswered in a row, before a neighbour is shunned
+)
+
+func (s *Swarm) search(id Peer) (int, bool) {
+	return slices.BinarySearchFunc(s.peers, id, func(n *neighbour, id Peer) int { return cmp.Compare(n.id, id) })
+}
+
+func (s *Swarm) peer(id Peer) *neighbour {
+	if i, ok := s.search(id); ok {
+		return s.peers[i]
+	}
+	return nil
+}
+
+// ready reports whether pieces may go to it and requests too.
+func (n *neighbour) ready() bool { return n.open && n.greeted }
+
+func (n *neighbour) shunned(now time.Time) bool { return now.Before(n.shunUp) }
+
+// fail notes that it did not do in time what it was asked or handed.
+func (n *neighbour) fail(now time.Time, limit int) {
+	if n.misses++; n.misses < limit {
+		return
+	}
+	n.misses = 0
+	n.shun = min(max(2*n.shun, shunMin), shunMax)
+	n.shunUp = now.Add(n.shun)
+}
+
+// serve notes that it did.
+func (n *neighbour) serve(now time.Time) {
+	n.misses = 0
+	if !n.shunned(now) {
+		n.shun -= n.shun / 8
+	}
+}
+
+func (n *neighbour) rtt() time.Duration {
+	if n.path.SRTT > 0 {
+		return n.path.SRTT
+	}
+	return firstRTT
+}
+
+// Connected tells that the connection to a neighbour stands, and whether it
+// was us who dialed, with Hello as the early request. A neighbour may be in
+// the room twice never: a second connection is the owner's to avoid.
+func (s *Swarm) Connected(now time.Time, id Peer, seed, greeted bool) {
+	n := s.admit(now, id)
+	if n == nil {
+		return
+	}
+	n.open, n.seed = true, n.seed || seed
+	n.told = n.told || greeted
+	if !n.told {
+		s.greet(n, 0)
+	}
+	if n.greeted {
+		s.welcome(now, n)
+	}
+	s.run(now)
+}
+
+// admit returns the neighbour, made if there is room for it.
+func (s *Swarm) admit(now time.Time, id Peer) *neighbour {
+	i, ok := s.search(id)
+	if ok {
+		return s.peers[i]
+	}
+	bound := maxPeers
+	if s.cfg.Seed {
+		bound = maxSeedPeers
+	}
+	if s.banned[id] || len(s.peers) >= bound || id == s.cfg.Self {
+		return nil
+	}
+	n := &neighbour{id: id, since: now, heard: now, rate: firstRate, tags: map[uint64]*sending{}, held: map[segment.ID]uint64{}}
+	n.named = s.isNamed(id)
+	if m, ok := s.view.Member(topology.ID(id)); ok {
+		n.seed = m.Seed
+	}
+	s.peers = slices.Insert(s.peers, i, n)
+	return n
+}
+
+// Hello returns our HELLO, for the first datagram of a connection.
+func (s *Swarm) Hello() []byte { return s.hello(0) }
+
+func (s *Swarm) hello(flags byte) []byte {
+	if s.cfg.Upload && !s.yield.on {
+		flags |= wire.HelloUpload
+	}
+	if s.cfg.Seed {
+		flags |= wire.HelloSeed
+	}
+	return wire.AppendHello(nil, s.tag, &wire.Hello{Flags: flags, Name: s.cfg.Name,
+		UplinkKbps: uint64(max(0, s.Uplink()) / 1000), WindowKiB: maxOwed >> 10})
+}
+
+func (s *Swarm) greet(n *neighbour, flags byte) {
+	n.told = true
+	s.control(n, s.hello(flags))
+}
+
+func (s *Swarm) onHello(now time.Time, from Peer, n *neighbour, h *wire.Hello) {
+	if h.Name != s.cfg.Name {
+		return // another room with our tag: one in four billion
+	}
+	if n == nil {
+		if n = s.admit(now, from); n == nil {
+			return
+		}
+	}
+	n.heard = now
+	n.uploads = h.Flags&wire.HelloUpload != 0
+	first := !n.greeted
+	n.greeted = true
+	if !n.told && n.open {
+		s.greet(n, wire.HelloReply)
+	}
+	if first && n.open {
+		s.welcome(now, n)
+	}
+	s.run(now)
+}
+
+// welcome tells a new neighbour what it cannot know: a member's pieces, a
+// seed's inits.
+func (s *Swarm) welcome(now time.Time, n *neighbour) {
+	s.act(Action{Kind: Up, Peer: n.id})
+	if s.cfg.Seed {
+		for i := range s.inits {
+			s.sendInit(n, &s.inits[i])
+		}
+		return
+	}
+	if !n.seed && s.cfg.Upload {
+		if runs := s.win.runs(); len(runs) > 0 {
+			s.control(n, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, runs))
+		}
+	}
+	s.want.again(now)
+}
+
+// Disconnected tells that the connection to a neighbour is gone, and why.
+func (s *Swarm) Disconnected(now time.Time, id Peer, why string) {
+	if n := s.peer(id); n != nil {
+		s.forget(now, n, wire.ByeLeaving, false, why)
+		s.run(now)
+	}
+}
+
+// SetPath tells what the connection to a neighbour measured.
+func (s *Swarm) SetPath(id Peer, p Path) {
+	if n := s.peer(id); n != nil {
+		n.path = p
+	}
+}
+
+// leave says goodbye to a neighbour and forgets it.
+func (s *Swarm) leave(now time.Time, n *neighbour, code uint64, ban bool, why string) {
+	if n.open {
+		s.control(n, wire.AppendBye(nil, s.tag, &wire.Bye{Code: code, Reason: why[:min(len(why), wire.MaxSwarmReason)]}))
+	}
+	s.forget(now, n, code, ban, why)
+}
+
+// forget removes a neighbour: what it was handed goes to others, what it was
+// asked for is asked of others.
+func (s *Swarm) forget(now time.Time, n *neighbour, code uint64, ban bool, why string) {
+	i, ok := s.search(n.id)
+	if !ok {
+		return
+	}
+	s.peers = slices.Delete(s.peers, i, i+1)
+	if ban {
+		s.banned[n.id] = true
+	}
+	s.give.left(n)
+	s.want.left(now, n.id)
+	s.act(Action{Kind: Down, Peer: n.id, Code: code, Ban: ban, Why: why})
+	for _, tag := range sortedTags(n) {
+		x := n.tags[tag]
+		s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
+		if x.copyOf != nil {
+			x.copyOf.left--
+		}
+		if x.owner {
+			s.handOn(now, x.id, n.id)
+		}
+	}
+}
+
+func sortedTags(n *neighbour) []uint64 {
+	tags := make([]uint64, 0, len(n.tags))
+	for t := range n.tags {
+		tags = append(tags, t)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// Leave says goodbye to everybody.
+func (s *Swarm) Leave(now time.Time) {
+	for len(s.peers) > 0 {
+		s.leave(now, s.peers[len(s.peers)-1], wire.ByeLeaving, false, "leaving the room")
+	}
+}
+
+// A Neighbour is what reports say of one.
+type Neighbour struct {
+	ID                  Peer
+	Seed, Ready         bool
+	RTT                 time.Duration
+	Rate                float64
+	In, Out, Dup        int64
+	Asked, Owed, Misses int
+	Report              wire.ReportMessage
+}
+
+// Neighbours returns them all, by ID.
+func (s *Swarm) Neighbours() []Neighbour {
+	list := make([]Neighbour, 0, len(s.peers))
+	for _, n := range s.peers {
+		list = append(list, Neighbour{n.id, n.seed, n.ready(), n.path.SRTT, n.path.Rate, n.in, n.out, n.dup, n.asked, n.owed, n.misses, n.report})
+	}
+	return list
+}
+
+func (n *neighbour) source() measure.Source {
+	if n.seed {
+		return measure.Seed
+	}
+	return measure.Peer
+}

@@ -1,0 +1,265 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// Verify checks a record that came from elsewhere than a neighbour.
+func (s *Swarm) Verify(rec *segment.Record) error { return s.verify.Verify(rec) }
+
+// onPiece takes a piece from a neighbour: verify, keep, hand on.
+func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
+	d, rest, err := segment.ParsePiece(m.Descriptor)
+	if err != nil || len(rest) > 0 || d.Index >= maxKnown {
+		s.Meter.Bad++
+		s.leave(now, n, wire.ByeProtocol, true, "sent a descriptor that is none")
+		return
+	}
+	if s.win.past(d.ID) || s.win.get(d.ID) != nil {
+		n.dup += int64(len(m.Body))
+		s.Meter.Duplicate += int64(len(m.Body))
+		n.have.add(d.ID)
+		s.want.answered(now, n, d.ID, len(m.Body))
+		// The origin was faster. The others wait for us all the same, and the
+		// swarm has shown that it brings what is new.
+		if h := s.win.get(d.ID); h != nil && h.piece.SHA256 == d.SHA256 {
+			s.lastGot = now
+			if m.Flags&wire.PieceAsked == 0 && !h.missed.IsZero() && !n.seed {
+				s.want.lateBy(now.Sub(h.missed))
+			}
+			if m.Flags&wire.PieceDistribute != 0 && !h.spread {
+				s.passOn(now, h, n, true, false)
+			}
+		}
+		return
+	}
+	rec := segment.Record{Kind: segment.KindPiece, Piece: d, Body: m.Body}
+	if err := s.verify.Verify(&rec); err != nil {
+		s.Meter.Polluted += int64(len(m.Body))
+		s.leave(now, n, wire.ByePolluted, true, "sent bytes that the room's key did not sign")
+		return
+	}
+	n.have.add(d.ID)
+	n.serve(now)
+	why := ""
+	if s.cfg.Explain {
+		why = s.want.why(now, n, d.ID, m.Flags)
+	}
+	h := &held{piece: d, desc: m.Descriptor, body: m.Body, ingest: m.IngestMS, hops: min(m.Hops, 1<<16) + 1}
+	if miss := s.want.misses[d.ID]; miss != nil && miss.peer == n.id && !miss.heard {
+		h.missed = miss.since
+	}
+	asked := s.want.answered(now, n, d.ID, len(m.Body))
+	s.want.fade()
+	if !s.keep(now, h) {
+		return
+	}
+	n.in += int64(len(m.Body))
+	s.Meter.Received[n.source()] += int64(len(m.Body))
+	s.lastGot = now
+	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source(), Ingest: m.IngestMS, Why: why})
+	s.passOn(now, h, n, m.Flags&wire.PieceDistribute != 0, asked)
+	s.trim(now)
+}
+
+// keep stores a verified piece and learns from it which others exist.
+func (s *Swarm) keep(now time.Time, h *held) bool {
+	if !s.win.put(now, h) {
+		return false
+	}
+	id := h.piece.ID
+	s.want.got(s, now, id)
+	s.exists(now, id, false, true)
+	if p := h.piece.Prev; p != nil && p.Pieces > 0 {
+		last := segment.ID{Epoch: p.Epoch, Seq: p.Seq, Index: p.Pieces - 1}
+		if !s.win.past(last) {
+			s.exists(now, last, false, true)
+		}
+	}
+	return true
+}
+
+// exists notes that a piece exists, and so all before it in its segment.
+// proved: the room's key says so; else a neighbour does. told: a neighbour has
+// had it for a while.
+func (s *Swarm) exists(now time.Time, id segment.ID, told, proved bool) {
+	if id.Index < 0 || id.Index >= maxKnown {
+		return
+	}
+	p := s.win.open(now, id.Epoch, id.Seq)
+	if p == nil {
+		return
+	}
+	p.proved = p.proved || proved
+	if p.known > id.Index {
+		return
+	}
+	from := p.known
+	p.known = id.Index + 1
+	if !s.cfg.Seed {
+		s.want.discover(now, p, from, told)
+	}
+}
+
+// Store takes a verified record that came from the origin: others may lack it.
+func (s *Swarm) Store(now time.Time, rec segment.Record, ingest uint64) {
+	switch rec.Kind {
+	case segment.KindPiece:
+		h := &held{piece: rec.Piece, desc: segment.AppendPiece(nil, rec.Piece), body: rec.Body, ingest: ingest}
+		if s.keep(now, h) {
+			s.passOn(now, h, nil, false, true)
+			s.trim(now)
+		}
+	case segment.KindInit:
+		s.keepInit(rec)
+	case segment.KindSegment:
+		s.keepClosing(rec)
+	case segment.KindEnd:
+		s.end = &rec
+	}
+	s.run(now)
+}
+
+// passOn hands a new piece on, if that is ours to do, and lets the others know
+// of it.
+func (s *Swarm) passOn(now time.Time, h *held, from *neighbour, distribute, fetched bool) {
+	if !s.cfg.Upload || s.cfg.Seed {
+		return
+	}
+	id := h.piece.ID
+	if distribute && from != nil {
+		h.spread = true
+		s.top.Route(&s.view, topology.Piece(id), topology.ID(from.id), &s.route)
+		if len(s.route.Push) == 0 && len(s.route.Tell) == 0 {
+			// The sender is one that our list does not have yet: a seed, since
+			// only seeds ask for distribution.
+			s.order = s.order[:0]
+			for _, m := range s.view.Members {
+				if !m.Seed && m.ID != s.view.Self && m.ID != topology.ID(from.id) {
+					s.order = append(s.order, m.ID)
+				}
+			}
+			s.fanOut(now, h, s.order)
+		} else {
+			s.fanOut(now, h, s.route.Push)
+		}
+	}
+	s.tell(now, id, fetched || s.mesh() && distribute)
+}
+
+// onInit takes an init.
+func (s *Swarm) onInit(now time.Time, n *neighbour, m *wire.InitMessage) {
+	rec, _, err := segment.ParseStored(m.Descriptor)
+	if err != nil || rec.Kind != segment.KindInit {
+		s.Meter.Bad++
+		s.leave(now, n, wire.ByeProtocol, true, "sent an init's descriptor that is none")
+		return
+	}
+	rec.Body = m.Body
+	if err := s.verify.Verify(&rec); err != nil {
+		s.Meter.Polluted += int64(len(m.Body))
+		s.leave(now, n, wire.ByePolluted, true, "sent an init that the room's key did not sign")
+		return
+	}
+	if s.keepInit(rec) {
+		s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source()})
+	}
+}
+
+// keepInit stores an init; false if it is here already.
+func (s *Swarm) keepInit(rec segment.Record) bool {
+	for i := range s.inits {
+		if s.inits[i].rec.Init.Hash == rec.Init.Hash && s.inits[i].rec.Init.Copy == rec.Init.Copy {
+			return false
+		}
+	}
+	if len(s.inits) == maxInits {
+		s.inits = append(s.inits[:0], s.inits[1:]...)
+	}
+	s.inits = append(s.inits, init_{rec, segment.AppendStored(nil, &rec, "")})
+	return true
+}
+
+func (s *Swarm) sendInit(n *neighbour, i *init_) {
+	head := wire.AppendInitHead(nil, s.tag, i.desc)
+	s.act(Action{Kind: Send, Peer: n.id, Priority: prioControl, Data: [][]byte{head, i.rec.Body}})
+}
+
+// AskInit asks the neighbours for an init that a keyframe names.
+func (s *Swarm) AskInit(h segment.Hash) {
+	var best *neighbour
+	for _, n := range s.peers {
+		if n.ready() && (best == nil || n.rtt() < best.rtt()) {
+			best = n
+		}
+	}
+	if best != nil {
+		s.control(best, wire.AppendAskInit(nil, s.tag, h))
+	}
+}
+
+func (s *Swarm) onAskInit(n *neighbour, h segment.Hash) {
+	for i := range s.inits {
+		if s.inits[i].rec.Init.Hash == h {
+			s.sendInit(n, &s.inits[i])
+			return
+		}
+	}
+}
+
+// onRecord takes a segment or end record, and hands it on as a piece would be.
+func (s *Swarm) onRecord(now time.Time, n *neighbour, m *wire.RecordMessage) {
+	rec, _, err := segment.ParseStored(m.Descriptor)
+	if err != nil || rec.Kind != segment.KindSegment && rec.Kind != segment.KindEnd {
+		s.Meter.Bad++
+		s.leave(now, n, wire.ByeProtocol, true, "sent a record that is none")
+		return
+	}
+	if err := s.verify.Verify(&rec); err != nil {
+		s.leave(now, n, wire.ByePolluted, true, "sent a record that the room's key did not sign")
+		return
+	}
+	if rec.Kind == segment.KindSegment && !s.keepClosing(rec) {
+		return
+	}
+	if rec.Kind == segment.KindEnd {
+		if s.end != nil && s.end.End.Last == rec.End.Last {
+			return
+		}
+		s.end = &rec
+	}
+	if rec.Kind == segment.KindSegment && rec.Segment.Pieces > 0 {
+		last := segment.ID{Epoch: rec.Segment.Epoch, Seq: rec.Segment.Seq, Index: rec.Segment.Pieces - 1}
+		if !s.win.past(last) {
+			s.exists(now, last, false, true)
+		}
+	}
+	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source()})
+	if m.Flags&wire.PieceDistribute != 0 && s.cfg.Upload {
+		msg := wire.AppendRecord(nil, s.tag, 0, m.Descriptor)
+		for _, o := range s.peers {
+			if o != n && o.ready() && !o.seed {
+				s.control(o, msg)
+			}
+		}
+	}
+}
+
+// keepClosing notes a segment's record; false if it is here already.
+func (s *Swarm) keepClosing(rec segment.Record) bool {
+	e, q := rec.Segment.Epoch, rec.Segment.Seq
+	for i := len(s.closed) - 1; i >= 0; i-- {
+		if c := &s.closed[i]; c.epoch == e && c.seq == q {
+			return false
+		}
+	}
+	if len(s.closed) >= maxParts {
+		s.closed = append(s.closed[:0], s.closed[1:]...)
+	}
+	s.closed = append(s.closed, closing{epoch: e, seq: q})
+	return true
+}

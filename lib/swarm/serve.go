@@ -1,0 +1,148 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// maxWant bounds the pieces of one WANT that are looked at.
+const maxWant = 512
+
+// answerLife is how long an answer is worth sending when the asker did not say.
+const answerLife = 3 * time.Second
+
+// onWant answers a request: with pieces, or at once with GONE, so that the
+// asker can turn to somebody else.
+func (s *Swarm) onWant(now time.Time, n *neighbour, flags byte, budget uint64, runs []wire.Run) {
+	urgent := flags&wire.WantUrgent != 0
+	life := answerLife
+	if budget > 0 {
+		life = min(life, time.Duration(min(budget, 60_000))*time.Millisecond+time.Second)
+	}
+	var gone []wire.Run
+	looked := 0
+	for _, r := range runs {
+		r.Each(func(i int) {
+			if looked++; looked > maxWant {
+				return
+			}
+			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
+			n.have.remove(id)
+			if !s.answer(now, n, id, urgent, life) {
+				gone, _ = wire.AppendToRuns(gone, id.Epoch, id.Seq, id.Index)
+			}
+		})
+	}
+	if len(gone) > 0 {
+		s.control(n, wire.AppendGone(nil, s.tag, gone))
+	}
+}
+
+// answer serves one piece, now or later; false if not at all.
+func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, life time.Duration) bool {
+	h := s.win.get(id)
+	if h == nil || !s.cfg.Upload && !s.cfg.Seed || !n.ready() {
+		return false
+	}
+	if _, on := n.held[id]; on {
+		return true
+	}
+	if n.owed >= maxOwed {
+		return false
+	}
+	if s.cfg.Seed && !urgent && !s.mesh() {
+		if due := h.handed.Add(s.chance()); now.Before(due) && len(s.give.deferred) < maxDeferred {
+			s.give.deferred = append(s.give.deferred, request{n.id, id, due, 0})
+			s.give.wake = earlier(s.give.wake, due)
+			return true
+		}
+	}
+	if !s.give.take(now, len(h.body)) {
+		return false
+	}
+	s.give1(now, n, h, urgent, life)
+	return true
+}
+
+// give1 sends a piece that was asked for.
+func (s *Swarm) give1(now time.Time, n *neighbour, h *held, urgent bool, life time.Duration) {
+	prio := uint8(prioBulk)
+	if urgent {
+		prio = prioUrgent
+	}
+	s.send(now, push{n: n, h: h, flags: wire.PieceAsked, prio: prio}, now.Add(life))
+}
+
+// chance is how long after a piece was handed to the group its members are
+// left to get it from each other.
+func (s *Swarm) chance() time.Duration { return 2 * max(3*s.typicalRTT(), ackMin) }
+
+// runDeferred answers requests that a seed held back, where they are not
+// settled. Of those that wait for the same piece one is answered and may pass
+// it on; the others wait once more.
+func (s *Swarm) runDeferred(now time.Time) {
+	g := &s.give
+	if len(g.deferred) == 0 {
+		return
+	}
+	var rest []request
+	for _, r := range g.deferred {
+		n, h := s.peer(r.peer), s.win.get(r.id)
+		if n == nil || h == nil || !s.lacks(n, r.id) {
+			continue
+		}
+		due := h.handed.Add(s.chance())
+		if r.times > 0 {
+			due = h.handed.Add(s.chance() / 2)
+		}
+		if now.Before(due) && r.times < deferTimes {
+			r.due, r.times = due, r.times+1
+			rest = append(rest, r)
+			g.wake = earlier(g.wake, due)
+			continue
+		}
+		if now.Before(r.due) {
+			rest = append(rest, r)
+			g.wake = earlier(g.wake, r.due)
+			continue
+		}
+		h.handed = now
+		s.give1(now, n, h, false, answerLife)
+	}
+	g.deferred = rest
+}
+
+// onCancel stops what a neighbour does not want any more.
+func (s *Swarm) onCancel(n *neighbour, runs []wire.Run) {
+	for _, r := range runs {
+		r.Each(func(i int) {
+			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
+			s.callOff(n, id)
+		})
+	}
+}
+
+// typicalRTT is the middle of what the neighbours' connections measure.
+func (s *Swarm) typicalRTT() time.Duration {
+	var sum time.Duration
+	count := 0
+	for _, n := range s.peers {
+		if n.ready() {
+			sum += n.rtt()
+			count++
+		}
+	}
+	if count == 0 {
+		return firstRTT
+	}
+	return sum / time.Duration(count)
+}
+
+// sources returns whom the topology would ask for a piece, in order.
+func (s *Swarm) sources(id segment.ID) []topology.ID {
+	s.order = s.top.Sources(&s.view, topology.Piece(id), s.order[:0])
+	return s.order
+}

@@ -1,0 +1,133 @@
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// How long news is gathered before it is told. In a mesh it is the spreading
+// itself, and waits only for what else comes in a moment; in a balanced room it
+// only serves those who look for a missing piece.
+const (
+	tellMesh     = 30 * time.Millisecond
+	tellBalanced = 400 * time.Millisecond
+	tellSoon     = 5 * time.Millisecond
+	maxTell      = 1024 // news for one neighbour; the oldest is dropped
+)
+
+// tell lets those neighbours know of a piece who lack it, as far as we know,
+// and are not being sent it.
+func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
+	if !s.cfg.Upload {
+		return
+	}
+	delay := tellBalanced
+	if s.mesh() {
+		delay = tellMesh
+	}
+	if soon {
+		delay = tellSoon
+	}
+	for _, n := range s.peers {
+		if !n.ready() || n.seed || n.have.has(id) {
+			continue
+		}
+		if _, on := n.held[id]; on {
+			continue
+		}
+		if len(n.tell) >= maxTell {
+			n.tell = slices.Delete(n.tell, 0, 1)
+		}
+		n.tell = append(n.tell, id)
+		s.tellWake = earlier(s.tellWake, now.Add(delay))
+	}
+}
+
+// runTell sends the news when its time has come.
+func (s *Swarm) runTell(now time.Time) {
+	if s.tellWake.IsZero() || now.Before(s.tellWake) {
+		return
+	}
+	s.tellWake = time.Time{}
+	for _, n := range s.peers {
+		if len(n.tell) == 0 {
+			continue
+		}
+		slices.SortFunc(n.tell, segment.ID.Compare)
+		var runs []wire.Run
+		for _, id := range n.tell {
+			if n.have.has(id) || s.win.get(id) == nil {
+				continue
+			}
+			if _, on := n.held[id]; on {
+				continue
+			}
+			runs, _ = wire.AppendToRuns(runs, id.Epoch, id.Seq, id.Index)
+		}
+		n.tell = n.tell[:0]
+		if len(runs) > 0 && n.ready() {
+			s.control(n, wire.AppendHave(nil, s.tag, 0, runs))
+		}
+	}
+}
+
+// onHave notes what a neighbour holds: it need not be sent any more, and can be
+// asked for.
+func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run) {
+	newest, known := s.win.newest()
+	// In a balanced room what a neighbour has just got is on its way to us too;
+	// what it has had for long is not.
+	told := s.mesh() || flags&wire.HaveSnapshot != 0
+	for _, r := range runs {
+		first := segment.ID{Epoch: r.Epoch, Seq: r.Seq}
+		if known && !plausible(first, newest) || s.win.past(first) {
+			continue
+		}
+		last := -1
+		r.Each(func(i int) {
+			if i >= maxKnown {
+				return
+			}
+			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
+			last = i
+			n.have.add(id)
+			s.callOff(n, id)
+		})
+		if s.mesh() && flags&wire.HaveSnapshot == 0 && known && first.Compare(segment.ID{Epoch: newest.Epoch, Seq: newest.Seq}) >= 0 {
+			s.lastGot = now // the newest can be had of neighbours
+		}
+		if last >= 0 && !s.cfg.Seed {
+			s.exists(now, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: last}, told, false)
+			if told {
+				s.want.heard(now, r)
+			}
+		}
+	}
+}
+
+// plausible reports whether a piece that a neighbour speaks of can be of this
+// stream: a word alone must not send us looking for pieces that nobody has.
+func plausible(id, newest segment.ID) bool {
+	const ahead = 60 // segments
+	switch {
+	case id.Epoch == newest.Epoch:
+		return id.Seq <= newest.Seq+ahead
+	case id.Epoch > newest.Epoch:
+		return true // the broadcaster began anew: who says so wrongly cannot deliver
+	}
+	return true
+}
+
+// callOff stops sending a piece to a neighbour that has got it elsewhere.
+func (s *Swarm) callOff(n *neighbour, id segment.ID) {
+	tag, on := n.held[id]
+	if !on {
+		return
+	}
+	x := n.tags[tag]
+	s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
+	s.settle(n, tag, x)
+}

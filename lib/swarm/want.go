@@ -1,0 +1,562 @@
+package swarm
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// want is the asking side: what is missing, who was asked, when to ask again.
+type want struct {
+	on     bool
+	from   segment.ID // pieces before it are not wanted
+	line   Line
+	misses map[segment.ID]*miss
+	order  []segment.ID // sorted
+	wake   time.Time
+	late   time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
+}
+
+// A miss is a piece that exists and is not here.
+type miss struct {
+	since time.Time // we know of it
+	next  time.Time // not to be asked for before
+	peer  Peer      // who was asked; 0: nobody
+	at    time.Time // when
+	until time.Time // when an answer should be here
+	tries int
+	tried []Peer
+	heard bool // a neighbour has it to give, and it will not come by itself
+}
+
+// A Line says when the player needs what: DTS at At, in stream time from there
+// on. The zero Line: nobody plays yet.
+type Line struct {
+	Epoch, DTS int64
+	At         time.Time
+}
+
+// Our choices.
+const (
+	graceMin    = 50 * time.Millisecond
+	graceMax    = 400 * time.Millisecond
+	lateFade    = 128                    // pieces
+	seedAfter   = 250 * time.Millisecond // in a mesh: how long a piece that nobody has is waited for
+	timeoutMin  = 150 * time.Millisecond
+	timeoutMax  = 1500 * time.Millisecond
+	retryNobody = 100 * time.Millisecond // nobody could be asked: look again
+	urgentSlack = 150 * time.Millisecond // beside three round trips
+	gather      = 5 * time.Millisecond   // requests that become ready a little later go along
+	maxMisses   = 8192
+	guesses     = 2                      // fellows who are asked although they did not say that they have it
+	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
+	typicalSize = 16 << 10
+)
+
+func (w *want) init() {
+	w.misses = map[segment.ID]*miss{}
+}
+
+// SetWant tells where the player stands: the next piece that it needs, and
+// when it needs what. Nothing is asked for before the first call.
+func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
+	w := &s.want
+	w.line = line
+	if w.on && from.Compare(w.from) == 0 || s.cfg.Seed {
+		return
+	}
+	first := !w.on || from.Compare(w.from) < 0
+	w.on, w.from = true, from
+	w.drop(from)
+	if first {
+		for _, p := range s.win.segs {
+			w.discover(now, p, 0, true)
+		}
+	}
+	s.run(now)
+}
+
+// drop forgets what is before a position.
+func (w *want) drop(from segment.ID) {
+	n := 0
+	for n < len(w.order) && w.order[n].Compare(from) < 0 {
+		delete(w.misses, w.order[n])
+		n++
+	}
+	w.order = slices.Delete(w.order, 0, n)
+}
+
+// discover notes which pieces of a segment, from an index on, are missing.
+// heard: a neighbour speaks of them; else they are just late.
+func (w *want) discover(now time.Time, p *part, from int, heard bool) {
+	if !w.on {
+		return
+	}
+	for i := from; i < p.known; i++ {
+		id := segment.ID{Epoch: p.epoch, Seq: p.seq, Index: i}
+		if i < len(p.pieces) && p.pieces[i] != nil || id.Compare(w.from) < 0 || len(w.order) >= maxMisses {
+			continue
+		}
+		at, ok := slices.BinarySearchFunc(w.order, id, segment.ID.Compare)
+		if ok {
+			continue
+		}
+		w.order = slices.Insert(w.order, at, id)
+		w.misses[id] = &miss{since: now, heard: heard}
+		w.wake = earlier(w.wake, now.Add(gather))
+	}
+}
+
+// heard notes that a neighbour holds pieces that are missing here.
+func (w *want) heard(now time.Time, r wire.Run) {
+	r.Each(func(i int) {
+		if m := w.misses[segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}]; m != nil && !m.heard {
+			m.heard, m.next = true, time.Time{}
+			w.wake = earlier(w.wake, now.Add(gather))
+		}
+	})
+}
+
+// again looks at everything anew: there are other neighbours.
+func (w *want) again(now time.Time) {
+	for _, m := range w.misses {
+		m.next = time.Time{}
+	}
+	if len(w.order) > 0 {
+		w.wake = earlier(w.wake, now)
+	}
+}
+
+// answered notes that a piece came from a neighbour, and reports whether it was
+// asked for it.
+func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bool {
+	m := w.misses[id]
+	switch {
+	case m == nil:
+		return false
+	case m.peer != n.id:
+		if !m.heard {
+			w.lateBy(now.Sub(m.since)) // it came by itself
+		}
+		return false
+	}
+	n.asked--
+	m.peer = 0
+	if took := now.Sub(m.at); took > 0 {
+		n.rate += (float64(size)*float64(n.asked+1)/took.Seconds() - n.rate) / 8
+	}
+	return true
+}
+
+// lateBy notes how late a pushed piece was. Such lateness comes in bursts, with
+// the large frames, so what is remembered is the greatest of the last few
+// seconds, and a little more.
+func (w *want) lateBy(d time.Duration) { w.late = max(w.late, min(d+d/4, graceMax)) }
+
+// fade forgets a little with every piece that comes.
+func (w *want) fade() { w.late -= w.late / lateFade }
+
+// got takes a piece off the list, and calls off who else was asked for it.
+func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
+	m := w.misses[id]
+	if m == nil {
+		return
+	}
+	if m.peer != 0 {
+		if o := s.peer(m.peer); o != nil {
+			o.asked--
+			runs, _ := wire.AppendToRuns(nil, id.Epoch, id.Seq, id.Index)
+			s.control(o, wire.AppendCancel(nil, s.tag, runs))
+		}
+	}
+	delete(w.misses, id)
+	if i, ok := slices.BinarySearchFunc(w.order, id, segment.ID.Compare); ok {
+		w.order = slices.Delete(w.order, i, i+1)
+	}
+}
+
+// left notes that a neighbour is gone: what it was asked for is open again.
+func (w *want) left(now time.Time, id Peer) {
+	for _, m := range w.misses {
+		if m.peer == id {
+			m.peer, m.next = 0, now
+			w.wake = earlier(w.wake, now)
+		}
+	}
+}
+
+// grace is how long a piece may be late before it is asked for.
+func (s *Swarm) grace() time.Duration {
+	w := &s.want
+	return min(max(graceMin, 2*s.typicalRTT(), w.late), graceMax)
+}
+
+// due returns when the player needs a missing piece, whose DTS is at least that
+// of the piece before it; zero if nobody plays.
+func (s *Swarm) due(id segment.ID) time.Time {
+	l := s.want.line
+	if l.At.IsZero() {
+		return time.Time{}
+	}
+	dts := l.DTS
+	if id.Epoch == l.Epoch {
+		i, ok := s.win.search(id.Epoch, id.Seq)
+		from := id.Index
+		for range 3 { // this segment and the two before
+			if ok && i >= 0 && i < len(s.win.segs) && s.win.segs[i].epoch == id.Epoch {
+				p := s.win.segs[i]
+				for j := min(from, len(p.pieces)) - 1; j >= 0; j-- {
+					if h := p.pieces[j]; h != nil {
+						return l.At.Add(time.Duration(max(h.piece.DTS, dts)-dts) * time.Millisecond)
+					}
+				}
+			}
+			i, ok, from = i-1, true, maxKnown
+		}
+	}
+	return l.At
+}
+
+// runWant asks for what is missing and was given its chance.
+func (s *Swarm) runWant(now time.Time) {
+	w := &s.want
+	if w.wake.IsZero() || now.Before(w.wake) || s.cfg.Seed {
+		return
+	}
+	w.wake = time.Time{}
+	type ready struct {
+		id     segment.ID
+		m      *miss
+		urgent bool
+		due    time.Time
+		rarity int
+		dice   uint32
+	}
+	var list []ready
+	grace := s.grace()
+	slack := urgentSlack + 3*s.typicalRTT()
+	var lost []segment.ID
+	for _, id := range w.order {
+		m := w.misses[id]
+		if m.peer != 0 {
+			if now.Before(m.until) {
+				w.wake = earlier(w.wake, m.until)
+				continue
+			}
+			s.timedOut(now, id, m)
+		}
+		due := s.due(id)
+		urgent := !due.IsZero() && now.Add(slack).After(due)
+		at := m.next
+		if m.tries == 0 && !urgent {
+			switch {
+			case !s.mesh() && !m.heard:
+				at = later(at, m.since.Add(grace))
+			case s.mesh() && !m.heard:
+				at = later(at, m.since.Add(graceMin))
+			}
+			if !due.IsZero() && at.After(due.Add(-slack)) {
+				at = due.Add(-slack)
+			}
+		}
+		if now.Add(gather).Before(at) {
+			w.wake = earlier(w.wake, at)
+			continue
+		}
+		rarity := 0
+		for _, n := range s.peers {
+			if n.have.has(id) {
+				rarity++
+			}
+		}
+		if rarity == 0 && s.unproved(id) {
+			lost = append(lost, id)
+			continue
+		}
+		list = append(list, ready{id, m, urgent, due, rarity, s.cfg.Rand.Uint32()})
+	}
+	for _, id := range lost {
+		s.disbelieve(id)
+	}
+	slices.SortStableFunc(list, func(a, b ready) int {
+		if a.urgent != b.urgent {
+			if a.urgent {
+				return -1
+			}
+			return 1
+		}
+		if a.urgent {
+			return a.id.Compare(b.id)
+		}
+		return cmp.Or(cmp.Compare(a.rarity, b.rarity), cmp.Compare(a.dice, b.dice))
+	})
+	batches := map[Peer]*[2]batch{}
+	for _, r := range list {
+		n := s.choose(now, r.id, r.m, r.urgent)
+		if n == nil {
+			r.m.next = now.Add(retryNobody)
+			w.wake = earlier(w.wake, r.m.next)
+			continue
+		}
+		r.m.peer, r.m.at, r.m.tries = n.id, now, r.m.tries+1
+		r.m.until = now.Add(s.answerTime(n))
+		if !slices.Contains(r.m.tried, n.id) {
+			r.m.tried = append(r.m.tried, n.id)
+		}
+		n.asked++
+		w.wake = earlier(w.wake, r.m.until)
+		if batches[n.id] == nil {
+			batches[n.id] = new([2]batch)
+		}
+		b := &batches[n.id][0]
+		if r.urgent {
+			b = &batches[n.id][1]
+		}
+		b.ids = append(b.ids, r.id)
+		if b.due.IsZero() || r.due.After(b.due) {
+			b.due = r.due
+		}
+	}
+	for _, n := range s.peers {
+		if pair := batches[n.id]; pair != nil {
+			s.askFor(now, n, &pair[1], wire.WantUrgent)
+			s.askFor(now, n, &pair[0], 0)
+		}
+	}
+}
+
+// A batch is what goes into one WANT.
+type batch struct {
+	ids []segment.ID
+	due time.Time
+}
+
+func (s *Swarm) askFor(now time.Time, n *neighbour, b *batch, flags byte) {
+	if len(b.ids) == 0 {
+		return
+	}
+	slices.SortFunc(b.ids, segment.ID.Compare)
+	budget := uint64(0)
+	if !b.due.IsZero() {
+		budget = uint64(max(1, b.due.Sub(now).Milliseconds()))
+	}
+	for len(b.ids) > 0 {
+		var runs []wire.Run
+		i := 0
+		for ; i < len(b.ids); i++ {
+			var ok bool
+			if runs, ok = wire.AppendToRuns(runs, b.ids[i].Epoch, b.ids[i].Seq, b.ids[i].Index); !ok {
+				break
+			}
+		}
+		s.control(n, wire.AppendWant(nil, s.tag, flags, budget, runs))
+		b.ids = b.ids[max(i, 1):]
+	}
+}
+
+// answerTime is when an answer of a neighbour is overdue: three round trips and
+// what it has to send before, at the rate that it showed.
+func (s *Swarm) answerTime(n *neighbour) time.Duration {
+	queue := time.Duration(float64(n.asked+1) * typicalSize / n.rate * float64(time.Second))
+	return min(max(3*n.rtt(), timeoutMin)+queue, timeoutMax)
+}
+
+// timedOut gives a request up.
+func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
+	if n := s.peer(m.peer); n != nil {
+		n.asked--
+		n.rate -= n.rate / 8
+		n.fail(now, missesLimit)
+		runs, _ := wire.AppendToRuns(nil, id.Epoch, id.Seq, id.Index)
+		s.control(n, wire.AppendCancel(nil, s.tag, runs))
+	}
+	m.peer, m.next = 0, now
+}
+
+// room is how many requests a neighbour may have open: what it answers in
+// queueTime at the rate that it showed.
+func (n *neighbour) room() int {
+	return min(max(minOpen, int(n.rate*queueTime.Seconds())/typicalSize), maxOpen)
+}
+
+// cost is when an answer would be here, were it asked now.
+func (n *neighbour) cost() time.Duration {
+	return n.rtt() + time.Duration(float64(n.asked+1)*typicalSize/max(n.rate, 1000)*float64(time.Second))
+}
+
+// choose picks whom to ask for a piece; nil if nobody can be asked now.
+func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neighbour {
+	var best *neighbour
+	var bestCost time.Duration
+	ties := 0
+	for _, n := range s.peers {
+		if n.seed || !n.ready() || !n.have.has(id) || n.shunned(now) || slices.Contains(m.tried, n.id) || n.asked >= n.room() {
+			continue
+		}
+		// Costs within a tenth are equal: the dice spread the load.
+		switch c := n.cost(); {
+		case best == nil || c < bestCost*9/10:
+			best, bestCost, ties = n, c, 1
+		case c < bestCost*11/10:
+			if ties++; s.cfg.Rand.IntN(ties) == 0 {
+				best, bestCost = n, min(c, bestCost)
+			}
+		}
+	}
+	if best != nil {
+		return best
+	}
+	busy := slices.ContainsFunc(s.peers, func(n *neighbour) bool {
+		return !n.seed && n.ready() && n.have.has(id) && !n.shunned(now) && !slices.Contains(m.tried, n.id)
+	})
+	if busy && !urgent {
+		return nil // who has it has room in a moment
+	}
+	if !urgent && m.tries < guesses && !s.mesh() {
+		// Nobody said so, but most likely they all have it; the owner, who is the
+		// first in the list, would have sent it if he could.
+		for i, src := range s.sources(id) {
+			if n := s.peer(Peer(src)); i > 0 && n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) {
+				return n
+			}
+		}
+	}
+	if s.mesh() && !urgent && now.Sub(m.since) < seedAfter {
+		return nil
+	}
+	for _, n := range s.peers {
+		if n.seed && n.ready() && n.asked < maxOpen && !n.shunned(now) && (best == nil || n.cost() < best.cost()) && m.tries < 8 {
+			best = n
+		}
+	}
+	if best == nil {
+		m.tried = m.tried[:0] // begin again with those who failed
+	}
+	return best
+}
+
+// unproved reports whether only neighbours speak of a piece's segment.
+func (s *Swarm) unproved(id segment.ID) bool {
+	p := s.win.find(id.Epoch, id.Seq)
+	return p == nil || !p.proved
+}
+
+// disbelieve forgets a segment of which somebody spoke whom nobody confirms.
+func (s *Swarm) disbelieve(id segment.ID) {
+	i, ok := s.win.search(id.Epoch, id.Seq)
+	if ok && s.unproved(id) {
+		p := s.win.segs[i]
+		for j := range p.known {
+			x := segment.ID{Epoch: id.Epoch, Seq: id.Seq, Index: j}
+			if m := s.want.misses[x]; m != nil && m.peer == 0 {
+				delete(s.want.misses, x)
+				if k, ok := slices.BinarySearchFunc(s.want.order, x, segment.ID.Compare); ok {
+					s.want.order = slices.Delete(s.want.order, k, k+1)
+				}
+			}
+		}
+		s.win.segs = slices.Delete(s.win.segs, i, i+1)
+	}
+}
+
+// onGone notes that a neighbour will not send what it was asked for.
+func (s *Swarm) onGone(now time.Time, n *neighbour, runs []wire.Run) {
+	for _, r := range runs {
+		r.Each(func(i int) {
+			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
+			n.have.remove(id)
+			if m := s.want.misses[id]; m != nil && m.peer == n.id {
+				n.asked--
+				m.peer, m.next = 0, now
+				s.want.wake = earlier(s.want.wake, now)
+			}
+		})
+	}
+}
+
+// Covers reports whether the neighbours bring everything from a position on:
+// new pieces keep coming from them, and of what is missing each is held by one
+// of them, or on its way.
+func (s *Swarm) Covers(now time.Time, from segment.ID) bool {
+	const fresh = 400 * time.Millisecond
+	if s.lastGot.IsZero() || now.Sub(s.lastGot) > fresh || !s.joined(from) {
+		return false
+	}
+	for i := len(s.want.order) - 1; i >= 0; i-- {
+		id := s.want.order[i]
+		if id.Compare(from) < 0 {
+			break
+		}
+		m := s.want.misses[id]
+		if m.peer != 0 {
+			continue
+		}
+		if !slices.ContainsFunc(s.peers, func(n *neighbour) bool { return n.ready() && !n.seed && n.have.has(id) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// joined reports whether no segment is left out between a position and the
+// newest piece that is known.
+func (s *Swarm) joined(from segment.ID) bool {
+	i, ok := s.win.search(from.Epoch, from.Seq)
+	if !ok {
+		return false
+	}
+	for ; i+1 < len(s.win.segs); i++ {
+		p, q := s.win.segs[i], s.win.segs[i+1]
+		if len(q.pieces) > 0 && q.pieces[0] != nil {
+			if l := q.pieces[0].piece.Prev; l == nil || l.Epoch == p.epoch && l.Seq == p.seq {
+				continue
+			}
+			return false
+		}
+		if q.epoch != p.epoch || q.seq != p.seq+1 {
+			return false
+		}
+	}
+	return true
+}
+
+// Newest returns the newest piece that is known to exist in a segment of which
+// something has been here.
+func (s *Swarm) Newest() (segment.ID, bool) {
+	for i := len(s.win.segs) - 1; i >= 0; i-- {
+		p := s.win.segs[i]
+		id := segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.known - 1}
+		if p.known > 0 && !s.unproved(id) {
+			return id, true
+		}
+	}
+	return segment.ID{}, false
+}
+
+// why explains a piece that has just come from a neighbour.
+func (w *want) why(now time.Time, n *neighbour, id segment.ID, flags byte) string {
+	m := w.misses[id]
+	switch {
+	case flags&wire.PieceDistribute != 0:
+		return "handed to us to distribute"
+	case m != nil && m.peer == n.id:
+		return fmt.Sprintf("asked %v ago (try %d), after it was missing for %v", now.Sub(m.at).Round(time.Millisecond), m.tries, m.at.Sub(m.since).Round(time.Millisecond))
+	case m != nil && m.peer != 0:
+		return "pushed, while another was asked for it"
+	case m != nil:
+		return fmt.Sprintf("pushed, %v behind a later one", now.Sub(m.since).Round(time.Millisecond))
+	}
+	return "pushed"
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,213 @@
+package swarm
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A window holds the pieces that can be served: the newest part of the stream,
+// bounded in time and bytes, in the order of IDs, which is stream order.
+type window struct {
+	segs  []*part
+	bytes int
+	floor segment.ID // pieces before this were let go, or never wanted
+}
+
+// A part is one segment of the window.
+type part struct {
+	epoch, seq int64
+	pieces     []*held // by index; nil where one is missing
+	known      int     // pieces with a lower index exist
+	proved     bool    // something that the room's key signed names it
+	touched    time.Time
+}
+
+// A held piece is verified. Its descriptor is kept as bytes, for it goes out as
+// it came.
+type held struct {
+	piece  *segment.Piece
+	desc   []byte
+	body   []byte
+	ingest uint64 // Unix milliseconds; 0: not known
+	hops   uint64
+	came   time.Time
+	spread bool      // at a member: it was handed to the fellows
+	missed time.Time // since when it was missing, if it came because it was asked for
+	handed time.Time // at a seed: when it was last handed to a member
+}
+
+// maxKnown bounds the pieces of one segment, and maxParts the segments: a
+// neighbour's word alone opens one.
+const (
+	maxKnown = 1 << 14
+	maxParts = 1024
+)
+
+func (w *window) search(epoch, seq int64) (int, bool) {
+	return slices.BinarySearchFunc(w.segs, 0, func(p *part, _ int) int {
+		return cmp.Or(cmp.Compare(p.epoch, epoch), cmp.Compare(p.seq, seq))
+	})
+}
+
+func (w *window) find(epoch, seq int64) *part {
+	if i, ok := w.search(epoch, seq); ok {
+		return w.segs[i]
+	}
+	return nil
+}
+
+// open returns the segment, made if it is new; nil if there is no room for it.
+func (w *window) open(now time.Time, epoch, seq int64) *part {
+	i, ok := w.search(epoch, seq)
+	if !ok {
+		if len(w.segs) >= maxParts {
+			return nil
+		}
+		w.segs = slices.Insert(w.segs, i, &part{epoch: epoch, seq: seq, touched: now})
+	}
+	return w.segs[i]
+}
+
+func (w *window) get(id segment.ID) *held {
+	p := w.find(id.Epoch, id.Seq)
+	if p == nil || id.Index < 0 || id.Index >= len(p.pieces) {
+		return nil
+	}
+	return p.pieces[id.Index]
+}
+
+// past reports whether id is older than the window.
+func (w *window) past(id segment.ID) bool { return id.Compare(w.floor) < 0 }
+
+// put stores a piece; false if it is there, older than the window, or beyond
+// its bounds.
+func (w *window) put(now time.Time, h *held) bool {
+	id := h.piece.ID
+	if id.Index < 0 || id.Index >= maxKnown || w.past(id) {
+		return false
+	}
+	p := w.open(now, id.Epoch, id.Seq)
+	if p == nil || id.Index < len(p.pieces) && p.pieces[id.Index] != nil {
+		return false
+	}
+	for len(p.pieces) <= id.Index {
+		p.pieces = append(p.pieces, nil)
+	}
+	h.came = now
+	p.pieces[id.Index] = h
+	p.touched = now
+	w.bytes += len(h.body)
+	return true
+}
+
+// trim lets go of the oldest segments until the window fits its bounds; the
+// newest stays. It reports whether any went.
+func (w *window) trim(now time.Time, span time.Duration, bytes int) bool {
+	n := 0
+	for n < len(w.segs)-1 && (w.bytes > bytes || now.Sub(w.segs[n].touched) > span) {
+		for _, h := range w.segs[n].pieces {
+			if h != nil {
+				w.bytes -= len(h.body)
+			}
+		}
+		n++
+	}
+	if n == 0 {
+		return false
+	}
+	w.segs = slices.Delete(w.segs, 0, n)
+	w.floor = segment.ID{Epoch: w.segs[0].epoch, Seq: w.segs[0].seq}
+	return true
+}
+
+// newest returns the newest piece that is known to exist.
+func (w *window) newest() (segment.ID, bool) {
+	for i := len(w.segs) - 1; i >= 0; i-- {
+		if p := w.segs[i]; p.known > 0 {
+			return segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.known - 1}, true
+		}
+	}
+	return segment.ID{}, false
+}
+
+// runs appends everything that is held, newest segments first where not all
+// fits, in stream order.
+func (w *window) runs() (runs []wire.Run) {
+	from := max(0, len(w.segs)-wire.MaxSwarmRuns/4)
+	for _, p := range w.segs[from:] {
+		for i, h := range p.pieces {
+			if h == nil {
+				continue
+			}
+			var ok bool
+			if runs, ok = wire.AppendToRuns(runs, p.epoch, p.seq, i); !ok {
+				return runs
+			}
+		}
+	}
+	return runs
+}
+
+// A set is which pieces a neighbour holds, by segment.
+type set struct {
+	segs []marks // sorted
+}
+
+type marks struct {
+	epoch, seq int64
+	bits       []byte
+}
+
+func (s *set) search(epoch, seq int64) (int, bool) {
+	return slices.BinarySearchFunc(s.segs, 0, func(m marks, _ int) int {
+		return cmp.Or(cmp.Compare(m.epoch, epoch), cmp.Compare(m.seq, seq))
+	})
+}
+
+func (s *set) has(id segment.ID) bool {
+	i, ok := s.search(id.Epoch, id.Seq)
+	return ok && id.Index/8 < len(s.segs[i].bits) && s.segs[i].bits[id.Index/8]>>(id.Index%8)&1 == 1
+}
+
+// add notes a piece; a set that is full, by a neighbour's invention, forgets
+// its oldest segment.
+func (s *set) add(id segment.ID) {
+	if id.Index < 0 || id.Index >= maxKnown {
+		return
+	}
+	i, ok := s.search(id.Epoch, id.Seq)
+	if !ok {
+		if len(s.segs) >= maxParts {
+			if i == 0 {
+				return
+			}
+			s.segs = slices.Delete(s.segs, 0, 1)
+			i--
+		}
+		s.segs = slices.Insert(s.segs, i, marks{epoch: id.Epoch, seq: id.Seq})
+	}
+	m := &s.segs[i]
+	for len(m.bits) <= id.Index/8 {
+		m.bits = append(m.bits, 0)
+	}
+	m.bits[id.Index/8] |= 1 << (id.Index % 8)
+}
+
+func (s *set) remove(id segment.ID) {
+	if i, ok := s.search(id.Epoch, id.Seq); ok && id.Index/8 < len(s.segs[i].bits) {
+		s.segs[i].bits[id.Index/8] &^= 1 << (id.Index % 8)
+	}
+}
+
+// drop forgets what is older than the window.
+func (s *set) drop(floor segment.ID) {
+	n := 0
+	for n < len(s.segs) && cmp.Or(cmp.Compare(s.segs[n].epoch, floor.Epoch), cmp.Compare(s.segs[n].seq, floor.Seq)) < 0 {
+		n++
+	}
+	s.segs = slices.Delete(s.segs, 0, n)
+}
