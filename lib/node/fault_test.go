@@ -331,3 +331,23 @@ func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
 		}
 	})
 }
+
+func TestWhenEverythingIsGoneNothingSpins(t *testing.T) {
+	both(t, func(t *testing.T, topo string) {
+		x := crowd(t, 14, topo, 4, 40*time.Second)
+		x.w.After(8*time.Second, func() { x.seedHost.SetOnline(false); x.originDead = true; x.trGone = true })
+		x.run(25 * time.Second)
+		wakes := x.w.Stats().Wakes
+		x.run(10 * time.Second)
+		perSecond := float64(x.w.Stats().Wakes-wakes) / 10 / 5
+		t.Logf("%.0f wake-ups a second and node with nothing to do", perSecond)
+		if perSecond > 50 {
+			t.Error("too many")
+		}
+		x.w.After(time.Second, func() { x.seedHost.SetOnline(true); x.originDead = false; x.trGone = false })
+		x.run(20 * time.Second)
+		for _, v := range x.viewers {
+			x.complete(v)
+		}
+	})
+}
