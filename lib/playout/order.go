@@ -137,6 +137,7 @@ func (p *Player) restart(now time.Time, r, n *run) bool {
 	p.rebuffer(now)
 	p.tell(Event{Kind: Restart, Piece: p.at})
 	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
+	p.inForce = init.rec.Init.Hash
 	return true
 }
 
@@ -205,10 +206,30 @@ func (p *Player) put(now time.Time, e *entry, skip int, begin bool) {
 		p.tell(Event{Kind: Resume, Piece: d.ID, Late: late})
 	}
 	p.stalled, p.stuck = false, time.Time{}
+	p.aside(d)
 	p.last, p.lastDTS = d.ID, d.DTS
 	p.at = segment.ID{Epoch: d.Epoch, Seq: d.Seq, Index: d.Index + 1}
 	p.out = append(p.out, Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
 	p.asks.forget(d.ID)
+}
+
+// aside puts out the copy of an init that a keyframe of the next piece names, if
+// it is another than the last one: whoever keeps the records needs it for those
+// who join there. Its bytes stand in the stream already, so none are to be
+// written.
+func (p *Player) aside(d *segment.Piece) {
+	for _, k := range d.Keyframes {
+		if k.Init == p.inForce || k.Init.IsZero() {
+			continue
+		}
+		h, ok := p.init(k.Init)
+		if !ok {
+			p.asks.wantInit(k.Init)
+			continue
+		}
+		p.inForce = k.Init
+		p.out = append(p.out, Output{Record: h.rec, Source: h.source, Skip: len(h.rec.Body)})
+	}
 }
 
 // expected returns when the player will have nothing to play unless the next
@@ -306,6 +327,7 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
 	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})
+	p.inForce = h.rec.Init.Hash
 	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
 		p.tl.release(r, d.Index+1)
 	}

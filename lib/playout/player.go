@@ -72,9 +72,10 @@ type Player struct {
 	at      segment.ID // the piece that comes next
 	last    segment.ID // the newest that was put out
 	lastDTS int64
-	step    int64     // the largest recent step of DTS from piece to piece
-	waiting time.Time // since when a new epoch waits for the old one's tail
-	lost    bool      // what stands at `at` cannot be had: jump when possible
+	inForce segment.Hash // the init that was put out last
+	step    int64        // the largest recent step of DTS from piece to piece
+	waiting time.Time    // since when a new epoch waits for the old one's tail
+	lost    bool         // what stands at `at` cannot be had: jump when possible
 	stalled bool
 	stuck   time.Time // since when it stands before a hole
 	end     *segment.End

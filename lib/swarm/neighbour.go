@@ -36,8 +36,9 @@ type neighbour struct {
 	shunUp time.Time
 	shun   time.Duration // how long the next shunning lasts
 
-	in, out, dup int64 // payload: new from it, acknowledged by it, not new
-	report       wire.ReportMessage
+	in, out, dup int64              // payload: new from it, acknowledged by it, not new
+	report       wire.ReportMessage // what it says of us
+	reported     uint64             // bytes from it that we have told it of
 }
 
 // A sending is an object with a piece on its way to a neighbour.

@@ -61,6 +61,9 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	n.in += int64(len(m.Body))
 	s.Meter.Received[n.source()] += int64(len(m.Body))
 	s.lastGot = now
+	if m.IngestMS > 0 {
+		s.lag = now.Sub(time.UnixMilli(int64(min(m.IngestMS, 1<<53))))
+	}
 	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source(), Ingest: m.IngestMS, Why: why})
 	s.passOn(now, h, n, m.Flags&wire.PieceDistribute != 0, asked)
 	s.trim(now)

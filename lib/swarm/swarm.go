@@ -70,6 +70,8 @@ type Swarm struct {
 	tellWake time.Time
 	lastGot  time.Time // when a neighbour last brought a new piece, or in a mesh could have
 	yield    yield
+	reportAt time.Time
+	lag      time.Duration // of the newest piece, ingest to here
 
 	actions []Action
 	tags    uint64
@@ -256,6 +258,7 @@ func (s *Swarm) Advance(now time.Time) { s.run(now) }
 // for what is missing.
 func (s *Swarm) run(now time.Time) {
 	s.runMembers(now)
+	s.runReports(now)
 	s.runGive(now)
 	s.runWant(now)
 	s.runTell(now)
