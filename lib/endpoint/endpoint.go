@@ -148,7 +148,8 @@ func (e *Endpoint) Close() {
 // Do gives a command to the machine: f is called on the loop goroutine, and
 // then the rhythm runs. It returns when f is queued; when too many wait, it
 // blocks. It must not be called on the loop goroutine itself (from Step or
-// from a command), where f can simply be called.
+// from a command), where f can simply be called. When Run ends, commands that
+// still wait are forgotten.
 func (e *Endpoint) Do(f func(now time.Time)) error {
 	return e.DoContext(context.Background(), f)
 }

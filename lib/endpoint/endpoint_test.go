@@ -316,19 +316,21 @@ func TestTheSteadyPathAllocatesNothing(t *testing.T) {
 	eb := start(t, b, Config{Listen: loopback})
 	a.to = eb.LocalAddr(0)
 	const packets = 2000
-	reached := make(chan struct{})
+	reached := make(chan struct{}, 16)
 	until := packets
 	ea := start(t, a, Config{Listen: loopback, Step: func(time.Time) {
 		if a.round == until {
 			until += packets
-			reached <- struct{}{}
+			select {
+			case reached <- struct{}{}:
+			default: // nobody counts any more
+			}
 		}
 	}})
 	ea.Do(a.start)
 	run := func() { wait(t, reached) }
 	run()
 	n := testing.AllocsPerRun(1, run)
-	until = -1
 	if n > packets/100 {
 		t.Errorf("%v allocations for %d packets each way", n, packets)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/link"
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
@@ -59,7 +60,7 @@ func (w *World) sendOne(h *Host, from uint16, pkt machine.Packet, data []byte) {
 		return
 	}
 	if to.Addr() == h.addr {
-		w.push(w.now+selfDelay, deliverEvent, w.bound(i, h))
+		w.queue.Push(w.now+selfDelay, deliverEvent, w.bound(i, h))
 		return
 	}
 	exit, ok := w.through(&h.up, i)
@@ -71,23 +72,23 @@ func (w *World) sendOne(h *Host, from uint16, pkt machine.Packet, data []byte) {
 	if far := w.byAddr[to.Addr()]; far != nil {
 		exit += int64(w.pathDelay(h, far))
 	}
-	w.push(exit, arriveEvent, i)
+	w.queue.Push(exit, arriveEvent, i)
 }
 
 // through passes a datagram through one direction of an access link.
-func (w *World) through(l *wireLink, i uint32) (exit int64, ok bool) {
+func (w *World) through(l *link.Line, i uint32) (exit int64, ok bool) {
 	d := &w.datagrams[i]
-	size, whole := l.fragments(len(d.data), !d.to.Addr().Is4())
+	size, whole := fragments(l, len(d.data), !d.to.Addr().Is4())
 	if !whole && d.noFrag {
 		w.lose(i, &w.stats.LostTooBig)
 		return 0, false
 	}
-	exit, mark, v := l.pass(w.now, size)
+	exit, mark, v := l.Pass(w.now, size)
 	switch v {
-	case lostRandom:
+	case link.LostRandom:
 		w.lose(i, &w.stats.LostRandom)
 		return 0, false
-	case lostQueue:
+	case link.LostQueue:
 		w.lose(i, &w.stats.LostQueue)
 		return 0, false
 	}
@@ -105,7 +106,7 @@ func (w *World) arrive(i uint32) {
 		return
 	}
 	exit := w.now
-	if !h.down.perfect() {
+	if !h.down.Perfect() {
 		var ok bool
 		if exit, ok = w.through(&h.down, i); !ok {
 			return
@@ -116,7 +117,7 @@ func (w *World) arrive(i uint32) {
 		w.deliver(i)
 		return
 	}
-	w.push(exit, deliverEvent, i)
+	w.queue.Push(exit, deliverEvent, i)
 }
 
 // bound notes where on its host a datagram goes.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/link"
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
@@ -20,7 +21,7 @@ type Host struct {
 	world    *World
 	id       int
 	addr     netip.Addr
-	up, down wireLink
+	up, down link.Line
 	ports    map[uint16]port
 	nextPort uint16
 	offline  bool
@@ -38,8 +39,8 @@ func (w *World) AddHost(c HostConfig) *Host {
 		panic(fmt.Sprintf("simnet: host address %v: invalid or in use", c.Addr))
 	}
 	h := &Host{world: w, id: len(w.hosts), addr: c.Addr, ports: map[uint16]port{}, nextPort: firstEphemeral}
-	h.up.rng = w.Rand(fmt.Sprintf("host %d up", h.id))
-	h.down.rng = w.Rand(fmt.Sprintf("host %d down", h.id))
+	h.up.Rand = w.Rand(fmt.Sprintf("host %d up", h.id))
+	h.down.Rand = w.Rand(fmt.Sprintf("host %d down", h.id))
 	h.SetLinks(c.Up, c.Down)
 	w.hosts = append(w.hosts, h)
 	w.byAddr[c.Addr] = h
@@ -56,8 +57,8 @@ func (h *Host) Addr() netip.Addr { return h.addr }
 // SetLinks changes the access link from now on. What is in a queue leaves as
 // it would have.
 func (h *Host) SetLinks(up, down Link) {
-	h.up.set(up)
-	h.down.set(down)
+	h.up.Set(up)
+	h.down.Set(down)
 }
 
 // Links returns the access link as it is.

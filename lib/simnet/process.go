@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/agenda"
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
@@ -118,8 +119,8 @@ func (p *Process) receive(pkt machine.Packet) {
 	p.turn()
 }
 
-func (p *Process) wake(e event) {
-	if p.dead || e.seq != p.wakeSeq {
+func (p *Process) wake(e agenda.Event) {
+	if p.dead || e.Seq() != p.wakeSeq {
 		return
 	}
 	w := p.host.world
@@ -194,7 +195,7 @@ func (p *Process) schedule() {
 		return
 	}
 	p.wakeAt = at
-	p.wakeSeq = w.push(at, wakeEvent, p.id)
+	p.wakeSeq = w.queue.Push(at, wakeEvent, p.id)
 }
 
 func nanos(t time.Time) int64 { return int64(t.Sub(Epoch)) }

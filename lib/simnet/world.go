@@ -21,6 +21,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"time"
+
+	"github.com/xp2p/xp2p/lib/internal/agenda"
 )
 
 // Epoch is when every world begins: midnight UTC 2000-01-01, as in
@@ -31,8 +33,7 @@ var Epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 type World struct {
 	seed  uint64
 	now   int64 // ns since Epoch
-	queue agenda
-	seq   uint64
+	queue agenda.Agenda
 
 	datagrams []datagram // slab; events refer to it by index
 	freeData  []uint32
@@ -115,7 +116,7 @@ func (w *World) After(d time.Duration, f func()) {
 func (w *World) postAt(at int64, f func()) {
 	i := take(&w.posts, &w.freePosts)
 	w.posts[i] = f
-	w.push(at, postEvent, i)
+	w.queue.Push(at, postEvent, i)
 }
 
 // RunFor lets d pass.
@@ -133,9 +134,13 @@ func (w *World) run(end int64, done func() bool) bool {
 	if done != nil && done() {
 		return true
 	}
-	for len(w.queue) > 0 && w.queue[0].at <= end {
-		e := w.queue.pop()
-		w.now = e.at
+	for {
+		at, ok := w.queue.Next()
+		if !ok || at > end {
+			break
+		}
+		e := w.queue.Pop()
+		w.now = e.At
 		w.stats.Events++
 		w.happen(e)
 		if done != nil && done() {
@@ -146,28 +151,30 @@ func (w *World) run(end int64, done func() bool) bool {
 	return false
 }
 
-func (w *World) happen(e event) {
-	switch e.kind {
+// The kinds of events.
+const (
+	arriveEvent  uint8 = iota // a datagram reaches the far end's access link
+	deliverEvent              // a datagram reaches its process
+	wakeEvent                 // a process's timeout
+	postEvent                 // a function that somebody asked for
+)
+
+func (w *World) happen(e agenda.Event) {
+	switch e.Kind {
 	case arriveEvent:
-		w.arrive(e.ref)
+		w.arrive(e.Ref)
 	case deliverEvent:
-		w.deliver(e.ref)
+		w.deliver(e.Ref)
 	case wakeEvent:
-		w.procs[e.ref].wake(e)
+		w.procs[e.Ref].wake(e)
 	case postEvent:
-		f := w.posts[e.ref]
-		w.posts[e.ref] = nil
-		w.freePosts = append(w.freePosts, e.ref)
+		f := w.posts[e.Ref]
+		w.posts[e.Ref] = nil
+		w.freePosts = append(w.freePosts, e.Ref)
 		f()
 	default:
-		panic(fmt.Sprintf("simnet: event of kind %d", e.kind))
+		panic(fmt.Sprintf("simnet: event of kind %d", e.Kind))
 	}
-}
-
-func (w *World) push(at int64, kind eventKind, ref uint32) (seq uint64) {
-	w.seq++
-	w.queue.push(event{at: at, seq: w.seq, ref: ref, kind: kind})
-	return w.seq
 }
 
 // take returns the index of a free slot of a slab.

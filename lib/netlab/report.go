@@ -1,0 +1,76 @@
+package netlab
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Report is what an emulator measured about itself and its links.
+type Report struct {
+	// Lateness is how long after its time a packet was written. A measurement
+	// with more than 1 ms at the 99th percentile is not to be believed.
+	Packets                     uint64
+	LateP50, LateP99, LateWorst time.Duration
+	Strays                      uint64 // packets for nobody, or not IPv4
+	Expired                     uint64 // packets with too low a TTL
+	Hosts                       []HostReport
+	CPU                         time.Duration // of the emulator's thread
+}
+
+// A HostReport counts the packets of one host's access link. Bytes are of
+// whole IP packets.
+type HostReport struct {
+	Name     string
+	Up, Down LinkReport
+	// Overrun counts packets that the kernel dropped because the emulator did
+	// not fetch them in time: with any, a measurement is not to be believed.
+	Overrun uint64
+}
+
+// A LinkReport counts the packets of one direction of a link.
+type LinkReport struct {
+	Packets, Bytes        uint64 // that came through
+	LostRandom, LostQueue uint64
+	LostTooBig            uint64 // larger than the link's MTU: lost without a word, as in a black hole
+}
+
+// Trusted says whether the emulator kept up well enough to measure with, and
+// if not, why.
+func (r Report) Trusted() error {
+	if r.LateP99 > time.Millisecond {
+		return fmt.Errorf("netlab: the emulator was %v late at the 99th percentile", r.LateP99)
+	}
+	for _, h := range r.Hosts {
+		if h.Overrun > 0 {
+			return fmt.Errorf("netlab: the kernel dropped %d packets of %s", h.Overrun, h.Name)
+		}
+	}
+	return nil
+}
+
+// lateness is a histogram of 10 µs steps up to 20 ms, and the worst.
+type lateness struct {
+	count [2001]uint64
+	n     uint64
+	worst time.Duration
+}
+
+const latenessStep = 10 * time.Microsecond
+
+func (l *lateness) add(d time.Duration) {
+	d = max(0, d)
+	l.n++
+	l.worst = max(l.worst, d)
+	l.count[min(int(d/latenessStep), len(l.count)-1)]++
+}
+
+// quantile returns the upper edge of the step in which it lies.
+func (l *lateness) quantile(q float64) time.Duration {
+	rank, seen := uint64(q*float64(l.n)), uint64(0)
+	for i, c := range l.count {
+		if seen += c; seen > rank {
+			return min(l.worst, time.Duration(i+1)*latenessStep)
+		}
+	}
+	return l.worst
+}
