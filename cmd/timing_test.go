@@ -162,7 +162,7 @@ func TestTheSlicerHoldsABytePieceAndFrameAtMost(t *testing.T) {
 	mediaOut.Close()
 	slicesIn.Close()
 
-	given := make(chan []written)
+	given := make(chan []written, 1)
 	go func() {
 		defer mediaIn.Close()
 		var stamps []written
