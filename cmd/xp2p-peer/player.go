@@ -20,18 +20,18 @@ func (s *session) play(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		switch err := s.copy(ctx, cur, w); {
+		err = s.copy(ctx, cur, w)
+		switch {
 		case errors.Is(err, store.ErrEnded):
 			return w.finish()
-		case errors.Is(err, store.ErrFellBehind):
-			// Either nobody had the bytes any more (the node said so, and emptied
-			// the local room) or the reader slept longer than the window.
-			s.io.Log.Warn("the output has a gap")
-			s.gaps.Add(1)
-			w.rejoin()
-		case err != nil:
+		case !errors.Is(err, store.ErrFellBehind):
 			return err
 		}
+		// Either nobody had the bytes any more (the node said so, and emptied the
+		// local room) or the reader slept longer than the window.
+		s.io.Log.Warn("the output has a gap")
+		s.gaps.Add(1)
+		w.rejoin()
 	}
 }
 

@@ -41,7 +41,7 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) er
 		}
 	}
 	for seq := first; seq < len(index.Segments); seq++ {
-		body, err := client.Segment(ctx, index, seq)
+		body, err := client.RecordingSegment(ctx, index, seq)
 		if err != nil {
 			if o.output != "" && !tool.Interrupted(err) {
 				return tool.Unreachable("segment %d of %d: %w", seq, len(index.Segments), err).Hint("what is written is right; run it again to resume")
@@ -144,7 +144,7 @@ func entry(x *segment.Index, from playout.Start) (offset, head int64, err error)
 // copyHead writes the first n bytes of the recording: its init.
 func copyHead(ctx context.Context, c *origin.Client, x *segment.Index, n int64, out io.Writer) error {
 	for seq := 0; n > 0 && seq < len(x.Segments); seq++ {
-		body, err := c.Segment(ctx, x, seq)
+		body, err := c.RecordingSegment(ctx, x, seq)
 		if err != nil {
 			return explainOrigin(err)
 		}

@@ -3,7 +3,7 @@
 // # Synopsis
 //
 //	xp2p-seed [flags] --room ROOM             a slice stream on stdin
-//	xp2p-seed [flags] DIR…                    what xp2p-slice -o wrote; a room is called like its directory
+//	xp2p-seed [flags] DIR…                    directories that xp2p-slice wrote; a room is called like its directory
 //	xp2p-seed [flags] --upstream URL          an edge: the room of another seed
 //
 // A broadcaster's machine runs

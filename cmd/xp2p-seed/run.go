@@ -44,8 +44,9 @@ type seed struct {
 	rooms *store.Store
 	base  string // URL of the HTTP address, as seen from this machine
 
-	content *origin.Handler
-	tracker *signal.Server // nil if the tracker is elsewhere
+	clients map[string]*origin.Client // by room, for rooms pulled from another seed
+	content *origin.Handler           // nil if this is no origin
+	tracker *signal.Server            // nil if the tracker is elsewhere
 	monitor *monitor.Monitor
 	node    *node.Node
 	ep      *endpoint.Endpoint     // nil without a UDP socket
@@ -66,7 +67,12 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	g, gctx := errgroup.WithContext(ctx)
 	s := &seed{
 		o: o, t: t, id: id, ctx: gctx, rooms: store.New(),
-		links: map[string]trackerLink{}, opened: make(chan struct{}),
+		clients: map[string]*origin.Client{}, links: map[string]trackerLink{}, opened: make(chan struct{}),
+	}
+	for _, up := range o.pulls {
+		if s.clients[up.Room], err = origin.NewClient(origin.ClientConfig{Base: up.Base, Room: up.Room, Key: up.Key, Log: t.Log}); err != nil {
+			return tool.Usage("--upstream: %w", err)
+		}
 	}
 	ln, err := net.Listen("tcp", o.listen)
 	if err != nil {
@@ -84,7 +90,7 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		defer s.tracker.Close()
 	}
 	if o.serves(partOrigin) {
-		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Log: t.Log})
+		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Upstream: s.upstream, Log: t.Log})
 	}
 	s.monitor = s.newMonitor()
 	g.Go(func() error { return s.serve(gctx, ln) })
@@ -329,12 +335,12 @@ func (s *seed) viewers() int64 {
 	return n
 }
 
+// upstream is where a room is pulled from; nil for others.
+func (s *seed) upstream(room string) *origin.Client { return s.clients[room] }
+
 // mirror keeps a room filled from another seed.
 func (s *seed) mirror(ctx context.Context, up origin.RoomURL) error {
-	client, err := origin.NewClient(origin.ClientConfig{Base: up.Base, Room: up.Room, Key: up.Key})
-	if err != nil {
-		return err
-	}
+	client := s.upstream(up.Room)
 	h, err := client.Header(ctx)
 	switch {
 	case errors.Is(err, origin.ErrBadData):

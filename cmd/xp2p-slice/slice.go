@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -15,11 +16,18 @@ import (
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
+// memoryLimit is where the garbage collector begins to work harder. Ordinary
+// streams stay below it; an MP4 of the largest boxes needs twice as much.
+const memoryLimit = 24 << 20
+
 // slice reads media, cuts it, and writes records to stdout or a directory.
 func (o *options) slice(ctx context.Context, t *tool.IO, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
 	}
+	widenPipes()
+	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(50)
 	in, name, err := openSource(ctx, t, args)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,57 @@ func BenchmarkDatagrams(b *testing.B) {
 			b.ReportMetric(float64(s.Wakeups)/float64(b.N), "wakeups/packet")
 		})
 	}
+}
+
+// BenchmarkPacing sends a datagram every millisecond (10 Mbit/s) and reports
+// how late each was, and how often the sender's loop woke for it.
+func BenchmarkPacing(b *testing.B) {
+	for name, plain := range map[string]bool{"timerfd": false, "timer": true} {
+		b.Run(name, func(b *testing.B) {
+			eb := start(b, &granter{every: 1 << 30}, Config{Listen: loopback})
+			p := &pacer{to: eb.LocalAddr(0), left: b.N}
+			done := make(chan struct{})
+			ea := start(b, p, Config{Listen: loopback, Plain: plain, Step: func(time.Time) { closeOnce(done, p.next.IsZero() && p.left == 0) }})
+			ea.Do(func(now time.Time) { p.next = now })
+			wait(b, done)
+			ea.stop()
+			slices.Sort(p.late)
+			b.ReportMetric(float64(p.late[len(p.late)/2].Microseconds()), "p50-late-µs")
+			b.ReportMetric(float64(p.late[len(p.late)*99/100].Microseconds()), "p99-late-µs")
+			b.ReportMetric(float64(ea.Stats().Wakeups)/float64(b.N), "wakeups/packet")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// pacer sends every millisecond, by the clock and not by the last datagram.
+type pacer struct {
+	to   netip.AddrPort
+	left int
+	next time.Time
+	due  bool
+	late []time.Duration
+}
+
+func (p *pacer) Receive(time.Time, machine.Packet) {}
+func (p *pacer) NextTimeout() time.Time            { return p.next }
+func (p *pacer) Advance(now time.Time) {
+	if p.next.IsZero() || now.Before(p.next) {
+		return
+	}
+	p.late = append(p.late, now.Sub(p.next))
+	p.next, p.due = p.next.Add(time.Millisecond), true
+	if p.left--; p.left <= 0 {
+		p.next = time.Time{}
+	}
+}
+
+func (p *pacer) AppendDatagram(_ time.Time, dst []byte) (machine.Packet, bool) {
+	if !p.due {
+		return machine.Packet{}, false
+	}
+	p.due = false
+	return machine.Packet{Remote: p.to, Data: dst[:1200]}, true
 }
 
 type source struct {

@@ -286,6 +286,41 @@ func TestAPacketThatTheSystemRefusesIsCountedAndTheRestGoes(t *testing.T) {
 	}
 }
 
+func TestWhatDoesNotFitTheKernelsBufferIsCounted(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux says what it dropped")
+	}
+	e := start(t, &duet{quiet: true}, Config{Listen: loopback})
+	conn, err := net.Dial("udp4", e.LocalAddr(0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	block, entered := make(chan struct{}), make(chan struct{})
+	e.Do(func(time.Time) { close(entered); <-block })
+	wait(t, entered)
+	sent := uint64(0)
+	for range 20000 { // 20 MB, where 8 are the most that was asked for
+		conn.Write(make([]byte, 1000))
+		sent++
+	}
+	close(block)
+	// A datagram says what had been dropped before it.
+	for t.Context().Err() == nil {
+		e.Call(t.Context(), func(time.Time) {})
+		if s := e.Stats(); s.PacketsIn+s.KernelDrops == sent {
+			break
+		} else if s.PacketsIn+s.KernelDrops > sent {
+			t.Fatalf("%d in and %d dropped, of %d", s.PacketsIn, s.KernelDrops, sent)
+		}
+		conn.Write([]byte("?"))
+		sent++
+	}
+	if s := e.Stats(); s.KernelDrops == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestTheTimerOfOtherSystemsRingsOnceAndAtItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTimerAlarm()

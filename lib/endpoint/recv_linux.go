@@ -54,6 +54,7 @@ type receiver struct {
 	once   func(fd uintptr) bool // a closure that is made once
 	lastIf uint32                // the zone of a link-local address, as text
 	zone   string
+	drops  uint32 // what the kernel had dropped when it last said so
 }
 
 func (r *receiver) read(s *socket, e *Endpoint) (*batch, error) {
@@ -120,7 +121,7 @@ func (r *receiver) parse(s *socket, e *Endpoint) {
 			continue
 		}
 		p := machine.Packet{Remote: from, Data: b.bufs[i][:h.len]}
-		p.ECN, b.stamps[b.n] = s.controls(b.sys.control[i][:h.hdr.Controllen])
+		p.ECN, b.stamps[b.n] = r.controls(e, b.sys.control[i][:h.hdr.Controllen])
 		b.pkts[b.n] = p
 		b.n++
 	}
@@ -146,7 +147,7 @@ func (r *receiver) addr(sa *unix.RawSockaddrInet6) netip.AddrPort {
 }
 
 // controls reads the control messages of a datagram.
-func (s *socket) controls(b []byte) (ecn machine.ECN, stamp int64) {
+func (r *receiver) controls(e *Endpoint, b []byte) (ecn machine.ECN, stamp int64) {
 	for len(b) >= unix.SizeofCmsghdr {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(b)
 		if err != nil {
@@ -158,7 +159,10 @@ func (s *socket) controls(b []byte) (ecn machine.ECN, stamp int64) {
 			t := (*unix.Timespec)(unsafe.Pointer(&data[0]))
 			stamp = t.Nano()
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
-			s.drops.Store(binary.NativeEndian.Uint32(data))
+			if n := binary.NativeEndian.Uint32(data); n != r.drops {
+				e.count.kernelDrops.Add(uint64(n - r.drops)) // it counts on, and wraps
+				r.drops = n
+			}
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TOS && len(data) >= 1:
 			ecn = machine.ECN(data[0] & 3)
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_TCLASS && len(data) >= 4:

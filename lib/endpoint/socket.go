@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 
 	"github.com/xp2p/xp2p/lib/machine"
 )
@@ -23,7 +22,6 @@ type socket struct {
 	local netip.AddrPort
 	v6    bool // an IPv6 socket, which may speak IPv4 too
 	sys   socketSys
-	drops atomic.Uint32 // datagrams that the kernel dropped for want of room
 }
 
 // OpenSocket opens a further socket. Once the endpoint runs it must be called
@@ -66,7 +64,6 @@ func (e *Endpoint) OpenSocket(a netip.AddrPort) (machine.Socket, error) {
 func (e *Endpoint) CloseSocket(id machine.Socket) {
 	if s := e.socket(id); s != nil {
 		e.sockets[id] = nil
-		e.count.kernelDrops.Add(uint64(s.drops.Load()))
 		s.conn.Close()
 	}
 }

@@ -33,6 +33,9 @@ func (y *socketSys) init(s *socket, plain bool) error {
 		// Each of these is a wish: without it a field of Packet stays empty.
 		on := func(level, option int) { unix.SetsockoptInt(int(fd), level, option, 1) }
 		on(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS)
+		// With the right to it, more room than the system's limit.
+		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferBytes)
+		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferBytes)
 		on(unix.SOL_SOCKET, unix.SO_RXQ_OVFL)
 		on(unix.IPPROTO_IP, unix.IP_RECVTOS)
 		if s.v6 {

@@ -115,8 +115,12 @@ func (e *engine) wait() {
 	if wait <= 0 {
 		return
 	}
+	raw := wait <= rawWait
+	if !raw {
+		wait -= rawWait / 2 // the rest is waited for the precise way
+	}
 	e.timeout = unix.NsecToTimespec(int64(wait))
-	if wait <= rawWait {
+	if raw {
 		unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&e.poll[0])), uintptr(len(e.poll)), uintptr(unsafe.Pointer(&e.timeout)), 0, 0, 0)
 	} else {
 		unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&e.poll[0])), uintptr(len(e.poll)), uintptr(unsafe.Pointer(&e.timeout)), 0, 0, 0)

@@ -339,10 +339,14 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	if p.conn != nil {
 		return
 	}
+	why := "the connection ended: " + e.Reason.String()
+	if e.Reason == xntp.ClosedByPeer {
+		why = "said goodbye"
+	}
 	in := p.in
 	p.in = nil
 	for _, r := range in {
-		r.sw.Disconnected(now, p.id)
+		r.sw.Disconnected(now, p.id, why)
 	}
 	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)

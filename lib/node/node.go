@@ -27,6 +27,7 @@ type Node struct {
 	cfg    Config
 	self   wire.PeerID
 	xn     *xntp.Endpoint
+	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
 	bind   *natprobe.Binding
 	answer *natprobe.Responder // a seed's
 
@@ -57,6 +58,7 @@ func New(cfg Config) *Node {
 	n := &Node{cfg: cfg, conns: map[xntp.ConnID]*conn{}}
 	n.self = wire.PeerIDOf(wire.Key(cfg.Key.Public()))
 	n.xn = xntp.New(xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken})
+	n.send = n.xn.Send
 	n.bind = natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
 	if cfg.Role == wire.RoleSeed {
 		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand})

@@ -22,6 +22,8 @@ const (
 	helloPatience = 500 * time.Millisecond // for a STUN server, before the tracker hears of us without an address
 	reportEvery   = 10 * time.Second
 	askInitEvery  = 500 * time.Millisecond
+	startAlone    = 700 * time.Millisecond // without an answer of the origin
+	startBack     = 2                      // segments before the newest: a keyframe each two seconds is usual
 )
 
 // A room is a node's part in one: its swarm, and its player if it is a viewer.
@@ -31,7 +33,10 @@ type room struct {
 	sw    *swarm.Swarm
 	pl    *playout.Player // nil at a seed
 	meter *measure.Meter
-	born  time.Time
+	born  time.Time // start-up counts from here
+
+	joined time.Time
+	alone  bool // the start is looked for among the neighbours
 
 	helloAt  time.Time // when to say hello to the tracker; zero: said
 	resume   string
@@ -65,7 +70,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if err != nil {
 		return err
 	}
-	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, asked: map[segment.Hash]time.Time{}}
+	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}}
 	if r.born.IsZero() {
 		r.born = now
 	}
@@ -189,7 +194,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 	}
 	var err error
 	if s.Record.Kind != 0 && s.Record.Kind != segment.KindHeader {
-		if in := s.Record.Init; s.Record.Kind == segment.KindInit && in.Proof.Count == 0 {
+		if in := s.Record.Init; s.Record.Kind == segment.KindInit && in.Proof.Count == 0 && r.pl.WantsInit(in.Hash) {
 			// Asked for by a hash that a signed keyframe names: its bytes prove it to
 			// us, and to nobody else, so it is not handed on.
 			if err = in.Check(s.Record.Body); err == nil {
@@ -322,7 +327,7 @@ func (r *room) send(now time.Time, p *peer, a swarm.Action) {
 	if !a.Deadline.IsZero() {
 		o.Class = xntp.Deadline
 	}
-	id, err := r.n.xn.Send(now, p.conn.id, o)
+	id, err := r.n.send(now, p.conn.id, o)
 	switch {
 	case err != nil && a.Tag != 0:
 		r.sw.Failed(now, a.Peer, a.Tag)
@@ -389,6 +394,9 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 		r.n.tell(Event{Kind: kind, Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
 	}
 	at, started := r.pl.Position()
+	if !started && now.Sub(r.joined) >= startAlone {
+		r.startAlone(now)
+	}
 	if started {
 		line := swarm.Line{}
 		if epoch, dts, due, ok := r.pl.Line(); ok {
@@ -412,6 +420,15 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 		}
 		moved = true
 		r.ask(a)
+	}
+}
+
+// startAlone looks for a start among the neighbours: the origin, if there is
+// one, has not answered. A keyframe is somewhere in their newest segments.
+func (r *room) startAlone(now time.Time) {
+	if id, ok := r.sw.Newest(); ok && !r.alone {
+		r.alone = true
+		r.sw.SetWant(now, segment.ID{Epoch: id.Epoch, Seq: id.Seq - startBack}, swarm.Line{})
 	}
 }
 
@@ -478,7 +495,7 @@ func (r *room) report(now time.Time) *measure.Report {
 	}
 	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role)}
 	r.meter.Fill(rep)
-	rep.UplinkBPS = max(rep.UplinkBPS, r.n.cfg.Uplink)
+	rep.UplinkBPS = max(0, r.sw.Uplink())
 	if r == r.n.rooms[0] {
 		rep.OverheadBytes = r.n.overhead()
 	}

@@ -115,6 +115,13 @@ func newWorld(t *testing.T, seed uint64, topo string) *world {
 		}
 	})
 	_ = send
+	var tick func()
+	tick = func() {
+		x.tr.Tick(x.w.Now())
+		x.drainTracker()
+		x.w.After(tracker.TickInterval, tick)
+	}
+	x.w.After(tracker.TickInterval, tick)
 	x.seedProc.Do(func(now time.Time) { x.must(x.seed.Join(now, Room{Name: "match", Key: x.roomPub, Topology: topo})) })
 	return x
 }
@@ -347,6 +354,12 @@ func (v *viewer) signal(m wire.Signal) {
 		switch m := m.(type) {
 		case *wire.SignalHello:
 			x.arrive(tracker.Arrival{Session: v.sess, Room: "match", Remote: v.host.Addr(), Hello: m})
+		case *wire.SignalReport:
+			if !x.trGone {
+				_, err := x.tr.Report(v.sess, m)
+				x.must(err)
+				x.drainTracker()
+			}
 		case *wire.SignalBye:
 			if !x.trGone {
 				x.tr.Leave(v.sess)

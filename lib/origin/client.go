@@ -201,6 +201,33 @@ func (c *Client) SegmentPieces(ctx context.Context, name string, sum segment.Has
 	return list, nil
 }
 
+// Segment returns the pieces of a closed segment, each with its proof.
+func (c *Client) Segment(ctx context.Context, name string) ([]segment.Record, error) {
+	n, ok := segment.ParseName(name)
+	if !ok {
+		return nil, fmt.Errorf("%w: segment %q", ErrNotFound, name)
+	}
+	var recs []segment.Record
+	var list []segment.Hash
+	for {
+		run, err := c.At(ctx, segment.ID{Epoch: n.Epoch, Seq: n.Seq, Index: len(recs)}, maxRun)
+		if err != nil && (len(recs) == 0 || !errors.Is(err, ErrNotFound)) {
+			return nil, err
+		}
+		for _, rec := range run {
+			list = append(list, rec.Piece.SHA256)
+		}
+		recs = append(recs, run...)
+		if len(run) < maxRun {
+			break
+		}
+	}
+	if segment.NameOf(n.Epoch, n.Seq, segment.HashPieces(list)) != n {
+		return nil, fmt.Errorf("%w: segment %s has another content", ErrNotFound, name)
+	}
+	return recs, nil
+}
+
 // At returns up to n pieces of one segment from id on, each with its proof, as
 // far as the segment goes by now: at least one.
 func (c *Client) At(ctx context.Context, id segment.ID, n int) ([]segment.Record, error) {

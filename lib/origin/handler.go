@@ -35,6 +35,10 @@ type Config struct {
 	// MaxStreams bounds the /start and /live answers that are open at once; one
 	// more is told 503.
 	MaxStreams int64
+	// Upstream, if set, returns the client that an edge asks for what a room
+	// does not hold (any more): pieces, inits, segments, an index. nil is no
+	// upstream for this room.
+	Upstream func(room string) *Client
 	// Log hears of slow readers that were cut off; nil is silence.
 	Log *slog.Logger
 }

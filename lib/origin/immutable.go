@@ -30,8 +30,12 @@ func content(w http.ResponseWriter, r *http.Request, kind, etag string, body io.
 func (h *Handler) piece(w http.ResponseWriter, r *http.Request, room *store.Room, t target) {
 	rec, ok := room.PieceByHash(t.hash)
 	if !ok {
-		refuse(w, http.StatusNotFound, "no such piece here")
-		return
+		var err error
+		rec.Body, err = upstream(h, room, func(c *Client) ([]byte, error) { return c.Piece(r.Context(), t.hash) })
+		if err != nil {
+			missing(w, err, "no such piece here")
+			return
+		}
 	}
 	content(w, r, octets, t.hash.String(), bytes.NewReader(rec.Body))
 }
@@ -39,56 +43,70 @@ func (h *Handler) piece(w http.ResponseWriter, r *http.Request, room *store.Room
 func (h *Handler) init(w http.ResponseWriter, r *http.Request, room *store.Room, t target) {
 	rec, ok := room.Init(t.hash)
 	if !ok {
-		refuse(w, http.StatusNotFound, "no such init here")
-		return
+		var err error
+		rec.Body, err = upstream(h, room, func(c *Client) ([]byte, error) { return c.Init(r.Context(), t.hash) })
+		if err != nil {
+			missing(w, err, "no such init here")
+			return
+		}
 	}
 	content(w, r, room.Container().ContentType(), t.hash.String(), bytes.NewReader(rec.Body))
 }
 
 func (h *Handler) segment(w http.ResponseWriter, r *http.Request, room *store.Room, t target) {
-	seg, pieces, ok := room.Segment(t.name)
+	_, pieces, ok := room.Segment(t.name)
 	if !ok {
-		refuse(w, http.StatusNotFound, "no such segment here")
-		return
+		var err error
+		pieces, err = upstream(h, room, func(c *Client) ([]segment.Record, error) { return c.Segment(r.Context(), t.name) })
+		if err != nil {
+			missing(w, err, "no such segment here")
+			return
+		}
 	}
 	if t.kind == segmentPiecesTarget {
 		var list []byte
 		for i := range pieces {
 			list = append(list, pieces[i].Piece.SHA256[:]...)
 		}
-		content(w, r, octets, seg.SHA256.String()+"-pieces", bytes.NewReader(list))
+		content(w, r, octets, t.name+"-pieces", bytes.NewReader(list))
 		return
 	}
-	content(w, r, octets, seg.SHA256.String(), newBodies(pieces))
+	content(w, r, octets, t.name, newBodies(pieces))
 }
 
 // at answers with pieces as records. A run that the segment does not reach yet
 // is answered as far as it goes, and then not kept by caches.
 func (h *Handler) at(w http.ResponseWriter, r *http.Request, room *store.Room, t target) {
-	var buf bytes.Buffer
-	out := segment.NewWriter(&buf, room.Header())
-	id, found := t.id, 0
-	for ; found < t.n; found++ {
+	var recs []segment.Record
+	for id := t.id; len(recs) < t.n; id.Index++ {
 		rec, ok := room.Piece(id)
 		if !ok {
 			break
 		}
+		recs = append(recs, rec)
+	}
+	if len(recs) == 0 {
+		var err error
+		recs, err = upstream(h, room, func(c *Client) ([]segment.Record, error) { return c.At(r.Context(), t.id, t.n) })
+		if err != nil {
+			missing(w, err, "no such piece here")
+			return
+		}
+	}
+	var buf bytes.Buffer
+	out := segment.NewWriter(&buf, room.Header())
+	for _, rec := range recs {
 		if err := out.Write(rec); err != nil {
 			refuse(w, http.StatusInternalServerError, "cannot be written")
 			return
 		}
-		id.Index++
-	}
-	if found == 0 {
-		refuse(w, http.StatusNotFound, "no such piece here")
-		return
 	}
 	if err := out.Flush(); err != nil {
 		refuse(w, http.StatusInternalServerError, "cannot be written")
 		return
 	}
 	sum := segment.Hash(sha256.Sum256(buf.Bytes()))
-	if found < t.n {
+	if len(recs) < t.n {
 		w.Header().Set("Content-Type", octets)
 		w.Header().Set("Cache-Control", "public, max-age=1")
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(buf.Bytes()))

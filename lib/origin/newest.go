@@ -124,8 +124,12 @@ func (h *Handler) newest(w http.ResponseWriter, r *http.Request, room *store.Roo
 func (h *Handler) index(w http.ResponseWriter, r *http.Request, room *store.Room) {
 	rec, ok := room.Index()
 	if !ok {
-		refuse(w, http.StatusNotFound, "no index: the room is live, or its recording has no end yet")
-		return
+		var err error
+		rec.Index, err = upstream(h, room, func(c *Client) (*segment.Index, error) { return c.Index(r.Context()) })
+		if err != nil {
+			missing(w, err, "no index: the room is live, or its recording has no end yet")
+			return
+		}
 	}
 	document(w, r, octets, "public, max-age=60", segment.AppendIndex(nil, rec.Index))
 }

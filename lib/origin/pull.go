@@ -31,6 +31,7 @@ type Pull struct {
 	have    bool // last is valid
 	tail    tail
 	attempt int
+	idled   bool // the last connection brought nothing new
 }
 
 // tail is what came behind the last piece: it comes again when the stream is
@@ -81,7 +82,7 @@ func (p *Pull) Next() (segment.Record, error) {
 		rec, err := p.read()
 		if err == nil {
 			if p.fresh(&rec) {
-				p.attempt = 0
+				p.attempt, p.idled = 0, false
 				return rec, nil
 			}
 			continue
@@ -97,7 +98,7 @@ func (p *Pull) Next() (segment.Record, error) {
 // not ErrBadData means that the connection is over.
 func (p *Pull) read() (segment.Record, error) {
 	rec, err := p.rd.Next()
-	if err != nil && p.body.err != nil {
+	if err != nil && (errors.Is(err, segment.ErrTruncated) || p.body.err != nil && errors.Is(err, p.body.err)) {
 		return rec, err // nothing more came: not the data's fault
 	}
 	p.idle.Reset(p.c.cfg.Timeout)
@@ -223,9 +224,14 @@ func (p *Pull) disconnect() {
 // there is no use in trying further.
 func (p *Pull) reconnect() error {
 	p.attempt++
-	if over, err := p.over(); over {
-		return err
+	if p.tail.end || p.idled {
+		// Only then: behind the last piece there may be records that are still to
+		// come.
+		if over, err := p.over(); over {
+			return err
+		}
 	}
+	p.idled = true
 	select {
 	case <-time.After(p.c.cfg.Backoff(p.attempt)):
 	case <-p.ctx.Done():

@@ -8,9 +8,9 @@ import (
 	"github.com/xp2p/xp2p/lib/segment"
 )
 
-// Segment returns the bytes of segment seq of a recording, verified against its
+// RecordingSegment returns the bytes of segment seq of a recording, verified against its
 // index.
-func (c *Client) Segment(ctx context.Context, x *segment.Index, seq int) ([]byte, error) {
+func (c *Client) RecordingSegment(ctx context.Context, x *segment.Index, seq int) ([]byte, error) {
 	path := "segments/" + x.Name(seq).String()
 	b, err := c.fetch(ctx, path, x.SegmentSize)
 	if err != nil {

@@ -215,6 +215,13 @@ func (a *asks) wantInit(h segment.Hash) {
 // MissingInits returns the inits that keyframes name and that are not here.
 func (p *Player) MissingInits() []segment.Hash { return p.asks.want }
 
+// WantsInit reports whether a signed keyframe has named an init that is not
+// here.
+func (p *Player) WantsInit(h segment.Hash) bool {
+	_, ok := p.asks.inits[h]
+	return ok
+}
+
 func (a *asks) gone(id segment.ID) bool {
 	q := a.pieces[id]
 	return q != nil && q.gone

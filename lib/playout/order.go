@@ -3,6 +3,7 @@ package playout
 import (
 	"time"
 
+	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/segment"
 )
 
@@ -14,12 +15,9 @@ func (p *Player) advance(now time.Time) {
 		p.tryStart(now)
 	}
 	if p.started {
-		for p.forward(now) {
+		for p.forward(now) || p.hopeless(now) && p.jump(now) {
 		}
 		p.checkStall(now)
-		if p.hopeless(now) {
-			p.jump(now)
-		}
 	}
 	p.plan(now)
 }
@@ -132,9 +130,18 @@ func (p *Player) restart(now time.Time, r, n *run) bool {
 	p.closeSegment(r)
 	p.enter(n)
 	p.ended = false
+	p.rebuffer(now)
 	p.tell(Event{Kind: Restart, Piece: p.at})
 	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
 	return true
+}
+
+// rebuffer lets a model player that has run dry begin anew with a full buffer,
+// as players do when a stream does.
+func (p *Player) rebuffer(now time.Time) {
+	if !now.Before(p.expected()) {
+		p.model = measure.NewPlayer(p.cfg.Buffer)
+	}
 }
 
 // opening returns the init that a stream begins with: its first keyframe names
@@ -206,7 +213,7 @@ func (p *Player) expected() time.Time { return p.model.Deadline(p.lastDTS + p.st
 
 // checkStall tells at once that the player waits; how long is told when it ends.
 func (p *Player) checkStall(now time.Time) {
-	if p.model.Started() && !p.stalled && !p.ended && now.After(p.expected()) {
+	if p.model.Started() && !p.stalled && !p.ended && !now.Before(p.expected()) {
 		p.stalled = true
 		p.tell(Event{Kind: Stall, Piece: p.at})
 	}
@@ -275,6 +282,7 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 	}
 	if kind != 0 {
 		p.tell(Event{Kind: kind, Piece: d.ID})
+		p.rebuffer(now)
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
 	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})

@@ -166,12 +166,17 @@ func (c *Cutter) Feed(p []byte) {
 	// not be copied.
 	for len(c.carry) > 0 && len(p) > 0 {
 		old := len(c.carry)
-		n := min(len(p), max(old, 4<<10))
+		n := min(len(p), max(old, 4<<10), maxHold)
+		if need := old + n; need > cap(c.carry) && need > maxHold {
+			// A fragment's boxes, all of which the walker wants to see: growing
+			// step by step would need the room twice, and so would a new one each time.
+			c.carry = append(make([]byte, 0, fmp4.MaxLookahead+maxHold), c.carry...)
+		}
 		c.carry = append(c.carry, p[:n]...)
 		used := c.walk(c.carry, false)
 		if used >= old {
 			p = p[used-old:]
-			c.dropCarry()
+			c.carry = c.carry[:0]
 			break
 		}
 		c.carry = c.carry[:copy(c.carry, c.carry[used:])]
@@ -180,13 +185,6 @@ func (c *Cutter) Feed(p []byte) {
 	if len(p) > 0 {
 		c.carry = append(c.carry, p[c.walk(p, false):]...)
 	}
-}
-
-func (c *Cutter) dropCarry() {
-	if cap(c.carry) > 1<<20 {
-		c.carry = nil
-	}
-	c.carry = c.carry[:0]
 }
 
 // Finish says that the input has ended.
@@ -216,7 +214,9 @@ func (c *Cutter) Finish() {
 // Next returns the next signed record. Its body is valid until the call after.
 func (c *Cutter) Next() (Record, bool) {
 	if c.lent != nil {
-		c.free = append(c.free, c.lent)
+		if len(c.free)*c.cfg.PieceSize < batchSize {
+			c.free = append(c.free, c.lent)
+		}
 		c.lent = nil
 	}
 	if c.next == len(c.ready) {

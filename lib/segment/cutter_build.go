@@ -89,6 +89,9 @@ func (c *Cutter) closeSegment() {
 	}
 	c.closePiece()
 	s := c.seg
+	if c.cfg.VOD {
+		s.EndDTS = max(s.DTS, c.nowMS)
+	}
 	s.Partial = s.Partial || c.end.Truncated
 	l := s.Link()
 	c.prev = &l

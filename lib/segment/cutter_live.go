@@ -27,18 +27,23 @@ func (c *Cutter) liveSpan(p []byte, s *media.Span) {
 	if s.Begin {
 		c.begin(&s.Unit)
 	}
+	// A head or configuration without end waits no longer.
+	if !c.started && c.full(len(p), maxHead) {
+		c.settle()
+		c.start()
+	}
+	if c.started && c.full(len(p), maxHold) {
+		c.release()
+	}
 	c.pass(p, s.End)
 	if s.End {
 		c.finishUnit(&s.Unit)
 	}
-	// A head or configuration without end waits no longer.
-	switch {
-	case !c.started && (len(c.hold) > maxHead || len(c.held) > maxHeld):
-		c.settle()
-		c.start()
-	case c.started && (len(c.hold) > maxHold || len(c.held) > maxHeld):
-		c.release()
-	}
+}
+
+// full reports whether n more bytes are more than may wait.
+func (c *Cutter) full(n, most int) bool {
+	return c.holding && (len(c.hold)+n > most || len(c.held) > maxHeld)
 }
 
 // begin decides where a unit goes.

@@ -32,6 +32,9 @@ func AppendRecord(b []byte, r *Record) []byte {
 func AppendDescription(b []byte, r *Record) []byte {
 	b, _ = appendFields(b, r, "size_bytes")
 	if x := r.Index; r.Kind == KindIndex && x != nil {
+		b = append(b, `,"container":"`...)
+		b = append(b, x.Container.String()...)
+		b = append(b, '"')
 		b = appendInt(b, "size_bytes", x.Size)
 		b = appendInt(b, "epoch", x.Epoch)
 		b = appendInt(b, "segment_bytes", x.SegmentSize)
@@ -366,7 +369,7 @@ func (l *line) record() (r Record, size int64, err error) {
 				return bad("keyframes")
 			}
 			last = k.Offset
-			s.Keyframes = append(s.Keyframes, SegmentKeyframe{k.Offset, k.DTS, k.PTS, k.Init})
+			s.Keyframes = append(s.Keyframes, SegmentKeyframe(k))
 		}
 		r, l.Size = Record{Kind: KindSegment, Segment: s}, 0
 	case "index":

@@ -73,6 +73,9 @@ func sign(key ed25519.PrivateKey, recs []Record, scratch []byte) []byte {
 	for i := range recs {
 		leaves[i], scratch = recs[i].leaf(scratch)
 		n := pathLen(i, len(recs))
+		if n == 0 {
+			continue
+		}
 		paths[i], arena = arena[:0:n], arena[n:]
 	}
 	root := merkle(leaves, paths)

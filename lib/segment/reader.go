@@ -208,7 +208,7 @@ type Writer struct {
 
 // NewWriter returns a Writer whose stream begins with h.
 func NewWriter(w io.Writer, h Header) *Writer {
-	sw := &Writer{w: bufio.NewWriterSize(w, 64<<10)}
+	sw := &Writer{w: bufio.NewWriterSize(w, 256<<10)}
 	sw.w.Write(AppendHeader(nil, h)) // an error stays with the buffer
 	return sw
 }

@@ -107,8 +107,13 @@ func (c *Client) Hello(h *wire.SignalHello) {
 	}
 }
 
-// Send says m, if there is a connection. It never blocks.
+// Send says m, if there is a connection; a hello is kept for later ones, as
+// Hello does. It never blocks.
 func (c *Client) Send(m wire.Signal) error {
+	if h, ok := m.(*wire.SignalHello); ok {
+		c.Hello(h)
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.online {

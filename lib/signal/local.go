@@ -47,8 +47,12 @@ func (s *Server) Attach(room string, hello *wire.SignalHello, addrs []netip.Addr
 // session ends.
 func (l *Local) Events() <-chan wire.Signal { return l.events }
 
-// Send says m to the tracker.
+// Send says m to the tracker. What the wire could not carry is refused here
+// too.
 func (l *Local) Send(m wire.Signal) error {
+	if _, err := wire.AppendSignal(nil, m); err != nil {
+		return err
+	}
 	over, err := l.server.take(l.session, l.arrival, m)
 	if over {
 		l.Close()

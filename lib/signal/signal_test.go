@@ -252,7 +252,9 @@ func TestAHelloMayChange(t *testing.T) {
 	anna.welcome()
 	h := hello(2)
 	h.UplinkBPS = 7_000_000
-	anna.Hello(h)
+	if err := anna.Send(h); err != nil {
+		t.Fatal(err)
+	}
 	anna.knows(3)
 	if l := bert.knows(2); l.Members[0].UplinkBPS != 7_000_000 {
 		t.Errorf("bert knows %+v", l.Members[0])
@@ -497,6 +499,9 @@ func TestAnOutboxIsBoundedAndListsReplaceEachOther(t *testing.T) {
 func TestASeedAttachesWithoutASocket(t *testing.T) {
 	s := testServer(t)
 	h := &wire.SignalHello{Key: keyOf(1), Role: wire.RoleSeed, Upload: true}
+	if _, err := s.Attach("match", &wire.SignalHello{}, nil); err == nil {
+		t.Error("attached without a key")
+	}
 	if _, err := s.Attach("other", h, nil); !errors.Is(err, tracker.ErrNoRoom) {
 		t.Errorf("attached to no room: %v", err)
 	}

@@ -126,6 +126,54 @@ func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
 	}
 }
 
+// Whatever happens to links and hosts, every datagram is delivered once, or
+// lost for a reason that is counted.
+func TestNothingIsLostWithoutReasonOrDeliveredTwice(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := New(seed).Rand("test")
+		some := func() Link {
+			return Link{
+				Rate: Rate(rng.IntN(4)) * Mbps, Queue: rng.IntN(20000), Delay: time.Duration(rng.IntN(30)) * ms,
+				Jitter: time.Duration(rng.IntN(2)*10) * ms, Loss: rng.Float64() / 10, Reorder: rng.Float64() / 10,
+			}
+		}
+		w := ring(seed, 20, 20, some(), some())
+		for _, h := range w.hosts {
+			h.SetLinks(some(), some())
+		}
+		for i := range 10 {
+			h := w.hosts[rng.IntN(len(w.hosts))]
+			w.After(time.Duration(rng.IntN(900))*ms, func() {
+				switch i % 5 {
+				case 0:
+					h.Kill()
+				case 1:
+					h.SetAddr(addr(1000 + i))
+				case 2:
+					h.SetOnline(false)
+				case 3:
+					h.SetLinks(some(), some())
+				case 4:
+					h.SetOnline(true)
+				}
+			})
+		}
+		w.RunFor(time.Second)
+		for _, h := range w.hosts {
+			h.Kill()
+		}
+		w.RunFor(time.Minute) // what was on its way comes to nobody
+		s := w.Stats()
+		lost := s.LostRandom + s.LostQueue + s.LostTap + s.LostTooBig + s.LostNobody
+		if s.Sent != s.Delivered+lost || s.Sent == 0 || s.Delivered == 0 {
+			t.Errorf("seed %d: %+v", seed, s)
+		}
+		if n := w.queue.Len(); n != 0 || len(w.freeData) != len(w.datagrams) {
+			t.Errorf("seed %d: %d events left, %d of %d buffers free", seed, n, len(w.freeData), len(w.datagrams))
+		}
+	}
+}
+
 func TestAKilledProcessIsGoneAndItsPortFree(t *testing.T) {
 	w := New(1)
 	a, _, _, pb := pair(w, Link{}, Link{}, 10*ms, 100*ms, 0, 100)

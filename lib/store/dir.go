@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -79,6 +80,7 @@ type DirWriter struct {
 	out    *segment.Writer
 	early  []segment.Record // copies that came before the segment that needs them
 	line   []byte
+	temps  int // temporary files made
 }
 
 // CreateDir makes the directory, or continues the one that is there: it must
@@ -115,9 +117,11 @@ func CreateDir(dir string, h segment.Header) (*DirWriter, error) {
 		}
 	}
 	// What a slicer that was killed left behind is nobody's.
-	stale, _ := filepath.Glob(filepath.Join(dir, "*", tempName))
-	for _, name := range stale {
-		os.Remove(name)
+	for _, d := range []string{"", initsDir, segsDir} {
+		stale, _ := filepath.Glob(filepath.Join(dir, d, tempName))
+		for _, name := range stale {
+			os.Remove(name)
+		}
 	}
 	if err := w.openList(); err != nil {
 		return nil, err
@@ -236,7 +240,7 @@ func (w *DirWriter) Write(r segment.Record) error {
 }
 
 func (w *DirWriter) openSegment() error {
-	f, err := os.CreateTemp(filepath.Join(w.dir, segsDir), tempName)
+	f, err := w.create(segsDir)
 	if err != nil {
 		return err
 	}
@@ -259,7 +263,7 @@ func (w *DirWriter) append(r *segment.Record, file string) error {
 
 // replace writes a file at once.
 func (w *DirWriter) replace(name string, p []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(filepath.Join(w.dir, name)), tempName)
+	f, err := w.create(filepath.Dir(name))
 	if err != nil {
 		return err
 	}
@@ -271,10 +275,17 @@ func (w *DirWriter) replace(name string, p []byte) error {
 	return w.settle(f, name)
 }
 
-// settle closes a temporary file and gives it its name. It becomes readable
-// for all: a web server is another user.
+// create opens a temporary file, with the permissions that the final one is
+// to have: a web server is another user.
+func (w *DirWriter) create(dir string) (*os.File, error) {
+	w.temps++
+	name := strings.Replace(tempName, "*", strconv.Itoa(w.temps), 1)
+	return os.OpenFile(filepath.Join(w.dir, dir, name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+}
+
+// settle closes a temporary file and gives it its name.
 func (w *DirWriter) settle(f *os.File, name string) error {
-	err := errors.Join(f.Chmod(0o644), f.Close())
+	err := f.Close()
 	if err == nil {
 		err = os.Rename(f.Name(), filepath.Join(w.dir, name))
 	}

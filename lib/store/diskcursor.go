@@ -14,7 +14,6 @@ type diskCursor struct {
 	begun bool         // a place to begin at was found
 	last  segment.Link // the segment that was queued last, if have
 	have  bool
-	tail  bool // what stands behind the last segment was given
 }
 
 // start returns a cursor on disk, or nil if the window is the better answer.

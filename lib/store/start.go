@@ -38,7 +38,8 @@ func Live() Start { return Start{} }
 func Oldest() Start { return Start{kind: startOldest} }
 
 // Back starts at the newest keyframe that lies at least d before the live edge,
-// or as far back as the room reaches.
+// or as far back as the room reaches; on disk it looks for it by the segment. In
+// a recording, which has no edge, d counts from its beginning.
 func Back(d time.Duration) Start { return Start{kind: startBack, back: d} }
 
 // At starts with the piece id, keyframe or not.

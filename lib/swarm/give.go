@@ -53,6 +53,7 @@ type fanout struct {
 	left  int // not yet acknowledged
 	need  int // acknowledged ones that make a sample
 	acked int
+	bytes int
 }
 
 const (
@@ -281,10 +282,14 @@ func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64) {
 	if x.owner {
 		n.serve(now)
 	}
+	if x.copyOf == nil && !x.owner {
+		s.yield.answered(now.Sub(x.at))
+	}
 	if f := x.copyOf; f != nil {
 		f.left--
+		f.bytes += x.size
 		if f.acked++; f.acked == f.need {
-			s.yield.sample(now.Sub(f.at))
+			s.yield.sample(now.Sub(f.at), f.bytes)
 		}
 	}
 	s.run(now)
@@ -323,7 +328,7 @@ func (s *Swarm) runGive(now time.Time) {
 			wait := time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
 			g.wake = earlier(g.wake, now.Add(max(wait, time.Millisecond)))
 			if now.Sub(p.queued) > waitingLimit {
-				s.yield.sample(now.Sub(p.queued))
+				s.yield.sample(now.Sub(p.queued), 0)
 			}
 			break
 		}
@@ -371,18 +376,45 @@ func (g *give) left(n *neighbour) {
 }
 
 // yield is how an owner that cannot keep up says so: it tells the seeds that it
-// does not upload, for a while that doubles each time.
+// does not upload, for a while that doubles each time, and how fast it was.
 type yield struct {
 	delay time.Duration // how long half of a piece's copies take, smoothed
+	rate  float64       // bytes per second at which copies left, while they queued
 	on    bool
 	until time.Time
 	pause time.Duration
 }
 
-func (y *yield) sample(d time.Duration) {
-	if !y.on {
-		y.delay += (d - y.delay) / 8
+// sample notes how long half of a piece's copies took.
+func (y *yield) sample(d time.Duration, bytes int) {
+	if y.on {
+		return
 	}
+	y.delay += (d - y.delay) / 2
+	if d > yieldDelay/2 && bytes > 0 {
+		r := float64(bytes) / d.Seconds()
+		if y.rate == 0 {
+			y.rate = r
+		}
+		y.rate += (r - y.rate) / 4
+	}
+}
+
+// answered notes how long an answer took: one alone may be its receiver's
+// fault, so it counts little.
+func (y *yield) answered(d time.Duration) {
+	if !y.on {
+		y.delay += (d - y.delay) / 16
+	}
+}
+
+// Uplink returns how many bits per second the swarm can upload: as far as it
+// was seen queueing, else what was said at the start; 0 if nobody knows.
+func (s *Swarm) Uplink() int64 {
+	if s.yield.rate > 0 {
+		return int64(8 * s.yield.rate)
+	}
+	return s.cfg.Uplink
 }
 
 func (s *Swarm) runYield(now time.Time) {
@@ -390,9 +422,10 @@ func (s *Swarm) runYield(now time.Time) {
 	switch {
 	case !y.on && y.delay > yieldDelay:
 		y.pause = min(max(2*y.pause, yieldMin), yieldMax)
-		y.on, y.until, y.delay = true, now.Add(y.pause), 0
+		y.on, y.until = true, now.Add(y.pause)
 	case y.on && !now.Before(y.until):
-		y.on, y.until = false, time.Time{}
+		// On probation: one more late piece is enough.
+		y.on, y.until, y.delay = false, time.Time{}, yieldDelay*3/4
 	default:
 		return
 	}

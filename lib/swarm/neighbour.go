@@ -161,7 +161,7 @@ func (s *Swarm) hello(flags byte) []byte {
 		flags |= wire.HelloSeed
 	}
 	return wire.AppendHello(nil, s.tag, &wire.Hello{Flags: flags, Name: s.cfg.Name,
-		UplinkKbps: uint64(max(0, s.cfg.Uplink) / 1000), WindowKiB: maxOwed >> 10})
+		UplinkKbps: uint64(max(0, s.Uplink()) / 1000), WindowKiB: maxOwed >> 10})
 }
 
 func (s *Swarm) greet(n *neighbour, flags byte) {
@@ -209,10 +209,10 @@ func (s *Swarm) welcome(now time.Time, n *neighbour) {
 	s.want.again(now)
 }
 
-// Disconnected tells that the connection to a neighbour is gone.
-func (s *Swarm) Disconnected(now time.Time, id Peer) {
+// Disconnected tells that the connection to a neighbour is gone, and why.
+func (s *Swarm) Disconnected(now time.Time, id Peer, why string) {
 	if n := s.peer(id); n != nil {
-		s.forget(now, n, wire.ByeLeaving, false, "the connection ended")
+		s.forget(now, n, wire.ByeLeaving, false, why)
 		s.run(now)
 	}
 }

@@ -24,6 +24,17 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 		s.Meter.Duplicate += int64(len(m.Body))
 		n.have.add(d.ID)
 		s.want.answered(now, n, d.ID, len(m.Body))
+		// The origin was faster. The others wait for us all the same, and the
+		// swarm has shown that it brings what is new.
+		if h := s.win.get(d.ID); h != nil && h.piece.SHA256 == d.SHA256 {
+			s.lastGot = now
+			if m.Flags&wire.PieceAsked == 0 && !h.missed.IsZero() && !n.seed {
+				s.want.lateBy(now.Sub(h.missed))
+			}
+			if m.Flags&wire.PieceDistribute != 0 && !h.spread {
+				s.passOn(now, h, n, true, false)
+			}
+		}
 		return
 	}
 	rec := segment.Record{Kind: segment.KindPiece, Piece: d, Body: m.Body}
@@ -39,7 +50,11 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 		why = s.want.why(now, n, d.ID, m.Flags)
 	}
 	h := &held{piece: d, desc: m.Descriptor, body: m.Body, ingest: m.IngestMS, hops: min(m.Hops, 1<<16) + 1}
+	if miss := s.want.misses[d.ID]; miss != nil && miss.peer == n.id && !miss.heard {
+		h.missed = miss.since
+	}
 	asked := s.want.answered(now, n, d.ID, len(m.Body))
+	s.want.fade()
 	if !s.keep(now, h) {
 		return
 	}
@@ -58,29 +73,35 @@ func (s *Swarm) keep(now time.Time, h *held) bool {
 	}
 	id := h.piece.ID
 	s.want.got(s, now, id)
-	s.exists(now, id, false)
+	s.exists(now, id, false, true)
 	if p := h.piece.Prev; p != nil && p.Pieces > 0 {
 		last := segment.ID{Epoch: p.Epoch, Seq: p.Seq, Index: p.Pieces - 1}
 		if !s.win.past(last) {
-			s.exists(now, last, false)
+			s.exists(now, last, false, true)
 		}
 	}
 	return true
 }
 
 // exists notes that a piece exists, and so all before it in its segment.
-func (s *Swarm) exists(now time.Time, id segment.ID, heard bool) {
+// proved: the room's key says so; else a neighbour does. told: a neighbour has
+// had it for a while.
+func (s *Swarm) exists(now time.Time, id segment.ID, told, proved bool) {
 	if id.Index < 0 || id.Index >= maxKnown {
 		return
 	}
 	p := s.win.open(now, id.Epoch, id.Seq)
-	if p == nil || p.known > id.Index {
+	if p == nil {
+		return
+	}
+	p.proved = p.proved || proved
+	if p.known > id.Index {
 		return
 	}
 	from := p.known
 	p.known = id.Index + 1
 	if !s.cfg.Seed {
-		s.want.discover(now, p, from, heard)
+		s.want.discover(now, p, from, told)
 	}
 }
 
@@ -111,6 +132,7 @@ func (s *Swarm) passOn(now time.Time, h *held, from *neighbour, distribute, fetc
 	}
 	id := h.piece.ID
 	if distribute && from != nil {
+		h.spread = true
 		s.top.Route(&s.view, topology.Piece(id), topology.ID(from.id), &s.route)
 		if len(s.route.Push) == 0 && len(s.route.Tell) == 0 {
 			// The sender is one that our list does not have yet: a seed, since
@@ -213,7 +235,7 @@ func (s *Swarm) onRecord(now time.Time, n *neighbour, m *wire.RecordMessage) {
 	if rec.Kind == segment.KindSegment && rec.Segment.Pieces > 0 {
 		last := segment.ID{Epoch: rec.Segment.Epoch, Seq: rec.Segment.Seq, Index: rec.Segment.Pieces - 1}
 		if !s.win.past(last) {
-			s.exists(now, last, false)
+			s.exists(now, last, false, true)
 		}
 	}
 	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source()})

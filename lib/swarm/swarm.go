@@ -68,7 +68,7 @@ type Swarm struct {
 	want     want
 	give     give
 	tellWake time.Time
-	lastGot  time.Time // when a neighbour last brought a new piece
+	lastGot  time.Time // when a neighbour last brought a new piece, or in a mesh could have
 	yield    yield
 
 	actions []Action

@@ -78,6 +78,9 @@ func (s *Swarm) runTell(now time.Time) {
 // asked for.
 func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run) {
 	newest, known := s.win.newest()
+	// In a balanced room what a neighbour has just got is on its way to us too;
+	// what it has had for long is not.
+	told := s.mesh() || flags&wire.HaveSnapshot != 0
 	for _, r := range runs {
 		first := segment.ID{Epoch: r.Epoch, Seq: r.Seq}
 		if known && !plausible(first, newest) || s.win.past(first) {
@@ -93,9 +96,14 @@ func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run)
 			n.have.add(id)
 			s.callOff(n, id)
 		})
+		if s.mesh() && flags&wire.HaveSnapshot == 0 && known && first.Compare(segment.ID{Epoch: newest.Epoch, Seq: newest.Seq}) >= 0 {
+			s.lastGot = now // the newest can be had of neighbours
+		}
 		if last >= 0 && !s.cfg.Seed {
-			s.exists(now, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: last}, true)
-			s.want.heard(now, r)
+			s.exists(now, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: last}, told, false)
+			if told {
+				s.want.heard(now, r)
+			}
 		}
 	}
 }

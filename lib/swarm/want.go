@@ -18,8 +18,7 @@ type want struct {
 	misses map[segment.ID]*miss
 	order  []segment.ID // sorted
 	wake   time.Time
-	late   time.Duration // how much later than its followers a pushed piece comes, smoothed
-	vary   time.Duration // and its mean deviation
+	late   time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
 }
 
 // A miss is a piece that exists and is not here.
@@ -31,7 +30,7 @@ type miss struct {
 	until time.Time // when an answer should be here
 	tries int
 	tried []Peer
-	heard bool // a neighbour holds it
+	heard bool // a neighbour has it to give, and it will not come by itself
 }
 
 // A Line says when the player needs what: DTS at At, in stream time from there
@@ -45,6 +44,7 @@ type Line struct {
 const (
 	graceMin    = 50 * time.Millisecond
 	graceMax    = 400 * time.Millisecond
+	lateFade    = 128                    // pieces
 	seedAfter   = 250 * time.Millisecond // in a mesh: how long a piece that nobody has is waited for
 	timeoutMin  = 150 * time.Millisecond
 	timeoutMax  = 1500 * time.Millisecond
@@ -52,13 +52,13 @@ const (
 	urgentSlack = 150 * time.Millisecond // beside three round trips
 	gather      = 5 * time.Millisecond   // requests that become ready a little later go along
 	maxMisses   = 8192
+	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
 )
 
 func (w *want) init() {
 	w.misses = map[segment.ID]*miss{}
-	w.late, w.vary = 0, 10*time.Millisecond
 }
 
 // SetWant tells where the player stands: the next piece that it needs, and
@@ -69,7 +69,7 @@ func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
 	if w.on && from.Compare(w.from) == 0 || s.cfg.Seed {
 		return
 	}
-	first := !w.on
+	first := !w.on || from.Compare(w.from) < 0
 	w.on, w.from = true, from
 	w.drop(from)
 	if first {
@@ -138,13 +138,10 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 	switch {
 	case m == nil:
 		return false
-	case m.tries == 0 && !m.heard:
-		// It came by itself, late: that is how late they may be.
-		d := now.Sub(m.since) - w.late
-		w.late += d / 8
-		w.vary += (max(d, -d) - w.vary) / 8
-		return false
 	case m.peer != n.id:
+		if !m.heard {
+			w.lateBy(now.Sub(m.since)) // it came by itself
+		}
 		return false
 	}
 	n.asked--
@@ -154,6 +151,14 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 	}
 	return true
 }
+
+// lateBy notes how late a pushed piece was. Such lateness comes in bursts, with
+// the large frames, so what is remembered is the greatest of the last few
+// seconds, and a little more.
+func (w *want) lateBy(d time.Duration) { w.late = max(w.late, min(d+d/4, graceMax)) }
+
+// fade forgets a little with every piece that comes.
+func (w *want) fade() { w.late -= w.late / lateFade }
 
 // got takes a piece off the list, and calls off who else was asked for it.
 func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
@@ -187,7 +192,7 @@ func (w *want) left(now time.Time, id Peer) {
 // grace is how long a piece may be late before it is asked for.
 func (s *Swarm) grace() time.Duration {
 	w := &s.want
-	return min(max(graceMin, 2*s.typicalRTT(), w.late+4*w.vary), graceMax)
+	return min(max(graceMin, 2*s.typicalRTT(), w.late), graceMax)
 }
 
 // due returns when the player needs a missing piece, whose DTS is at least that
@@ -268,7 +273,7 @@ func (s *Swarm) runWant(now time.Time) {
 				rarity++
 			}
 		}
-		if rarity == 0 && m.heard && s.unproved(id) {
+		if rarity == 0 && s.unproved(id) {
 			lost = append(lost, id)
 			continue
 		}
@@ -411,10 +416,11 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	if busy && !urgent {
 		return nil // who has it has room in a moment
 	}
-	if !urgent && m.tries == 0 && !s.mesh() {
-		// Nobody said so, but most likely they all have it.
-		for _, src := range s.sources(id) {
-			if n := s.peer(Peer(src)); n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() {
+	if !urgent && m.tries < guesses && !s.mesh() {
+		// Nobody said so, but most likely they all have it; the owner, who is the
+		// first in the list, would have sent it if he could.
+		for i, src := range s.sources(id) {
+			if n := s.peer(Peer(src)); i > 0 && n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) {
 				return n
 			}
 		}
@@ -433,10 +439,10 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	return best
 }
 
-// unproved reports whether nothing of a piece's segment has ever been here.
+// unproved reports whether only neighbours speak of a piece's segment.
 func (s *Swarm) unproved(id segment.ID) bool {
 	p := s.win.find(id.Epoch, id.Seq)
-	return p == nil || !slices.ContainsFunc(p.pieces, func(h *held) bool { return h != nil })
+	return p == nil || !p.proved
 }
 
 // disbelieve forgets a segment of which somebody spoke whom nobody confirms.

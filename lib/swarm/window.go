@@ -22,6 +22,7 @@ type part struct {
 	epoch, seq int64
 	pieces     []*held // by index; nil where one is missing
 	known      int     // pieces with a lower index exist
+	proved     bool    // something that the room's key signed names it
 	touched    time.Time
 }
 
@@ -34,6 +35,8 @@ type held struct {
 	ingest uint64 // Unix milliseconds; 0: not known
 	hops   uint64
 	came   time.Time
+	spread bool      // at a member: it was handed to the fellows
+	missed time.Time // since when it was missing, if it came because it was asked for
 	handed time.Time // at a seed: when it was last handed to a member
 }
 

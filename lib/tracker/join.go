@@ -155,7 +155,7 @@ func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
 	p.hello = &hello
 	p.observed, p.token, p.expiry = nil, nil, time.Time{}
 	if a.Trusted {
-		p.observed = slices.Clone(a.Addrs[:min(len(a.Addrs), wire.MaxSignalAddrs)])
+		p.observed = usable(a.Addrs)
 	}
 	for _, token := range a.Hello.Tokens {
 		addr, expiry, err := token.Parse()
@@ -188,6 +188,18 @@ func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
 		c = t.knowing(p)
 	}
 	t.apply(p.room, c)
+}
+
+// usable returns those of the operator's addresses that a message can hold: a
+// listener's 0.0.0.0 is where nobody can be met.
+func usable(addrs []netip.AddrPort) (out []netip.AddrPort) {
+	for _, a := range addrs {
+		a = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+		if wire.CheckAddr(a) == nil && !slices.Contains(out, a) && len(out) < wire.MaxSignalAddrs {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func (t *Tracker) vouched(token wire.Token, addr netip.AddrPort, now time.Time) bool {

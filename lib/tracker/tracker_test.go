@@ -278,6 +278,19 @@ func TestWhoMayKnowWhichAddress(t *testing.T) {
 	}
 }
 
+func TestASeedIsMetOnlyWhereItCanBe(t *testing.T) {
+	w := newLab(t, "balanced", Config{})
+	seed := w.seed(1, 1, "0.0.0.0:9000", "[::ffff:203.0.113.1]:9000", "203.0.113.1:9000", "127.0.0.1:9000", "192.168.1.1:9000")
+	w.join(w.hello(2, 2, "198.51.100.2", "198.51.100.2:5000"))
+	w.join(w.hello(3, 3, "127.0.0.1", "127.0.0.1:5000"))
+	if got, _ := w.addrs(2, seed); !slices.Equal(got, []string{"203.0.113.1:9000"}) {
+		t.Errorf("from afar it is at %v", got)
+	}
+	if got, _ := w.addrs(3, seed); !slices.Equal(got, []string{"127.0.0.1:9000", "192.168.1.1:9000", "203.0.113.1:9000"}) {
+		t.Errorf("from its own machine it is at %v", got)
+	}
+}
+
 func TestAPeerComesBackAndTheOthersKeepHim(t *testing.T) {
 	w := newLab(t, "balanced", Config{})
 	anna := w.join(w.hello(1, 1, "198.51.100.1", "198.51.100.1:5000"))

@@ -90,3 +90,44 @@ func TestTwoFlowsShareFairly(t *testing.T) {
 		t.Errorf("both together use %.0f %% of the link", 100*(x+y)*8/30/rate)
 	}
 }
+
+func TestAColdObject(t *testing.T) {
+	for _, tc := range []struct {
+		rate float64
+		size int
+		most float64 // times the least that one round trip takes
+	}{{20e6, 256 << 10, 2.2}, {20e6, 1 << 20, 1.5}, {100e6, 256 << 10, 4.5}, {100e6, 1 << 20, 3.5}} {
+		w := newWorld(t, 9)
+		l := link{delay: 20 * time.Millisecond, rate: tc.rate, queue: int(tc.rate / 8 * 40 / 1000)}
+		a, b := w.add("a", l), w.add("b", l)
+		start := w.now
+		if _, err := a.Dial(w.now, DialOptions{Remote: b.Public(), Addr: b.addr, Early: []byte("GET")}); err != nil {
+			t.Fatal(err)
+		}
+		asked := false
+		b.step = func(now time.Time) {
+			if ev := b.last(EventAccepted); ev.Kind != 0 && !asked {
+				asked = true
+				for left := tc.size; left > 0; left -= 16384 {
+					if _, err := b.Send(now, ev.Conn, Object{Data: [][]byte{make([]byte, min(left, 16384))}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		w.until(21*time.Millisecond, func() bool { return b.count(EventAccepted) > 0 })
+		b.drain()
+		n := 0
+		w.until(20*time.Second, func() bool { n += a.took(); return n >= tc.size })
+		limit := 0.040 + float64(tc.size)*8*1.05/tc.rate
+		ratio := w.now.Sub(start).Seconds() / limit
+		var s Stats
+		for _, c := range b.order {
+			s, _ = b.Stats(c.id)
+		}
+		t.Logf("%d KiB at %v Mbit/s, 40 ms: %v, %.2f of the least; %d of %d packets lost, queue %v", tc.size>>10, tc.rate/1e6, w.now.Sub(start), ratio, s.LostPackets, s.SentPackets, b.link.maxQueue)
+		if ratio > tc.most {
+			t.Errorf("want at most %v", tc.most)
+		}
+	}
+}

@@ -22,7 +22,7 @@ const (
 )
 
 // A conn is one connection. Its concerns are values of their own, each in its
-// file; the verbs are in conn_recv.go, conn_send.go, conn_path.go,
+// file; the verbs are in conn_recv.go, conn_send.go, conn_loss.go, conn_path.go,
 // conn_object.go and conn_close.go.
 type conn struct {
 	e         *Endpoint
@@ -51,19 +51,23 @@ type conn struct {
 	rate    rateState
 
 	mtu       int
-	bigAcked  bool // a packet above wire.HandshakeLen arrived
-	ecnOff    bool // the path or the peer does not report marks
+	movedAt   time.Time // when the peer's IP address changed last
+	bigAcked  bool      // a packet above wire.HandshakeLen arrived
+	ecnOff    bool      // the path or the peer does not report marks
 	ceSeen    uint64
 	idle      time.Duration // the smaller of both ends'
-	heard     time.Time     // last authentic packet
-	spoke     time.Time     // last packet sent
-	ping      bool          // a PING is to be sent
-	windowDue bool          // a WINDOW is to be sent
+	keepalive time.Duration
+	heard     time.Time // last authentic packet
+	spoke     time.Time // last packet sent
+	ping      bool      // a PING is to be sent
+	windowDue bool      // a WINDOW is to be sent
 	keyedAt   time.Time
 
 	closing closeState
 
-	roundEnd uint64
+	roundEnd   uint64 // a round is over when this number is acknowledged
+	flight     int    // most bytes in flight in this round
+	flightLast int    // and in the one before
 
 	stats   counters
 	timeout time.Time // when advance is due
@@ -108,6 +112,8 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 	c.began, c.heard, c.spoke = now, now, now
 	c.mtu = e.cfg.MTU
 	c.idle = e.cfg.Idle
+	// A little less for each, or a thousand connections would all wake at once.
+	c.keepalive = e.cfg.Keepalive - time.Duration(e.cfg.Rand.Int64N(int64(max(e.cfg.Keepalive/8, 1))))
 	c.rtt.init()
 	c.loss.init()
 	c.loss.progress = now
@@ -126,6 +132,10 @@ func (c *conn) params() wire.Params {
 	}
 }
 
+// minIdle is the shortest idle timeout that a peer can impose: keepalives go by
+// half of it.
+const minIdle = 2 * time.Second
+
 // adopt takes what the peer told.
 func (c *conn) adopt(p *wire.Params) {
 	c.out.limit = p.Window
@@ -136,7 +146,7 @@ func (c *conn) adopt(p *wire.Params) {
 		}
 	}
 	if p.Idle > 0 {
-		c.idle = min(c.idle, p.Idle)
+		c.idle = min(c.idle, max(p.Idle, minIdle))
 	}
 	if p.MTU >= wire.HandshakeLen && p.MTU < uint64(c.mtu) {
 		c.setMTU(int(p.MTU))
@@ -174,6 +184,10 @@ func (c *conn) advance(now time.Time) {
 			c.redial(now)
 			return
 		}
+		if c.dial.held != nil && due(c.dial.again) {
+			c.take(now)
+			return
+		}
 	case stateClosing:
 		if due(c.closing.until) {
 			c.e.remove(c)
@@ -207,10 +221,10 @@ func (c *conn) advance(now time.Time) {
 // keepaliveAt is when silence must be broken, so that NATs keep the mapping and
 // the peer its belief in us.
 func (c *conn) keepaliveAt() time.Time {
-	if c.e.cfg.Keepalive < 0 || c.ping || c.state != stateOpen {
+	if c.keepalive < 0 || c.ping || c.state != stateOpen {
 		return time.Time{}
 	}
-	return c.spoke.Add(min(c.e.cfg.Keepalive, c.idle/2))
+	return c.spoke.Add(min(c.keepalive, c.idle/2))
 }
 
 // rekeyAfter is how long a key is used at most.
@@ -240,6 +254,9 @@ func (c *conn) nextTimeout() time.Time {
 		return t
 	case stateHalf:
 		at(c.began.Add(c.e.cfg.Handshake))
+		if c.dial.held != nil {
+			at(c.dial.again)
+		}
 	case stateClosing:
 		return c.closing.until
 	case stateGone:

@@ -184,7 +184,7 @@ func (c *conn) onLost(now time.Time, f *sentFrame, probing bool) {
 		x.gone = append(x.gone, goneObject{f.id, f.offset, f.kind == wire.FrameCancel})
 	case wire.FrameOpen, wire.FrameObj:
 		o := x.all[f.id]
-		if o == nil || probing && c.late(now, o) {
+		if o == nil || probing && (o.class == BestEffort || c.late(now, o)) {
 			return
 		}
 		if f.kind == wire.FrameOpen {

@@ -78,11 +78,36 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		c.cc = c.e.newController(now)
 		c.cc.SetMTU(c.mtu)
 		c.pacer = pacerState{}
+		c.loss.threshold, c.loss.timeThreshold = packetThreshold, minTimeThreshold
+		c.movedAt = now
 	}
 	c.bigAcked = false
 	c.loss.ptoCount = 0
-	c.loss.probes = max(c.loss.probes, 1) // find out at once what the old path lost
+	c.ping = true
+	c.leaveBehind(now)
 	c.event(Event{Kind: EventMigrated, Socket: c.path.socket, Addr: c.path.addr})
+}
+
+// leaveBehind gives up the packets in flight when the peer has moved: what was
+// sent to its old address since then is gone, and waiting for proof would cost a
+// round trip or two. What did arrive is sent once more in vain. No controller is
+// told, and nothing is learnt of reordering if it turns out so.
+func (c *conn) leaveBehind(now time.Time) {
+	l := &c.loss
+	for n := l.first; n < l.next; n++ {
+		p := l.get(n)
+		if p == nil || p.state != packetInFlight {
+			continue
+		}
+		p.state = packetLeft
+		l.flying--
+		l.bytes -= p.size
+		l.lostCount++
+		for i := range p.frames {
+			c.onLost(now, &p.frames[i], false)
+		}
+	}
+	l.lossTime = time.Time{}
 }
 
 // appendProbe appends a packet that belongs to another path than the one in

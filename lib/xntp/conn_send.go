@@ -140,6 +140,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	c.pacer.sent(size)
 	c.loss.sent(p, now, size, eliciting)
 	if eliciting {
+		c.flight = max(c.flight, c.loss.bytes)
 		c.cc.OnSent(now, size, c.loss.bytes)
 	}
 	return c.packet(now, b, start, c.path.path), true

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/congestion"
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -391,7 +392,7 @@ func TestASilentConnectionIsKeptAliveAndADeadOneEnds(t *testing.T) {
 	if n := a.sent + b.sent - sent; n == 0 || n > 5*4*2*2*60 {
 		t.Errorf("%d bytes of keepalive in 5 minutes", n)
 	}
-	b.deaf = true
+	w.meddle = func(_, _ *node, p *machine.Packet) { p.Data = nil }
 	silent := w.now
 	w.until(time.Minute, func() bool { return a.count(EventClosed) == 1 })
 	if d := w.now.Sub(silent); d > DefaultIdle+time.Second {
@@ -543,5 +544,99 @@ func TestRandomDatagramsBreakAndAllocateNothing(t *testing.T) {
 	a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, 1000)}})
 	if !w.until(time.Second, func() bool { return b.count(EventObject) == 1 }) {
 		t.Errorf("the connection suffered: %v", b.kinds())
+	}
+}
+
+func TestConnectionsTakeTurns(t *testing.T) {
+	w := newWorld(t, 3)
+	hub := w.add("hub", near, func(c *Config) { c.NewController = func(time.Time) congestion.Controller { return wideOpen{} } })
+	for i := range 4 {
+		n := w.add(string(rune('a'+i)), near)
+		w.dial(hub, n)
+		hub.events = nil
+	}
+	w.run(time.Second)
+	for i, id := range hub.Conns(nil) {
+		for range 1 + 3*i { // more to send for some does not mean more turns
+			if _, err := hub.Send(w.now, id, Object{Data: [][]byte{make([]byte, 50_000)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	turns := map[netip.AddrPort]int{}
+	var buf [1500]byte
+	for range 80 {
+		p, ok := hub.AppendDatagram(w.now, buf[:0])
+		if !ok {
+			break
+		}
+		turns[p.Remote]++
+	}
+	for _, n := range w.nodes[1:] {
+		if got := turns[n.addr]; got != 20 {
+			t.Errorf("%s got %d of 80 datagrams", n.name, got)
+		}
+	}
+}
+
+func TestOneBodyGoesToManyWithoutACopy(t *testing.T) {
+	w := newWorld(t, 3)
+	hub := w.add("hub", near)
+	for i := range 10 {
+		w.dial(hub, w.add(string(rune('a'+i)), near))
+		hub.events = nil
+	}
+	body := pattern(1, 16384)
+	for _, id := range hub.Conns(nil) {
+		if _, err := hub.Send(w.now, id, Object{Data: [][]byte{[]byte("head"), body}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range hub.conns[id].out.all {
+			if &o.data[1][0] != &body[0] {
+				t.Error("the body was copied")
+			}
+		}
+	}
+	w.run(time.Second)
+	for _, n := range w.nodes[1:] {
+		if got := n.last(EventObject).Data; !bytes.Equal(got, append([]byte("head"), body...)) {
+			t.Errorf("%s got %d bytes", n.name, len(got))
+		}
+	}
+}
+
+func TestDatagramsThatTheKernelJoined(t *testing.T) {
+	w, a, b, ac, _ := pair(t, near)
+	if _, err := a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, 2000)}}); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := a.AppendDatagram(w.now, nil)
+	both, ok := a.AppendDatagram(w.now, first.Data) // the second is shorter
+	if !ok || len(both.Data) >= 2*len(first.Data) {
+		t.Fatalf("%d and %d bytes", len(first.Data), len(both.Data)-len(first.Data))
+	}
+	b.Receive(w.now, machine.Packet{Remote: a.addr, Data: both.Data, Segment: len(first.Data)})
+	b.drain()
+	if got := b.last(EventObject); len(got.Data) != 2000 {
+		t.Errorf("%v", b.kinds())
+	}
+}
+
+func TestCloseAll(t *testing.T) {
+	w := newWorld(t, 3)
+	hub := w.add("hub", near)
+	for i := range 3 {
+		w.dial(hub, w.add(string(rune('a'+i)), near))
+		hub.events = nil
+	}
+	hub.CloseAll(w.now)
+	w.run(time.Second)
+	if got := hub.Conns(nil); len(got) != 0 || hub.count(EventClosed) != 3 {
+		t.Errorf("left %v, %v", got, hub.kinds())
+	}
+	for _, n := range w.nodes[1:] {
+		if ev := n.last(EventClosed); ev.Reason != ClosedByPeer {
+			t.Errorf("%s: %v", n.name, n.kinds())
+		}
 	}
 }

@@ -6,8 +6,7 @@
 // events come out of NextEvent.
 //
 // This comment, with the grammar in package wire, is the specification: it is
-// meant to be enough for a second implementation. "Must" is meant as in RFC 2119.
-// Version 1 has no train in the first flight, no forward error correction and no
+// meant to be enough for a second implementation. Version 1 has no train in the first flight, no forward error correction and no
 // path MTU discovery; none of them will need another packet format.
 //
 // # Handshake
@@ -55,7 +54,9 @@
 // static keys are compared as byte strings. The lower key's owner does not answer:
 // it notes the early request and sends its own Initial again at once, to the
 // address the other came from as well. The higher key's owner turns its dial into
-// the responder's side. One connection results.
+// the responder's side. One connection results. If a Response to the dial that
+// yielded comes, it is kept and taken after a second without confirmation: the
+// other's Initial was a replay then.
 //
 // Where two connections with one peer become open all the same, both ends leave
 // one: if they were dialed from different ends and opened within 3 s, the one
@@ -107,7 +108,8 @@
 // latest reduction have turned up, the controller takes it back.
 //
 // The probe timeout is RFC 9002's and doubles up to 3 s. A probe repeats the
-// frames of the packet in flight with the most urgent object, or is a PING. A
+// frames of the packet in flight with the most urgent object (best effort is not
+// repeated), or is a PING. A
 // connection ends when nothing was acknowledged for 15 s and at least seven
 // timeouts.
 //
@@ -157,9 +159,11 @@
 // The other end answers with RESPONSE and the same 64 bits to the address that the
 // challenge came from, padded as the challenge was. Only then does the connection
 // move there; if the IP address differs, round trip time and congestion control
-// begin anew. Until then everything goes to the old address.
+// begin anew. Until then everything goes to the old address; what is in flight
+// when the connection moves is sent again.
 //
-// A connection that is silent for 15 s sends PING. It ends after 30 s, or the
+// A connection that has sent nothing for 15 s, or up to an eighth less, sends
+// PING. It ends after 30 s, or the
 // smaller of both ends' parameters, without an authentic packet. A new
 // connection whose packets above 1200 bytes go unacknowledged through two probe
 // timeouts falls back to 1200.

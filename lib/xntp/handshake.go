@@ -49,6 +49,7 @@ type dialState struct {
 	// in its turn; Initials go to both, by turns.
 	other path
 	turn  bool
+	held  *heldAnswer
 }
 
 // answerState is the responder's side.
@@ -80,7 +81,13 @@ func (c *conn) startDial(now time.Time, o *DialOptions) error {
 	if err != nil {
 		return err
 	}
-	c.dial = dialState{noise: hs, message: message, token: append([]byte(nil), o.Token...)}
+	c.dial = dialState{noise: hs, message: message}
+	// A token that does not fit beside a long request is left out; without it
+	// the answer is only held to three times what we send.
+	full := wire.Long{Type: wire.PacketInitial, Cookie: make([]byte, cookieLen), Token: o.Token, Noise: message}
+	if len(full.Append(nil)) <= wire.HandshakeLen {
+		c.dial.token = append([]byte(nil), o.Token...)
+	}
 	c.redial(now)
 	return nil
 }
@@ -144,7 +151,7 @@ func (c *conn) retry(now time.Time, cookie []byte) {
 
 // answered handles a Response.
 func (c *conn) answered(now time.Time, from path, message []byte) {
-	if c.state != stateDialing {
+	if c.state != stateDialing && c.state != stateHalf || c.dial.noise == nil {
 		return
 	}
 	// A message that does not fit leaves the state as it was, so that a forged
@@ -160,15 +167,45 @@ func (c *conn) answered(now time.Time, from path, message []byte) {
 		c.gone(ClosedProtocol, codeFrame)
 		return
 	}
+	c.dial.noise = nil
+	c.dial.held = &heldAnswer{from, p, send.UnsafeKey(), recv.UnsafeKey(), cipher}
+	if c.state == stateHalf {
+		// Both of us dialed, and this dial yielded. The other's will be confirmed
+		// in a moment, unless its Initial was a replay.
+		c.dial.again = now.Add(yieldWait)
+		return
+	}
 	if c.dial.tries == 1 && !c.dial.retried {
 		c.rtt.sample(now.Sub(c.began), 0)
 	}
-	c.initiator = true
-	c.remote = p.CID
-	c.path = pathState{path: from, proved: true}
-	c.protect.init(send.UnsafeKey(), recv.UnsafeKey(), cipher)
-	c.adopt(&p)
+	c.take(now)
+}
+
+// A heldAnswer is a Response, read.
+type heldAnswer struct {
+	from       path
+	params     wire.Params
+	send, recv [32]byte
+	cipher     Cipher
+}
+
+// yieldWait is how long a dial that yielded to the peer's own waits for that to
+// be confirmed before it takes the Response it got all the same.
+const yieldWait = time.Second
+
+// take makes the connection the initiator's side with the Response it holds.
+func (c *conn) take(now time.Time) {
+	h := c.dial.held
+	if c.state == stateHalf {
+		c.e.half--
+		c.answer = answerState{}
+	}
 	c.dial = dialState{}
+	c.initiator = true
+	c.remote = h.params.CID
+	c.path = pathState{path: h.from, proved: true}
+	c.protect.init(h.send, h.recv, h.cipher)
+	c.adopt(&h.params)
 	c.heard = now
 	c.ping = true // the responder waits for a proof that we hold our key
 	c.open(now)
@@ -232,7 +269,9 @@ func (c *conn) respond(now time.Time, in *initial, from path, size int, proved b
 		return err
 	}
 	c.state = stateHalf
-	c.dial = dialState{}
+	// The dial that yields may still be answered: an Initial can be a replay,
+	// which must not end what we began.
+	c.dial = dialState{noise: c.dial.noise}
 	c.key = in.key
 	c.remote = in.cid
 	c.began, c.heard = now, now
@@ -258,8 +297,14 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 // again handles an Initial of a handshake that is under way: the Response was
 // lost, or is.
 func (c *conn) again(from path, size int) {
-	if c.state != stateHalf || from != c.path.path {
+	if c.state != stateHalf {
 		return
+	}
+	if from != c.path.path {
+		if c.path.proved {
+			return
+		}
+		c.path = pathState{path: from} // its NAT chose anew, or it has two ways
 	}
 	c.path.received += int64(size)
 	c.answer.due = true
@@ -275,6 +320,7 @@ func (c *conn) confirmed(now time.Time) {
 		c.rtt.sample(now.Sub(c.began), 0)
 	}
 	c.answer.message, c.answer.due = nil, false
+	c.dial = dialState{}
 	c.open(now)
 	c.e.settle(now, c)
 }

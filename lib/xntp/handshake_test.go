@@ -95,6 +95,63 @@ func TestSimultaneousOpenLeavesOneConnection(t *testing.T) {
 	}
 }
 
+func TestCrossedDialsWithJitterLeaveOneConnection(t *testing.T) {
+	for seed := range uint64(300) {
+		w := newWorld(t, seed)
+		l := link{delay: 20 * time.Millisecond, reorder: 0.7, loss: 0.1, duplicate: 0.1}
+		a, b := w.add("a", l), w.add("b", l)
+		a.Dial(w.now, DialOptions{Remote: b.Public(), Addr: b.addr})
+		w.after(time.Duration(w.rng.IntN(100))*time.Millisecond, func() {
+			b.Dial(w.now, DialOptions{Remote: a.Public(), Addr: a.addr})
+		})
+		w.run(15 * time.Second) // what is half-open is forgotten after 10 s
+		as, bs := a.Conns(nil), b.Conns(nil)
+		if len(as) != 1 || len(bs) != 1 {
+			t.Errorf("seed %d: connections %v and %v\n%v\n%v", seed, as, bs, a.kinds(), b.kinds())
+			continue
+		}
+		a.Send(w.now, as[0], Object{Data: [][]byte{[]byte("x")}})
+		b.Send(w.now, bs[0], Object{Data: [][]byte{[]byte("y")}})
+		if !w.until(5*time.Second, func() bool { return a.count(EventObject) == 1 && b.count(EventObject) == 1 }) {
+			t.Errorf("seed %d: the ends do not agree\n%v\n%v", seed, a.kinds(), b.kinds())
+		}
+	}
+}
+
+func TestAReplayedInitialDoesNotEndADial(t *testing.T) {
+	w := newWorld(t, 10)
+	a, b := w.add("a", near), w.add("b", near)
+	if a.Public().Compare(b.Public()) > 0 {
+		a, b = b, a
+	}
+	var old []byte
+	w.meddle = func(from, _ *node, p *machine.Packet) {
+		if from == a && old == nil {
+			old = bytes.Clone(p.Data)
+		}
+	}
+	w.dial(a, b)
+	w.run(2 * simultaneous)
+	// b starts anew and remembers nothing. It dials a, whose key is the lower; an
+	// old Initial of a comes from elsewhere.
+	again := w.add("b again", near, func(c *Config) { c.Key = b.key })
+	b.deaf, b.addr = true, netip.MustParseAddrPort("203.0.113.9:9")
+	id, err := again.Dial(w.now, DialOptions{Remote: a.Public(), Addr: a.addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.drain()
+	again.Receive(w.now, machine.Packet{Remote: netip.MustParseAddrPort("203.0.113.66:6"), Data: old})
+	w.run(2 * yieldWait)
+	if ev := again.last(EventConnected); ev.Conn != id || ev.Addr != a.addr || again.half != 0 {
+		t.Errorf("%v, connected %+v, %d half-open", again.kinds(), ev, again.half)
+	}
+	again.Send(w.now, id, Object{Data: [][]byte{[]byte("x")}})
+	if !w.until(time.Second, func() bool { return a.count(EventObject) == 1 }) {
+		t.Error("the connection does not work")
+	}
+}
+
 func TestSeveralDialsToOnePeerLeaveTheFirstThatIsAnswered(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.add("a", near), w.add("b", near)

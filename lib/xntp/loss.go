@@ -24,6 +24,7 @@ type packetState uint8
 const (
 	packetInFlight packetState = iota
 	packetLost                 // kept a while, for it may turn out to have arrived
+	packetLeft                 // the same, given up because the peer moved
 )
 
 // A sentFrame remembers what must be done when its packet is acknowledged or
@@ -147,7 +148,7 @@ func (l *lossState) forget(before time.Time) {
 	for l.first < l.next {
 		p := l.get(l.first)
 		if p != nil {
-			if p.state != packetLost || p.at.After(before) {
+			if p.state == packetInFlight || p.at.After(before) {
 				return
 			}
 			l.drop(p)

@@ -37,6 +37,8 @@ func storm(t *testing.T, seed uint64) uint64 {
 		arrived  int
 		reported int // delivered or expired
 		expired  bool
+		// cancelled objects may have arrived, and nothing is reported of them
+		cancelled bool
 	}
 	sent := map[*node]map[ObjectID]*sentObject{a: {}, b: {}}
 	conn := map[*node]ConnID{a: ac, b: bc}
@@ -67,6 +69,14 @@ func storm(t *testing.T, seed uint64) uint64 {
 				return
 			}
 			sent[n][id] = &sentObject{data: data, class: o.Class}
+			if r.IntN(8) == 0 {
+				w.after(time.Duration(r.IntN(300))*time.Millisecond, func() {
+					if s := sent[n][id]; n.conns[conn[n]].out.all[uint64(id)] != nil {
+						n.Cancel(w.now, conn[n], id)
+						s.reported, s.expired, s.cancelled = s.reported+1, true, true
+					}
+				})
+			}
 		})
 	}
 	for i := range 4 {
@@ -80,6 +90,20 @@ func storm(t *testing.T, seed uint64) uint64 {
 			n.Probe(w.now)
 		})
 	}
+	// And a stream, written in bits.
+	stream := pattern(seed, r.IntN(100_000))
+	sid, err := a.OpenStream(w.now, ac, uint8(r.IntN(4)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := 0
+	for range 20 {
+		w.after(time.Duration(r.IntN(4000))*time.Millisecond, func() {
+			n, _ := a.Write(w.now, ac, sid, stream[written:min(len(stream), written+r.IntN(10_000))])
+			written += n
+		})
+	}
+	w.after(4500*time.Millisecond, func() { a.CloseStream(w.now, ac, sid) })
 	quiet := func() bool {
 		for _, n := range w.nodes {
 			c := n.conns[conn[n]]
@@ -95,6 +119,16 @@ func storm(t *testing.T, seed uint64) uint64 {
 		sb, _ := b.Stats(bc)
 		t.Errorf("still busy\na %+v\nb %+v\n%v\n%v", sa, sb, a.last(EventClosed), b.last(EventClosed))
 	}
+	var read []byte
+	for _, ev := range b.events {
+		if ev.Kind == EventStream {
+			read = append(read, ev.Data...)
+		}
+	}
+	if !bytes.Equal(read, stream[:written]) || !b.last(EventStream).Fin {
+		t.Errorf("%d bytes of the stream of %d arrived", len(read), written)
+	}
+	sent[a][sid] = &sentObject{arrived: 1}
 	for _, n := range w.nodes {
 		for _, ev := range peer[n].events {
 			if ev.Kind == EventObject {
@@ -123,7 +157,7 @@ func storm(t *testing.T, seed uint64) uint64 {
 				t.Errorf("%s's object %d was reported %d times", n.name, id, o.reported)
 			case !o.expired && o.arrived != 1:
 				t.Errorf("%s's object %d (%v, %d bytes) was reported delivered and did not arrive", n.name, id, o.class, len(o.data))
-			case o.class == Reliable && o.expired:
+			case o.class == Reliable && o.expired && !o.cancelled:
 				t.Errorf("%s's reliable object %d expired", n.name, id)
 			}
 		}

@@ -1,0 +1,331 @@
+package playout
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/segment"
+)
+
+var t0 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func at(ms int) time.Time { return t0.Add(time.Duration(ms) * time.Millisecond) }
+
+func hash(s string) (h segment.Hash) {
+	copy(h[:], s)
+	return h
+}
+
+func initRec(name string, copied bool) segment.Record {
+	return segment.Record{Kind: segment.KindInit, Init: &segment.Init{Hash: hash(name), Copy: copied}, Body: []byte(name)}
+}
+
+// stream makes segments of ten pieces, 100 ms each, with a keyframe in the
+// first piece of every second one.
+func stream(epoch int64, init string, segs int) (recs []segment.Record) {
+	for seq := range segs {
+		for i := range 10 {
+			p := &segment.Piece{ID: segment.ID{Epoch: epoch, Seq: int64(seq), Index: i}, DTS: int64(seq*1000 + i*100)}
+			if i == 0 && seq > 0 {
+				p.Prev = &segment.Link{Epoch: epoch, Seq: int64(seq - 1), Pieces: 10}
+			}
+			if i == 0 && seq%2 == 0 {
+				p.Keyframes = []segment.Keyframe{{Offset: 0, DTS: p.DTS, Init: hash(init)}}
+			}
+			recs = append(recs, segment.Record{Kind: segment.KindPiece, Piece: p, Body: []byte(fmt.Sprintf("%d.%d.%d;", epoch, seq, i))})
+		}
+	}
+	return recs
+}
+
+func endRec(epoch int64, segs int) segment.Record {
+	return segment.Record{Kind: segment.KindEnd, End: &segment.End{Last: segment.Link{Epoch: epoch, Seq: int64(segs - 1), Pieces: 10}}}
+}
+
+// drain returns what was put out, as text.
+func drain(p *Player) (s string) {
+	for {
+		o, ok := p.Next()
+		if !ok {
+			return s
+		}
+		if o.Record.Kind == segment.KindPiece || o.Record.Kind == segment.KindInit {
+			s += string(o.Record.Body[o.Skip:])
+		}
+	}
+}
+
+func text(recs []segment.Record) (s string) {
+	for _, r := range recs {
+		s += string(r.Body)
+	}
+	return s
+}
+
+func events(p *Player) (list []Event) {
+	for {
+		e, ok := p.NextEvent()
+		if !ok {
+			return list
+		}
+		list = append(list, e)
+	}
+}
+
+func kinds(list []Event) (k []EventKind) {
+	for _, e := range list {
+		k = append(k, e.Kind)
+	}
+	return k
+}
+
+func asksOf(p *Player) (list []Ask) {
+	for {
+		a, ok := p.NextAsk()
+		if !ok {
+			return list
+		}
+		list = append(list, a)
+	}
+}
+
+func TestTheStreamComesOutInOrderWhateverTheOrderItComesIn(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		recs := stream(5, "init", 4)
+		p := New(t0, Config{NoOrigin: true, Start: Start{Mode: Oldest}})
+		p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+		got := ""
+		// The keyframe first, so that the run begins there; the rest shuffled, and
+		// a third of it twice.
+		p.Add(t0, recs[0], measure.Peer, time.Time{}, 0)
+		rest := slices.Clone(recs[1:])
+		rest = append(rest, rest[:len(rest)/3]...)
+		rng.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+		for _, r := range rest {
+			p.Add(t0, r, measure.Peer, time.Time{}, 0)
+			got += drain(p)
+		}
+		if want := "init" + text(recs); got != want {
+			t.Fatalf("seed %d:\n got %s\nwant %s", seed, got, want)
+		}
+	}
+}
+
+func TestAViewerBeginsAtTheNewestKeyframe(t *testing.T) {
+	recs := stream(5, "init", 5)
+	p := New(t0, Config{})
+	if q := asksOf(p); len(q) != 1 || q[0].Kind != AskStart {
+		t.Fatalf("a new player asks %+v", q)
+	}
+	for _, r := range recs[15:] { // joined in the middle of a GOP
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	if got := drain(p); got != "" {
+		t.Fatalf("without an init came %q", got)
+	}
+	p.Add(t0, initRec("init", true), measure.Origin, time.Time{}, 1)
+	if got, want := drain(p), "init"+text(recs[40:]); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestAHoleIsAskedOfTheOriginWhenItsDeadlineNears(t *testing.T) {
+	recs := stream(5, "init", 3)
+	p := New(t0, Config{Buffer: time.Second, OriginRTT: 50 * time.Millisecond})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs[:5] {
+		p.Add(t0, r, measure.Origin, time.Time{}, start)
+	}
+	p.StopStream(at(1))
+	if q := asksOf(p); len(q) != 1 || q[0].Kind != AskStop {
+		t.Fatalf("stopping asks %+v", q)
+	}
+	for _, r := range recs[6:12] { // 5 is missing; it is due when 4 has been played: at 1.4 s
+		p.Add(at(10), r, measure.Peer, time.Time{}, 0)
+	}
+	p.Advance(at(900))
+	if q := asksOf(p); len(q) != 0 {
+		t.Fatalf("asked long before the deadline: %+v", q)
+	}
+	wake := p.NextTimeout()
+	if d := at(1400).Sub(wake); d < 100*time.Millisecond || d > 600*time.Millisecond {
+		t.Fatalf("it wakes %v before the deadline", d)
+	}
+	p.Advance(wake)
+	q := asksOf(p)
+	if len(q) != 1 || q[0].Kind != AskPieces || !slices.Equal(q[0].Pieces, []segment.ID{{Epoch: 5, Index: 5}}) {
+		t.Fatalf("asked %+v", q)
+	}
+	drain(p)
+	p.Add(wake.Add(40*time.Millisecond), recs[5], measure.Origin, time.Time{}, q[0].ID)
+	if got, want := drain(p), text(recs[5:12]); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if e := events(p); len(e) != 0 {
+		t.Errorf("in time, and yet %+v", e)
+	}
+}
+
+func TestALatePieceIsAStallAndShiftsWhatFollows(t *testing.T) {
+	recs := stream(5, "init", 2)
+	p := New(t0, Config{NoOrigin: true, Buffer: 100 * time.Millisecond})
+	p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+	p.Add(t0, recs[0], measure.Peer, time.Time{}, 0)
+	p.Advance(at(500))
+	p.Add(at(700), recs[1], measure.Peer, time.Time{}, 0) // due at 200
+	e := events(p)
+	if !slices.Equal(kinds(e), []EventKind{Stall, Resume}) || e[1].Late != 500*time.Millisecond {
+		t.Fatalf("events %+v", e)
+	}
+	p.Add(at(780), recs[2], measure.Peer, time.Time{}, 0) // due at 300, and now at 800
+	if e := events(p); len(e) != 0 {
+		t.Errorf("what follows is due later, and yet %+v", e)
+	}
+}
+
+func TestWhatNobodyHasIsJumpedOverAndCounted(t *testing.T) {
+	recs := stream(5, "init", 5)
+	p := New(t0, Config{Start: Start{Mode: Oldest}})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for i, r := range recs {
+		if i != 7 {
+			p.Add(t0, r, measure.Origin, time.Time{}, start)
+		}
+	}
+	p.Answered(at(1), start, false, false)
+	now := at(1)
+	for range 100 {
+		for _, q := range asksOf(p) {
+			if q.Kind == AskPieces {
+				p.Answered(now.Add(30*time.Millisecond), q.ID, false, true) // 404
+			}
+		}
+		next := p.NextTimeout()
+		if next.IsZero() || next.Sub(t0) > 3*time.Second {
+			break
+		}
+		now = next
+		p.Advance(now)
+	}
+	if got, want := drain(p), "init"+text(recs[:7])+"init"+text(recs[20:]); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if p.Gaps != 1 || !slices.Contains(kinds(events(p)), Gap) {
+		t.Errorf("%d gaps told of", p.Gaps)
+	}
+}
+
+func TestANewStreamFollowsTheOldWithItsInit(t *testing.T) {
+	old, anew := stream(5, "init", 2), stream(9, "other", 2)
+	for _, ended := range []bool{true, false} {
+		p := New(t0, Config{NoOrigin: true})
+		p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+		p.Add(t0, initRec("other", false), measure.Peer, time.Time{}, 0)
+		for _, r := range old {
+			p.Add(t0, r, measure.Peer, time.Time{}, 0)
+		}
+		got := drain(p)
+		if ended {
+			p.Add(t0, endRec(5, 2), measure.Peer, time.Time{}, 0)
+			if !p.Ended() {
+				t.Error("the end was reached, and not told")
+			}
+		}
+		for _, r := range anew {
+			p.Add(at(100), r, measure.Peer, time.Time{}, 0)
+		}
+		if !ended {
+			if more := drain(p); more != "" {
+				t.Errorf("the old stream may go on, and yet came %s", more)
+			}
+			p.Advance(p.NextTimeout())
+			p.Advance(at(100 + 1000))
+		}
+		got += drain(p)
+		if want := "init" + text(old) + "other" + text(anew); got != want {
+			t.Errorf("ended %v:\n got %s\nwant %s", ended, got, want)
+		}
+		if !slices.Contains(kinds(events(p)), Restart) {
+			t.Error("no word of the restart")
+		}
+	}
+}
+
+func TestAResumedViewerGoesOnBehindWhatItHas(t *testing.T) {
+	recs := stream(5, "init", 2)
+	p := New(t0, Config{Resume: recs[3].Piece.ID})
+	q := asksOf(p)
+	if len(q) != 1 || q[0].Kind != AskAfter || q[0].After != recs[3].Piece.ID {
+		t.Fatalf("asked %+v", q)
+	}
+	for _, r := range recs[2:] {
+		p.Add(t0, r, measure.Origin, time.Time{}, q[0].ID)
+	}
+	if got, want := drain(p), text(recs[4:]); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestAFailingOriginIsAskedAgainAndNotMoreThanThat(t *testing.T) {
+	p := New(t0, Config{})
+	now, asked := t0, 0
+	for now.Sub(t0) < 20*time.Second {
+		for _, q := range asksOf(p) {
+			asked++
+			p.Answered(now, q.ID, true, false)
+		}
+		next := p.NextTimeout()
+		if next.IsZero() {
+			t.Fatal("it gave up")
+		}
+		if !next.After(now) {
+			t.Fatalf("at %v it wants to be woken at %v", now, next)
+		}
+		now = next
+		p.Advance(now)
+	}
+	if asked < 5 || asked > 20 {
+		t.Errorf("%d requests in 20 s", asked)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	p := New(t0, Config{NoOrigin: true, MaxBytes: 100})
+	p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+	recs := stream(5, "init", 20)
+	p.Add(t0, recs[0], measure.Peer, time.Time{}, 0)
+	refused := 0
+	for _, r := range recs[2:] {
+		if p.Add(t0, r, measure.Peer, time.Time{}, 0) == Refused {
+			refused++
+		}
+	}
+	if p.tl.bytes > 100 || refused == 0 {
+		t.Errorf("%d bytes are held, %d pieces were refused", p.tl.bytes, refused)
+	}
+	// The one that is next is never refused: it makes room.
+	if v := p.Add(t0, recs[1], measure.Peer, time.Time{}, 0); v != Fresh {
+		t.Errorf("the next piece: %v", v)
+	}
+}
+
+func TestParseStart(t *testing.T) {
+	for _, s := range []string{"live", "oldest", "1m30s"} {
+		got, err := ParseStart(s)
+		if err != nil || got.String() != s {
+			t.Errorf("%s: %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"-3s", "yesterday", "1000h"} {
+		if _, err := ParseStart(s); err == nil {
+			t.Errorf("%s passed", s)
+		}
+	}
+}
