@@ -11,9 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func read(t testing.TB, file string) []byte {
@@ -269,7 +272,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		},
 		func() string { return "GET /v1/rooms/%2e%2e%2f%2e%2e%2fetc/newest HTTP/1.1\r\nHost: x\r\n\r\n" },
 		func() string {
-			return "GET /v1/rooms/" + room + "/start?from=" + noise(5) + " HTTP/1.1\r\nHost: x\r\n\r\n"
+			return "GET /v1/rooms/" + room + "/start?from=" + fmt.Sprintf("x%x", noise(5)) + " HTTP/1.1\r\nHost: x\r\n\r\n"
 		},
 		func() string {
 			return "GET /v1/rooms/" + room + "/start?from=-99999999999999999999s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -292,32 +295,39 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		func() string { return "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 2<<20) + "\r\n\r\n" },
 		func() string { return "GET /v1/rooms/" + room + "/ne" }, // and never the rest
 	}
-	refused, accepted := 0, 0
-	for i := range 1000 {
+	var requests []string
+	for range 1000 {
+		requests = append(requests, kinds[rng.IntN(len(kinds))]())
+	}
+	var refused atomic.Int64
+	ask := func(i int) {
 		c, err := net.Dial("tcp", strings.TrimPrefix(b.base, "http://"))
 		if err != nil {
-			t.Fatalf("request %d: %v", i, err)
+			t.Errorf("request %d: %v", i, err)
+			return
 		}
-		c.SetDeadline(time.Now().Add(200 * time.Millisecond))
-		io.WriteString(c, kinds[rng.IntN(len(kinds))]())
-		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
-			if resp.StatusCode >= 500 {
-				t.Errorf("request %d: %s", i, resp.Status)
-			}
-			if resp.StatusCode >= 400 {
-				refused++
-			} else {
-				accepted++
-				t.Logf("request %d: %s", i, resp.Status)
-			}
-			resp.Body.Close()
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(300 * time.Millisecond)) // some never get an answer
+		io.WriteString(c, requests[i])
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return
 		}
-		c.Close()
+		defer resp.Body.Close()
+		switch {
+		case resp.StatusCode >= 400 && resp.StatusCode < 500:
+			refused.Add(1)
+		case resp.StatusCode < 300 || resp.StatusCode >= 500:
+			t.Errorf("%.80q: %s", requests[i], resp.Status)
+		}
 	}
-	t.Logf("%d requests refused with a 4xx, %d accepted, the others cut off", refused, accepted)
-	if accepted > 0 {
-		t.Errorf("%d bad requests were accepted", accepted)
+	var work errgroup.Group
+	work.SetLimit(20)
+	for i := range requests {
+		work.Go(func() error { ask(i); return nil })
 	}
+	work.Wait()
+	t.Logf("of 1000 bad requests %d were refused, the others redirected or cut off", refused.Load())
 	b.wantAll(p)
 }
 
@@ -343,13 +353,12 @@ func TestATruncatedSliceStreamIsServedAsFarAsItWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	p.exit(30 * time.Second)
-	s.wantExit(30*time.Second, 4)
+	p.wantExit(10*time.Second, 0)
+	s.wantExit(10*time.Second, 4)
 	film := walk(read(t, file))
 	out := p.out.bytes()
 	film.run(t, "viewer", out)
 	if len(out) < len(film.bytes)/4 {
 		t.Errorf("the viewer has %d bytes of %d", len(out), len(film.bytes))
 	}
-	t.Logf("the viewer ended with code %d and %d of %d bytes", p.cmd.ProcessState.ExitCode(), len(out), len(film.bytes))
 }

@@ -250,10 +250,14 @@ func (p *Pull) reconnect() error {
 
 // over asks whether the room has ended where the stream stands.
 func (p *Pull) over() (bool, error) {
+	at, known := p.last, p.have
+	if !known {
+		at, known = p.from.AfterID()
+	}
 	n, err := p.c.Newest(p.ctx)
 	switch {
 	case err == nil:
-		if n.Ended && (n.Edge == nil || p.have && n.Edge.ID().Compare(p.last) <= 0) {
+		if n.Ended && (n.Edge == nil || known && n.Edge.ID().Compare(at) <= 0) {
 			return true, store.ErrEnded
 		}
 	case p.tail.end && errors.Is(err, ErrUnreachable):
