@@ -42,6 +42,7 @@ type room struct {
 	resume   string
 	reportAt time.Time
 	asked    map[segment.Hash]time.Time // inits that neighbours were asked for
+	asks     map[uint64]string          // why the origin was asked, by request
 	newest   segment.ID                 // that the player was told of
 	epoch    int64                      // of the last output
 	lastDTS  int64
@@ -70,7 +71,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if err != nil {
 		return err
 	}
-	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}}
+	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}, asks: map[uint64]string{}}
 	if r.born.IsZero() {
 		r.born = now
 	}
@@ -212,7 +213,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 			if s.Record.Kind == segment.KindPiece {
 				if v == playout.Fresh {
 					r.meter.Received(measure.Origin, len(s.Record.Body))
-					r.explain(s.Record.Piece.ID, measure.Origin, 0, "asked of the origin")
+					r.explain(s.Record.Piece.ID, measure.Origin, 0, r.asks[s.ID])
 				} else {
 					r.meter.Duplicate(len(s.Record.Body))
 				}
@@ -221,6 +222,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 		}
 	}
 	if s.Done {
+		delete(r.asks, s.ID)
 		gone := errors.Is(s.Err, ErrGone)
 		r.pl.Answered(now, s.ID, s.Err != nil && !gone, gone)
 	}
@@ -419,7 +421,7 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 			return moved
 		}
 		moved = true
-		r.ask(a)
+		r.ask(now, a)
 	}
 }
 
@@ -432,20 +434,24 @@ func (r *room) startAlone(now time.Time) {
 	}
 }
 
-func (r *room) ask(a playout.Ask) {
+func (r *room) ask(now time.Time, a playout.Ask) {
 	o := Origin{ID: a.ID, Start: a.Start, After: a.After, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
 	e := Event{Kind: EventNeedOrigin, Room: r.cfg.Name}
 	switch a.Kind {
 	case playout.AskStart:
 		o.Kind = OriginStart
+		r.asks[a.ID] = "the start, until neighbours bring what follows"
 	case playout.AskAfter:
 		o.Kind = OriginAfter
+		r.asks[a.ID] = "no neighbour brings what follows"
 	case playout.AskPieces:
 		o.Kind = OriginPieces
+		r.asks[a.ID] = fmt.Sprintf("asked %v before its deadline: no neighbour has brought it", max(0, a.Deadline.Sub(now)).Round(time.Millisecond))
 	case playout.AskInit:
 		o.Kind = OriginInit
 	case playout.AskStop:
 		e.Kind = EventStopOrigin
+		delete(r.asks, a.ID)
 	}
 	e.Origin = o
 	r.n.tell(e)
