@@ -183,11 +183,11 @@ func (s *Swarm) keepInit(rec segment.Record) bool {
 	if len(s.inits) == maxInits {
 		s.inits = append(s.inits[:0], s.inits[1:]...)
 	}
-	s.inits = append(s.inits, init_{rec, segment.AppendStored(nil, &rec, "")})
+	s.inits = append(s.inits, heldInit{rec, segment.AppendStored(nil, &rec, "")})
 	return true
 }
 
-func (s *Swarm) sendInit(n *neighbour, i *init_) {
+func (s *Swarm) sendInit(n *neighbour, i *heldInit) {
 	head := wire.AppendInitHead(nil, s.tag, i.desc)
 	s.act(Action{Kind: Send, Peer: n.id, Priority: prioControl, Data: [][]byte{head, i.rec.Body}})
 }

@@ -53,7 +53,7 @@ type Swarm struct {
 	top    topology.Topology
 	verify *segment.Verifier
 	win    window
-	inits  []init_
+	inits  []heldInit
 	end    *segment.Record
 	closed []closing // segment records, oldest first
 
@@ -78,8 +78,8 @@ type Swarm struct {
 	Meter   Counters
 }
 
-// init_ is an init with its descriptor as it travels.
-type init_ struct {
+// A heldInit is an init with its descriptor as it travels.
+type heldInit struct {
 	rec  segment.Record
 	desc []byte
 }
