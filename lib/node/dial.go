@@ -39,6 +39,7 @@ type conn struct {
 	addr    netip.AddrPort
 	objects map[xntp.ObjectID]object
 	payload int64 // bytes of pieces, both ways
+	wire    int64 // bytes of datagrams, both ways, when it was last looked at
 }
 
 // An object is a swarm's, on its way.
@@ -319,14 +320,21 @@ func (n *Node) object(now time.Time, c *conn, data []byte) {
 	}
 }
 
+// wireOf is what a connection sent and received in all. One that is closed has
+// no counters any more: then it is what was seen last.
+func (n *Node) wireOf(c *conn) int64 {
+	if st, ok := n.xn.Stats(c.id); ok {
+		c.wire = st.SentBytes + st.ReceivedBytes
+	}
+	return c.wire
+}
+
 // lost forgets a connection; if it was the one in use, its neighbours are gone.
 func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	delete(n.conns, c.id)
 	p := c.peer
-	if st, ok := n.xn.Stats(c.id); ok {
-		n.spent.wire += st.SentBytes + st.ReceivedBytes
-		n.spent.payload += c.payload
-	}
+	n.spent.wire += n.wireOf(c)
+	n.spent.payload += c.payload
 	if p.conn != c {
 		return
 	}

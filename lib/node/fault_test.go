@@ -287,7 +287,12 @@ func TestAViewerLeavesCleanly(t *testing.T) {
 		x.w.After(6*time.Second, func() {
 			x.viewers[3].proc.Do(func(now time.Time) { x.viewers[3].n.Close(now) })
 		})
-		x.run(14 * time.Second)
+		x.run(5900 * time.Millisecond)
+		before := x.viewers[0].report().OverheadBytes
+		x.run(8100 * time.Millisecond)
+		if after := x.viewers[0].report().OverheadBytes; after < before {
+			t.Errorf("overhead was %d bytes, and is %d without the connection that ended: counters only grow", before, after)
+		}
 		stay := slices.Concat(x.viewers[:3], x.viewers[4:])
 		t.Log(x.totals(stay...))
 		for _, v := range stay {

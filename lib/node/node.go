@@ -187,6 +187,7 @@ func (n *Node) lookAtPaths(now time.Time) {
 	n.pathAt = now
 	for _, p := range n.peers {
 		if c := p.conn; c != nil && c.up {
+			n.wireOf(c)
 			n.tellPath(p)
 		}
 	}

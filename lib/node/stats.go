@@ -60,10 +60,8 @@ func (r *room) report(now time.Time) *measure.Report {
 func (n *Node) overhead() int64 {
 	wireBytes, payload := n.spent.wire, n.spent.payload
 	for _, c := range n.conns {
-		if st, ok := n.xn.Stats(c.id); ok {
-			wireBytes += st.SentBytes + st.ReceivedBytes
-			payload += c.payload
-		}
+		wireBytes += n.wireOf(c)
+		payload += c.payload
 	}
 	return max(0, wireBytes-payload)
 }
