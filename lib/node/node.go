@@ -31,13 +31,14 @@ type Node struct {
 	bind   *natprobe.Binding
 	answer *natprobe.Responder // a seed's
 
-	rooms  []*room
-	peers  []*peer // by ID
-	conns  map[xntp.ConnID]*conn
-	pathAt time.Time // when the paths were last looked at
-	tokens []observed
-	spent  overhead // of connections that are gone
-	closed bool
+	rooms        []*room
+	peers        []*peer // by ID
+	conns        map[xntp.ConnID]*conn
+	pathAt       time.Time // when the paths were last looked at
+	tokens       []observed
+	spent        overhead // of connections that are gone
+	overheadTold int64
+	closed       bool
 
 	events []Event
 }

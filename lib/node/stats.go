@@ -56,12 +56,15 @@ func (r *room) report(now time.Time) *measure.Report {
 
 // overhead is what went over the connections and was not payload: headers,
 // acknowledgements, descriptors, buffer maps. A connection serves several
-// rooms, so it is the node's and not a room's.
+// rooms, so it is the node's and not a room's. The bytes of a piece that is
+// under way become payload only when it is whole; as counters never fall, what
+// is told is the most that was seen, too much by such a piece or two.
 func (n *Node) overhead() int64 {
 	wireBytes, payload := n.spent.wire, n.spent.payload
 	for _, c := range n.conns {
 		wireBytes += n.wireOf(c)
 		payload += c.payload
 	}
-	return max(0, wireBytes-payload)
+	n.overheadTold = max(n.overheadTold, wireBytes-payload)
+	return n.overheadTold
 }
