@@ -19,7 +19,7 @@ const (
 	maxObject  = 1<<20 + 80<<10 // the largest piece with the largest descriptor
 	pathEvery  = 250 * time.Millisecond
 	maxTurns   = 64      // rounds of passing on between the parts in one turn
-	maxPending = 1 << 16 // events that the owner has not drained; the oldest is dropped
+	maxPending = 1 << 16 // events that the owner has not drained; beyond it what is only news is dropped
 )
 
 // A Node is a member of rooms.
@@ -148,8 +148,8 @@ func (n *Node) NextEvent() (Event, bool) {
 }
 
 func (n *Node) tell(e Event) {
-	if len(n.events) >= maxPending {
-		n.events = n.events[1:]
+	if len(n.events) >= maxPending && e.Kind >= EventUp && e.Kind != EventGap && e.Kind != EventRestart && e.Kind != EventEnd {
+		return
 	}
 	n.events = append(n.events, e)
 }

@@ -11,6 +11,7 @@ import (
 func (p *Player) Advance(now time.Time) { p.advance(now) }
 
 func (p *Player) advance(now time.Time) {
+	p.now = now
 	if !p.started {
 		p.tryStart(now)
 	}
@@ -18,28 +19,31 @@ func (p *Player) advance(now time.Time) {
 		for p.forward(now) || p.hopeless(now) && p.jump(now) {
 		}
 		p.checkStall(now)
+		p.checkStuck(now)
 	}
 	p.plan(now)
 }
 
-// NextTimeout returns when Advance wants to be called.
-func (p *Player) NextTimeout() time.Time {
-	t := p.asks.wake
+// NextTimeout returns when Advance wants to be called. What was due at the last
+// call and could not be done waits for a record, not for time.
+func (p *Player) NextTimeout() (t time.Time) {
+	wake := func(at time.Time) {
+		if at.After(p.now) {
+			t = earlier(t, at)
+		}
+	}
+	wake(p.asks.wake)
 	if p.started && p.model.Started() && !p.ended {
 		if !p.stalled {
-			t = earlier(t, p.expected())
+			wake(p.expected())
 		}
-		t = earlier(t, p.patience())
+		wake(p.patience())
 	}
 	if !p.waiting.IsZero() {
-		t = earlier(t, p.waiting.Add(restartGrace))
+		wake(p.waiting.Add(restartGrace))
 	}
-	if !p.started {
-		if at := p.born.Add(startPatience); p.asks.wake.Before(at) || p.asks.wake.IsZero() {
-			if len(p.tl.segs) > 0 && p.cfg.Start.Mode != Live {
-				t = earlier(t, at)
-			}
-		}
+	if !p.started && len(p.tl.segs) > 0 {
+		wake(p.born.Add(startPatience))
 	}
 	return t
 }
@@ -133,6 +137,7 @@ func (p *Player) restart(now time.Time, r, n *run) bool {
 	p.rebuffer(now)
 	p.tell(Event{Kind: Restart, Piece: p.at})
 	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
+	p.inForce = init.rec.Init.Hash
 	return true
 }
 
@@ -200,11 +205,31 @@ func (p *Player) put(now time.Time, e *entry, skip int, begin bool) {
 		}
 		p.tell(Event{Kind: Resume, Piece: d.ID, Late: late})
 	}
-	p.stalled = false
+	p.stalled, p.stuck = false, time.Time{}
+	p.aside(d)
 	p.last, p.lastDTS = d.ID, d.DTS
 	p.at = segment.ID{Epoch: d.Epoch, Seq: d.Seq, Index: d.Index + 1}
 	p.out = append(p.out, Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
 	p.asks.forget(d.ID)
+}
+
+// aside puts out the copy of an init that a keyframe of the next piece names, if
+// it is another than the last one: whoever keeps the records needs it for those
+// who join there. Its bytes stand in the stream already, so none are to be
+// written.
+func (p *Player) aside(d *segment.Piece) {
+	for _, k := range d.Keyframes {
+		if k.Init == p.inForce || k.Init.IsZero() {
+			continue
+		}
+		h, ok := p.init(k.Init)
+		if !ok {
+			p.asks.wantInit(k.Init)
+			continue
+		}
+		p.inForce = k.Init
+		p.out = append(p.out, Output{Record: h.rec, Source: h.source, Skip: len(h.rec.Body)})
+	}
 }
 
 // expected returns when the player will have nothing to play unless the next
@@ -219,12 +244,27 @@ func (p *Player) checkStall(now time.Time) {
 	}
 }
 
-// patience returns when a hole is given up.
-func (p *Player) patience() time.Time {
-	if p.cfg.NoOrigin {
-		return p.expected().Add(giveUpAlone)
+// checkStuck notes since when the player stands before a hole, with something
+// behind it. While nothing is behind it, there is nothing to jump to, and the
+// stream may just have paused.
+func (p *Player) checkStuck(now time.Time) {
+	newest, ok := p.tl.newest()
+	if !p.stalled || !ok || newest.Compare(p.at) <= 0 {
+		p.stuck = time.Time{}
+	} else if p.stuck.IsZero() {
+		p.stuck = now
 	}
-	return p.expected().Add(giveUp)
+}
+
+// patience returns when a hole is given up; zero if there is none.
+func (p *Player) patience() time.Time {
+	switch {
+	case p.stuck.IsZero():
+		return time.Time{}
+	case p.cfg.NoOrigin:
+		return p.stuck.Add(giveUpAlone)
+	}
+	return p.stuck.Add(giveUp)
 }
 
 // hopeless reports whether the output will never go on where it stands.
@@ -232,7 +272,8 @@ func (p *Player) hopeless(now time.Time) bool {
 	if p.ended || !p.model.Started() {
 		return false
 	}
-	return p.lost || p.asks.gone(p.at) || !now.Before(p.patience())
+	late := p.patience()
+	return p.lost || p.asks.gone(p.at) || !late.IsZero() && !now.Before(late)
 }
 
 // jump goes on at the next keyframe that can be decoded.
@@ -286,6 +327,7 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
 	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})
+	p.inForce = h.rec.Init.Hash
 	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
 		p.tl.release(r, d.Index+1)
 	}

@@ -27,8 +27,8 @@ const (
 	maxEvents        = 1024 // oldest are dropped: they are for people
 	restartGrace     = time.Second
 	startPatience    = 3 * time.Second  // then any keyframe will do
-	giveUpAlone      = 2 * time.Second  // past the deadline, without an origin
-	giveUp           = 10 * time.Second // past the deadline, with one
+	giveUpAlone      = 2 * time.Second  // before a hole that is overdue, without an origin
+	giveUp           = 10 * time.Second // the same, with one
 	maxStep          = 5000             // ms: a larger step of DTS is a discontinuity
 )
 
@@ -64,6 +64,7 @@ type Event struct {
 type Player struct {
 	cfg   Config
 	born  time.Time
+	now   time.Time // of the last call
 	tl    timeline
 	inits []heldInit // oldest first
 
@@ -71,10 +72,12 @@ type Player struct {
 	at      segment.ID // the piece that comes next
 	last    segment.ID // the newest that was put out
 	lastDTS int64
-	step    int64     // the largest recent step of DTS from piece to piece
-	waiting time.Time // since when a new epoch waits for the old one's tail
-	lost    bool      // what stands at `at` cannot be had: jump when possible
+	inForce segment.Hash // the init that was put out last
+	step    int64        // the largest recent step of DTS from piece to piece
+	waiting time.Time    // since when a new epoch waits for the old one's tail
+	lost    bool         // what stands at `at` cannot be had: jump when possible
 	stalled bool
+	stuck   time.Time // since when it stands before a hole
 	end     *segment.End
 	ended   bool
 
@@ -102,7 +105,7 @@ func New(now time.Time, cfg Config) *Player {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = defaultMaxBytes
 	}
-	p := &Player{cfg: cfg, born: now, step: 100}
+	p := &Player{cfg: cfg, born: now, now: now, step: 100}
 	p.model = measure.NewPlayer(cfg.Buffer)
 	p.asks.rtt = cfg.OriginRTT
 	if cfg.Resume != (segment.ID{}) {

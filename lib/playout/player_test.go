@@ -329,3 +329,33 @@ func TestParseStart(t *testing.T) {
 		}
 	}
 }
+
+func TestACopyOfAnInitComesBeforeTheKeyframeThatNamesItAndAddsNoBytes(t *testing.T) {
+	recs := stream(5, "init", 4)
+	recs[20].Piece.Keyframes[0].Init = hash("changed")
+	p := New(t0, Config{NoOrigin: true, Start: Start{Mode: Oldest}})
+	p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+	p.Add(t0, initRec("changed", true), measure.Peer, time.Time{}, 0)
+	for _, r := range recs {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	got, copies := "", 0
+	for {
+		o, ok := p.Next()
+		if !ok {
+			break
+		}
+		if o.Record.Kind == segment.KindInit && o.Record.Init.Copy {
+			copies++
+			if next, _ := p.Next(); next.Record.Piece != recs[20].Piece {
+				t.Errorf("behind the copy comes %+v", next.Record)
+			} else {
+				got += string(next.Record.Body)
+			}
+		}
+		got += string(o.Record.Body[o.Skip:])
+	}
+	if want := "init" + text(recs); got != want || copies != 1 {
+		t.Errorf("%d copies\n got %s\nwant %s", copies, got, want)
+	}
+}

@@ -61,6 +61,9 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	n.in += int64(len(m.Body))
 	s.Meter.Received[n.source()] += int64(len(m.Body))
 	s.lastGot = now
+	if m.IngestMS > 0 {
+		s.lag = now.Sub(time.UnixMilli(int64(min(m.IngestMS, 1<<53))))
+	}
 	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source(), Ingest: m.IngestMS, Why: why})
 	s.passOn(now, h, n, m.Flags&wire.PieceDistribute != 0, asked)
 	s.trim(now)
@@ -180,11 +183,11 @@ func (s *Swarm) keepInit(rec segment.Record) bool {
 	if len(s.inits) == maxInits {
 		s.inits = append(s.inits[:0], s.inits[1:]...)
 	}
-	s.inits = append(s.inits, init_{rec, segment.AppendStored(nil, &rec, "")})
+	s.inits = append(s.inits, heldInit{rec, segment.AppendStored(nil, &rec, "")})
 	return true
 }
 
-func (s *Swarm) sendInit(n *neighbour, i *init_) {
+func (s *Swarm) sendInit(n *neighbour, i *heldInit) {
 	head := wire.AppendInitHead(nil, s.tag, i.desc)
 	s.act(Action{Kind: Send, Peer: n.id, Priority: prioControl, Data: [][]byte{head, i.rec.Body}})
 }
