@@ -38,9 +38,10 @@ type session struct {
 	tracker  *signal.Client
 	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
-	gaps   atomic.Int64
-	report atomic.Pointer[measure.Report]
-	over   context.CancelCauseFunc
+	entrance entrance
+	gaps     atomic.Int64
+	report   atomic.Pointer[measure.Report]
+	over     context.CancelCauseFunc
 }
 
 // do gives a command to the node; once the session is over it does nothing.

@@ -343,7 +343,9 @@ func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
 func TestWhenEverythingIsGoneNothingSpins(t *testing.T) {
 	both(t, func(t *testing.T, topo string) {
 		x := crowd(t, 14, topo, 4, 30*time.Second)
-		x.w.After(8*time.Second, func() { x.seedHost.SetOnline(false); x.originDead = true; x.trGone = true })
+		// In the middle of a GOP: else a keyframe may be the last to come through,
+		// with a hole before it that nobody can fill in time.
+		x.w.After(8500*time.Millisecond, func() { x.seedHost.SetOnline(false); x.originDead = true; x.trGone = true })
 		x.run(20 * time.Second)
 		wakes := x.w.Stats().Wakes
 		x.run(10 * time.Second)

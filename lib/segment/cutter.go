@@ -103,6 +103,7 @@ type Cutter struct {
 	prev   *Link
 	piece  *Piece // open piece
 	body   []byte
+	most   int   // bytes that the open piece may have
 	first  int64 // ms of the clock where the piece began
 	nowMS  int64 // ms of the clock
 	closed bool  // Finish was called

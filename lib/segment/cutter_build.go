@@ -35,6 +35,10 @@ func (c *Cutter) openPiece() {
 	} else {
 		c.body = make([]byte, 0, c.cfg.PieceSize)
 	}
+	c.most = cap(c.body)
+	if s.Pieces == 0 && !c.cfg.VOD {
+		c.most = min(c.most, firstPiece)
+	}
 }
 
 // put takes bytes of the open segment; end says that a unit ends with them.
@@ -47,7 +51,7 @@ func (c *Cutter) put(p []byte, end bool) {
 			c.openSegment(c.end.Segments, c.nowMS, false) // VOD: numbered from zero
 		}
 		c.openPiece()
-		n := min(len(p), cap(c.body)-len(c.body), int(min(c.left, math.MaxInt32)))
+		n := min(len(p), c.most-len(c.body), int(min(c.left, math.MaxInt32)))
 		c.body = append(c.body, p[:n]...)
 		p = p[n:]
 		if c.cfg.VOD {
@@ -56,7 +60,7 @@ func (c *Cutter) put(p []byte, end bool) {
 		if end && len(p) == 0 {
 			c.piece.Border = len(c.body)
 		}
-		if len(c.body) == cap(c.body) || c.left == 0 {
+		if len(c.body) == c.most || c.left == 0 {
 			c.closePiece()
 		}
 	}
