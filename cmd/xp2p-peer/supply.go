@@ -34,11 +34,20 @@ func (s *session) ask(q node.Origin) {
 	}
 	s.work.Go(func() {
 		err := s.answer(ctx, q, pull)
+		over := errors.Is(err, store.ErrEnded)
+		if over {
+			err = nil
+		}
 		cancel()
 		s.do(func(now time.Time) {
 			delete(s.requests, q.ID)
 			s.node.Supply(now, s.name, node.Supply{ID: q.ID, Done: true, Err: err})
 		})
+		if over {
+			// The origin's room is closed and we have all of it. A broadcaster that
+			// broke off has left no end record: then this is how it ends.
+			s.do(func(time.Time) { s.local.Close() })
+		}
 	})
 }
 
@@ -91,14 +100,13 @@ func (s *session) answer(ctx context.Context, q node.Origin, pull *origin.Pull) 
 	return fmt.Errorf("origin request of unknown kind %d", q.Kind)
 }
 
-// stream supplies a slice stream until it ends or is cancelled.
+// stream supplies a slice stream until it is cancelled or the room has ended:
+// store.ErrEnded.
 func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) error {
 	defer pull.Close()
 	for {
 		rec, err := pull.Next()
 		switch {
-		case errors.Is(err, store.ErrEnded):
-			return nil
 		case errors.Is(err, origin.ErrBadData):
 			s.io.Log.Warn("the origin sent bad data", "err", err)
 			return err

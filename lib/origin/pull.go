@@ -127,14 +127,19 @@ func (p *Pull) begin(h *segment.Header) error {
 	return nil
 }
 
-// tracked remembers why a body gave no more bytes.
+// maxRead bounds one read of a body. net/http's chunk reader fills the buffer
+// it is given as long as the chunk goes on, however long that takes: a viewer
+// who starts would have the first piece of the first GOP only with its last.
+const maxRead = 1 << 10
+
+// tracked remembers why a body gave no more bytes, and gives what has come.
 type tracked struct {
 	io.ReadCloser
 	err error
 }
 
 func (t *tracked) Read(b []byte) (n int, err error) {
-	n, err = t.ReadCloser.Read(b)
+	n, err = t.ReadCloser.Read(b[:min(len(b), maxRead)])
 	if err != nil {
 		t.err = err
 	}
@@ -245,10 +250,14 @@ func (p *Pull) reconnect() error {
 
 // over asks whether the room has ended where the stream stands.
 func (p *Pull) over() (bool, error) {
+	at, known := p.last, p.have
+	if !known {
+		at, known = p.from.AfterID()
+	}
 	n, err := p.c.Newest(p.ctx)
 	switch {
 	case err == nil:
-		if n.Ended && (n.Edge == nil || p.have && n.Edge.ID().Compare(p.last) <= 0) {
+		if n.Ended && (n.Edge == nil || known && n.Edge.ID().Compare(at) <= 0) {
 			return true, store.ErrEnded
 		}
 	case p.tail.end && errors.Is(err, ErrUnreachable):
