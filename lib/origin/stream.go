@@ -103,6 +103,9 @@ func (h *Handler) finish(r *http.Request, room *store.Room, p *push, err error) 
 	case slow(err):
 		h.served.Dropped.Add(1)
 		h.cfg.Log.Info("slow reader cut off", "room", room.Name(), "client", r.RemoteAddr, "why", err)
+	default:
+		// A disk that forgets: what cannot be verified is not served.
+		h.cfg.Log.Warn("a stream broke off", "room", room.Name(), "client", r.RemoteAddr, "why", err)
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -31,6 +31,8 @@ const (
 )
 
 // Live starts at the newest keyframe; in a room that has none yet, at the next.
+// A room that was over before it was opened (OpenRoom) has no live edge: it is
+// watched from its beginning.
 func Live() Start { return Start{} }
 
 // Oldest starts with the first thing in the room that can be decoded: the
