@@ -136,7 +136,7 @@ func (p *Player) restart(now time.Time, r, n *run) bool {
 	p.ended = false
 	p.rebuffer(now)
 	p.tell(Event{Kind: Restart, Piece: p.at})
-	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
+	p.putInit(init, false)
 	return true
 }
 
@@ -207,8 +207,31 @@ func (p *Player) put(now time.Time, e *entry, skip int, begin bool) {
 	p.stalled, p.stuck = false, time.Time{}
 	p.last, p.lastDTS = d.ID, d.DTS
 	p.at = segment.ID{Epoch: d.Epoch, Seq: d.Seq, Index: d.Index + 1}
+	p.putInits(e)
 	p.out = append(p.out, Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
 	p.asks.forget(d.ID)
+}
+
+// putInit gives out an init, and remembers that it did.
+func (p *Player) putInit(h heldInit, begin bool) {
+	p.given = h.rec.Init.Hash
+	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: begin})
+}
+
+// putInits gives out the copy that a keyframe needs before the piece that holds
+// it, where the configuration has changed: not for this player, whose bytes
+// hold it already, but for those who begin there.
+func (p *Player) putInits(e *entry) {
+	for _, k := range e.rec.Piece.Keyframes {
+		if k.Init == p.given || k.Init.IsZero() {
+			continue
+		}
+		if h, ok := p.init(k.Init); !ok {
+			p.asks.wantInit(k.Init)
+		} else if h.rec.Init.Copy {
+			p.putInit(h, false)
+		}
+	}
 }
 
 // expected returns when the player will have nothing to play unless the next
@@ -305,7 +328,7 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 		p.rebuffer(now)
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
-	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})
+	p.putInit(h, true)
 	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
 		p.tl.release(r, d.Index+1)
 	}

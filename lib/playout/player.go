@@ -66,7 +66,8 @@ type Player struct {
 	born  time.Time
 	now   time.Time // of the last call
 	tl    timeline
-	inits []heldInit // oldest first
+	inits []heldInit   // oldest first
+	given segment.Hash // the newest init that was put out
 
 	started bool
 	at      segment.ID // the piece that comes next

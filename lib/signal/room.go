@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 
 	"github.com/xp2p/xp2p/lib/wire"
@@ -74,4 +76,28 @@ func absolute(base *url.URL, ref string) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrBadDocument, err)
 	}
 	return u.String(), nil
+}
+
+// Resolve looks up the addresses of a document's STUN servers.
+func Resolve(ctx context.Context, servers []string) (addrs []netip.AddrPort) {
+	for _, server := range servers {
+		if a, err := netip.ParseAddrPort(server); err == nil {
+			addrs = append(addrs, a)
+			continue
+		}
+		host, port, err := net.SplitHostPort(server)
+		if err != nil {
+			continue
+		}
+		n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+		if err != nil {
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil || len(ips) == 0 {
+			continue
+		}
+		addrs = append(addrs, netip.AddrPortFrom(ips[0].Unmap(), uint16(n)))
+	}
+	return addrs
 }
