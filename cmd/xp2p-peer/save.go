@@ -38,9 +38,12 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) er
 	}
 	defer out.Close()
 	began, had := time.Now(), int64(first)*index.SegmentSize
-	skip, head, err := entry(index, o.from)
-	if err != nil {
-		return err
+	var skip, head int64
+	if o.from.Mode == playout.Back {
+		var timed bool
+		if skip, head, timed = index.Seek(o.from.Back); !timed {
+			return tool.Usage("--start: this recording has no times to start by")
+		}
 	}
 	if first == 0 {
 		first = int(skip / max(index.SegmentSize, 1))
@@ -125,29 +128,6 @@ func held(f *os.File, x *segment.Index) (int, error) {
 		return seq, nil
 	}
 	return len(x.Segments), nil
-}
-
-// entry says at which offset to begin, counted from the recording's beginning, and how many bytes of the recording's
-// beginning a player must see before.
-func entry(x *segment.Index, from playout.Start) (offset, head int64, err error) {
-	if from.Mode != playout.Back || len(x.Keyframes) == 0 {
-		if from.Mode == playout.Back {
-			return 0, 0, tool.Usage("--start: this recording has no times to start by")
-		}
-		return 0, 0, nil
-	}
-	k := x.Keyframes[0]
-	at := k.DTS + from.Back.Milliseconds()
-	for _, next := range x.Keyframes {
-		if next.DTS > at {
-			break
-		}
-		k = next
-	}
-	if k.Offset <= x.Init {
-		return 0, 0, nil
-	}
-	return k.Offset, x.Init, nil
 }
 
 // copyHead writes the first n bytes of the recording: its init.

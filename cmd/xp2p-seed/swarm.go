@@ -65,7 +65,12 @@ func (s *seed) signal(room string, m wire.Signal) {
 				case signal.Up:
 					s.health.set("tracker of "+room, nil)
 				case signal.Down:
-					s.t.Log.Info("the tracker does not answer", "room", room, "err", ev.Err, "retry", ev.Retry)
+					var refused *wire.SignalError
+					if errors.As(ev.Err, &refused) && refused.Code == wire.SignalForbidden {
+						s.t.Log.Error("the tracker refuses this seed: give it --allow-seed KEY", "room", room, "key", s.id.xntp.Public())
+					} else {
+						s.t.Log.Info("the tracker does not answer", "room", room, "err", ev.Err, "retry", ev.Retry)
+					}
 					s.health.set("tracker of "+room, ev.Err)
 				}
 			}
@@ -88,11 +93,7 @@ func (s *seed) signal(room string, m wire.Signal) {
 // heard gives the node what the tracker said.
 func (s *seed) heard(room string, m wire.Signal) {
 	s.do(func(now time.Time) {
-		err := s.node.Signal(now, room, m)
-		var refused *wire.SignalError
-		if errors.As(err, &refused) {
-			s.t.Log.Error("the tracker refuses: it must --allow-seed this seed's key", "room", room, "why", refused, "key", s.id.xntp.Public())
-		} else if err != nil {
+		if err := s.node.Signal(now, room, m); err != nil {
 			s.t.Log.Warn("the tracker said what makes no sense", "room", room, "err", err)
 		}
 	})

@@ -48,8 +48,9 @@ type object struct {
 	size int
 }
 
-// overhead is bytes on the wire, and what of them was payload.
-type overhead struct{ wire, payload int64 }
+// overhead is bytes on the wire, and what of them was payload; moved is all
+// payload, of connections whose bytes on the wire are not known any more too.
+type overhead struct{ wire, payload, moved int64 }
 
 // Our choices.
 const (
@@ -323,6 +324,7 @@ func (n *Node) object(now time.Time, c *conn, data []byte) {
 func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	delete(n.conns, c.id)
 	p := c.peer
+	n.spent.moved += c.payload
 	if st, ok := n.xn.Stats(c.id); ok {
 		n.spent.wire += st.SentBytes + st.ReceivedBytes
 		n.spent.payload += c.payload

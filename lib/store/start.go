@@ -120,3 +120,6 @@ func ParseID(s string) (segment.ID, error) {
 
 // AfterID returns the piece that an After start names.
 func (s Start) AfterID() (segment.ID, bool) { return s.id, s.kind == startAfter }
+
+// BackTime returns the time that a Back start names.
+func (s Start) BackTime() (time.Duration, bool) { return s.back, s.kind == startBack }
