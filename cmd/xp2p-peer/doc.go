@@ -21,7 +21,8 @@
 // # Flags
 //
 //	--start live|oldest|TIME  where to begin: the newest keyframe, the oldest,
-//	                          or that long before the live edge (90s)
+//	                          or that long before the live edge (90s); see below
+//	                          for rooms that are over
 //	-o, --output FILE         write there instead of to stdout; a recording is
 //	                          resumed where FILE ends; "-" is stdout, even if
 //	                          that is a terminal
@@ -36,6 +37,32 @@
 //	--origin-only             take part in no swarm: everything from the origin
 //	--stats FILE              append counters as JSON lines, one each second
 //	--explain                 a line on stderr for every piece: from whom, and why
+//
+// # Live rooms and others
+//
+// A live room is played from --start on. If nobody takes what comes (a player
+// that is paused), it is kept for two minutes, or up to 64 MiB, and others are
+// served all the same; a longer pause makes a gap: the output goes on at the
+// oldest keyframe that is still there, and the exit status is 3.
+//
+// A room that is over before it is opened (xp2p-seed of a finished directory) has
+// no live edge: live and oldest both play it from its beginning.
+//
+// A recording is saved: as fast as it comes, each segment verified against the
+// signed index before it is written. -o FILE shows how far it is; when it is cut
+// off, the same command goes on behind the last segment that is whole. --start
+// TIME counts from its beginning and writes its init and what follows from the
+// keyframe at or before that time; such a FILE is always written anew. --http is
+// for live rooms.
+//
+// --format slices writes a slice stream. That of a live room begins with the
+// piece of a keyframe, which may stand anywhere in its segment, and is complete
+// from there on:
+//
+//	xp2p-peer --format slices http://seed.example:8080/match | xp2p-seed --room again
+//
+// Counters go to the room's log: with the tracker's connection where log and
+// tracker are one server, else by POST.
 //
 // # Statistics
 //

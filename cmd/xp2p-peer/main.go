@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"net/netip"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/playout"
@@ -16,7 +17,10 @@ var manual string
 func main() { tool.Main(command()) }
 
 func command() *tool.Command {
-	o := &options{start: "live", format: "media", listen: "[::]:0"}
+	return commandWith(&options{start: "live", format: "media", listen: "[::]:0", window: localWindow, windowBytes: localWindowBytes})
+}
+
+func commandWith(o *options) *tool.Command {
 	return &tool.Command{
 		Name:           "xp2p-peer",
 		Summary:        "watch or save a room, and pass on what you have",
@@ -24,7 +28,7 @@ func command() *tool.Command {
 		Manual:         manual,
 		ReaderMayLeave: true,
 		Flags: []tool.Flag{
-			tool.String(&o.start, "start", "where to begin: live, oldest or a `TIME` before the live edge (90s)"),
+			tool.String(&o.start, "start", "where to begin: live, oldest or a `TIME` before the live edge or into a recording (90s)"),
 			tool.String(&o.output, "output", "write to `FILE`; a recording is resumed where it ends").Short("o"),
 			tool.Choice(&o.format, "format", "what to write", "media", "slices"),
 			tool.String(&o.http, "http", "serve the room to players on this machine at `ADDR`"),
@@ -50,6 +54,8 @@ type options struct {
 	start, output, format, http, roomKey, listen, stats string
 	maxUpload, uplink                                   int64
 	noUpload, originOnly, explain                       bool
+	window                                              time.Duration // of what is kept for the output's reader
+	windowBytes                                         int64
 
 	room  origin.RoomURL
 	from  playout.Start

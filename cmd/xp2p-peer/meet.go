@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
-	"net"
-	"net/netip"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/node"
@@ -31,7 +29,7 @@ func brief(ctx context.Context, room origin.RoomURL) *briefing {
 	go func() {
 		defer close(b.done)
 		for wait := askFirst; ; wait = min(2*wait, askMax) {
-			doc, err := signal.FetchRoom(ctx, nil, room.Base+"/v1/rooms/"+room.Room)
+			doc, err := signal.FetchRoom(ctx, nil, room.Document())
 			if err == nil {
 				b.doc = doc
 				return
@@ -68,7 +66,7 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	if b.doc == nil {
 		return nil
 	}
-	m := node.Meeting{Seeds: b.doc.Seeds, STUN: resolve(ctx, b.doc.STUN)}
+	m := node.Meeting{Seeds: b.doc.Seeds, STUN: signal.Resolve(ctx, b.doc.STUN)}
 	if b.doc.TokenKey != nil {
 		m.TokenKeys = []ed25519.PublicKey{b.doc.TokenKey[:]}
 	}
@@ -90,6 +88,7 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	defer leave()
 	s.do(func(time.Time) { s.tracker = c })
 	for ev := range c.Events() {
+		s.online.Store(ev.Kind != signal.Down)
 		switch ev.Kind {
 		case signal.Message:
 			s.do(func(now time.Time) {
@@ -120,28 +119,4 @@ func (s *session) say(m wire.Signal) {
 	default:
 		s.tracker.Send(m)
 	}
-}
-
-// resolve looks the STUN servers up.
-func resolve(ctx context.Context, servers []string) (addrs []netip.AddrPort) {
-	for _, server := range servers {
-		if a, err := netip.ParseAddrPort(server); err == nil {
-			addrs = append(addrs, a)
-			continue
-		}
-		host, port, err := net.SplitHostPort(server)
-		if err != nil {
-			continue
-		}
-		n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
-		if err != nil {
-			continue
-		}
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil || len(ips) == 0 {
-			continue
-		}
-		addrs = append(addrs, netip.AddrPortFrom(ips[0].Unmap(), uint16(n)))
-	}
-	return addrs
 }

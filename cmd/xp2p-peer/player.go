@@ -14,7 +14,7 @@ import (
 // leaves or ctx is done. It reads the local room and not the node, so that a
 // player which stops reading for a while stops nobody else.
 func (s *session) play(ctx context.Context, out io.Writer) error {
-	w := s.newWriter(out)
+	w := s.newWriter(ctx, out)
 	for {
 		cur, err := s.local.Start(store.Oldest())
 		if err != nil {
@@ -31,7 +31,10 @@ func (s *session) play(ctx context.Context, out io.Writer) error {
 		// local room) or the reader slept longer than the window.
 		s.io.Log.Warn("the output has a gap")
 		s.gaps.Add(1)
-		w.rejoin()
+		s.backlog.wrote(0, true)
+		if err := w.rejoin(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -44,19 +47,22 @@ func (s *session) copy(ctx context.Context, cur *store.Cursor, w recordWriter) e
 		if err := w.write(rec, !cur.Ready()); err != nil {
 			return err
 		}
+		if rec.Kind == segment.KindPiece {
+			s.backlog.wrote(len(rec.Body), false)
+		}
 	}
 }
 
 // A recordWriter writes records in one of the two output formats.
 type recordWriter interface {
 	write(rec segment.Record, flush bool) error
-	rejoin()       // what comes next does not follow on what was written
+	rejoin() error // what comes next does not follow on what was written
 	finish() error // the stream is over
 }
 
-func (s *session) newWriter(out io.Writer) recordWriter {
+func (s *session) newWriter(ctx context.Context, out io.Writer) recordWriter {
 	if s.o.format == "slices" {
-		return &sliceWriter{w: segment.NewWriter(out, s.local.Header())}
+		return &sliceWriter{ctx: ctx, client: s.client, header: s.local.Header(), w: segment.NewWriter(out, s.local.Header())}
 	}
 	w := &mediaWriter{out: out, playable: origin.NewPlayable(s.local.Container()), entrance: &s.entrance}
 	w.playable.Early = true
@@ -85,7 +91,10 @@ func (w *mediaWriter) write(rec segment.Record, _ bool) error {
 	return err
 }
 
-func (w *mediaWriter) rejoin() { w.playable.Rejoin() }
+func (w *mediaWriter) rejoin() error {
+	w.playable.Rejoin()
+	return nil
+}
 
 func (w *mediaWriter) finish() error {
 	return w.all(w.playable.Finish())
@@ -99,17 +108,3 @@ func (w *mediaWriter) all(bufs [][]byte) error {
 	}
 	return nil
 }
-
-// sliceWriter writes a slice stream, for another seed.
-type sliceWriter struct{ w *segment.Writer }
-
-func (w *sliceWriter) write(rec segment.Record, flush bool) error {
-	err := w.w.Write(rec)
-	if err == nil && flush {
-		err = w.w.Flush()
-	}
-	return err
-}
-
-func (w *sliceWriter) rejoin()       {}
-func (w *sliceWriter) finish() error { return w.w.Flush() }

@@ -56,14 +56,14 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		}
 		defer out.Close()
 	}
-	local, err := store.NewRoom(store.RoomConfig{Name: o.room.Room, Key: header.Key, Container: header.Container})
+	local, err := store.NewRoom(store.RoomConfig{Name: o.room.Room, Key: header.Key, Container: header.Container, Window: o.window, WindowBytes: o.windowBytes})
 	if err != nil {
 		pull.Close()
 		return err
 	}
 	s := &session{
 		o: o, io: t, name: o.room.Room, began: began, client: client, local: local,
-		opening: pull, requests: map[uint64]func(){}, over: over,
+		opening: pull, requests: map[uint64]func(){}, over: over, playing: out != nil,
 	}
 	return s.run(ctx, out, doc)
 }
@@ -124,6 +124,8 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	if err != nil {
 		return tool.Failed("--listen %s: %w", s.o.listen, err)
 	}
+	// Two viewers behind one address translator meet at these.
+	s.node.SetHosts(s.ep.Hosts(0))
 	// The node outlives the rest by a moment, to say goodbye.
 	loopCtx, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLoop()
@@ -137,6 +139,7 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	}
 	if !s.o.originOnly {
 		g.Go(func() error { return s.meet(gctx, doc) })
+		g.Go(func() error { return s.log(gctx, doc) })
 	}
 	g.Go(func() error { return s.count(gctx) })
 	if s.o.http != "" {
@@ -146,10 +149,23 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 		if out == nil {
 			return s.wait(gctx)
 		}
-		if err := s.play(gctx, out); err != nil {
-			return err
+		// A player that has stopped reading does not keep us from leaving.
+		played := make(chan error, 1)
+		go func() { played <- s.play(gctx, out) }()
+		var err error
+		select {
+		case err = <-played:
+		case <-gctx.Done():
+			select {
+			case err = <-played:
+			case <-time.After(leaveWithin):
+				err = context.Cause(gctx)
+			}
 		}
-		return errEnded
+		if err == nil {
+			err = errEnded
+		}
+		return err
 	})
 	g.Go(func() error {
 		select {

@@ -18,6 +18,16 @@ import (
 // holds already, or to stdout. Each segment is verified against the signed
 // index before it is written.
 func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) error {
+	switch {
+	case o.http != "":
+		return tool.Usage("%s is a recording, and --http serves live rooms", o.room.Room).Hint("xp2p-peer -o FILE saves it; a player can open %s/live/%s", o.room.Base, o.room.Room)
+	case o.format == "slices":
+		out, err := t.Output(o.output)
+		if err != nil {
+			return err
+		}
+		return errors.Join(copySlices(ctx, client, out), out.Close())
+	}
 	index, err := client.Index(ctx)
 	if err != nil {
 		return explainOrigin(err)
@@ -28,9 +38,12 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) er
 	}
 	defer out.Close()
 	began, had := time.Now(), int64(first)*index.SegmentSize
-	skip, head, err := entry(index, o.from)
-	if err != nil {
-		return err
+	var skip, head int64
+	if o.from.Mode == playout.Back {
+		var timed bool
+		if skip, head, timed = index.Seek(o.from.Back); !timed {
+			return tool.Usage("--start: this recording has no times to start by")
+		}
 	}
 	if first == 0 {
 		first = int(skip / max(index.SegmentSize, 1))
@@ -115,30 +128,6 @@ func held(f *os.File, x *segment.Index) (int, error) {
 		return seq, nil
 	}
 	return len(x.Segments), nil
-}
-
-// entry says at which offset to begin, and how many bytes of the recording's
-// beginning a player must see before.
-func entry(x *segment.Index, from playout.Start) (offset, head int64, err error) {
-	if from.Mode != playout.Back || len(x.Keyframes) == 0 {
-		if from.Mode == playout.Back {
-			return 0, 0, tool.Usage("--start: this recording has no times to start by")
-		}
-		return 0, 0, nil
-	}
-	// The recording's end is what a live edge would be.
-	at := x.Keyframes[len(x.Keyframes)-1].DTS - from.Back.Milliseconds()
-	k := x.Keyframes[0]
-	for _, next := range x.Keyframes {
-		if next.DTS > at {
-			break
-		}
-		k = next
-	}
-	if k.Offset <= x.Init {
-		return 0, 0, nil
-	}
-	return k.Offset, x.Init, nil
 }
 
 // copyHead writes the first n bytes of the recording: its init.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 
@@ -33,19 +32,6 @@ func (s *session) serve(ctx context.Context) error {
 		}
 		return report
 	}))
-	server := origin.NewServer(mux)
-	stopped := context.AfterFunc(ctx, func() {
-		media.Stop()
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-		defer cancel()
-		if server.Shutdown(closing) != nil {
-			server.Close()
-		}
-	})
-	defer stopped()
 	s.io.Milestone("serving players", "url", "http://"+ln.Addr().String()+"/live/"+s.name+"."+s.local.Container().String())
-	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return context.Cause(ctx)
+	return origin.Serve(ctx, ln, mux, media.Stop, leaveWithin)
 }

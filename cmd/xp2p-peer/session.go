@@ -11,6 +11,7 @@ import (
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
@@ -39,6 +40,9 @@ type session struct {
 	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
 	entrance entrance
+	playing  bool // somebody reads what is put out, and the backlog says how far
+	backlog  backlog
+	online   atomic.Bool // the tracker hears us
 	gaps     atomic.Int64
 	report   atomic.Pointer[measure.Report]
 	over     context.CancelCauseFunc
@@ -66,6 +70,7 @@ func (s *session) step(now time.Time) {
 		case node.EventGap:
 			s.io.Log.Warn("nobody has the next pieces any more: going on at a later keyframe", "at", store.FormatID(ev.Piece), "why", ev.Why)
 			s.local.Reset()
+			s.backlog.wrote(0, true)
 		case node.EventEnd:
 			s.local.Close()
 		case node.EventStall:
@@ -89,6 +94,9 @@ func (s *session) put(o node.Output) {
 	if err := s.local.Append(o.Record); err != nil {
 		// The node gives out an exact, contiguous stream; the room checks it.
 		s.over(fmt.Errorf("BUG: what the node put out does not fit: %w", err))
+	}
+	if o.Record.Kind == segment.KindPiece && s.playing {
+		s.backlog.add(len(o.Record.Body))
 	}
 }
 

@@ -115,6 +115,9 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
+		if err := s.backlog.wait(ctx); err != nil {
+			return err
+		}
 		s.supply(ctx, id, rec)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -39,8 +40,15 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 			d.Origins = append(d.Origins, up.Base)
 		}
 	}
-	if s.o.serves(partLog) {
+	switch {
+	case s.o.log != "":
+		d.Log = s.o.log + "/v1/rooms/" + name + "/log"
+	case s.o.serves(partLog):
 		d.Log = "/v1/rooms/" + name + "/log"
+	}
+	d.STUN = slices.Clone(s.o.stun)
+	if len(s.o.tokenKeys) > 0 {
+		d.TokenKey = &s.o.tokenKeys[0]
 	}
 	if s.ep == nil {
 		return d, true
@@ -54,7 +62,7 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 	}
 	if s.o.serves(partSTUN) {
 		token := wire.Key(s.id.token.Public().(ed25519.PublicKey))
-		d.STUN, d.TokenKey = []string{at.String()}, &token
+		d.STUN, d.TokenKey = append(d.STUN, at.String()), &token
 	}
 	return d, true
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/xp2p/xp2p/lib/segment"
@@ -14,8 +13,9 @@ import (
 // feed verifies the slice streams that in holds, one behind the other, and
 // appends them to the room that open makes of the first one's header. The room
 // is closed at the end of the input, and not before: a broadcaster that starts
-// anew writes a second stream behind the first, and its viewers stay.
-func feed(ctx context.Context, in io.Reader, open func(segment.Header) (*store.Room, error)) (err error) {
+// anew writes a second stream behind the first, and its viewers stay. A disk
+// that takes no more does not end a live stream: sick hears of it.
+func feed(ctx context.Context, in io.Reader, open func(segment.Header) (*store.Room, error), sick func(error)) (err error) {
 	rd := segment.NewReader(in)
 	h, err := rd.Header()
 	if err != nil {
@@ -26,8 +26,9 @@ func feed(ctx context.Context, in io.Reader, open func(segment.Header) (*store.R
 		return err
 	}
 	defer func() { err = errors.Join(err, room.Close()) }()
-	check := newChecker(h)
+	key := segment.NewVerifier(h.Key)
 	var end *segment.Record // held back: another stream may follow
+	anew := false           // a stream begins that need not follow on the one before
 	for {
 		rec, err := rd.Next()
 		switch {
@@ -43,60 +44,37 @@ func feed(ctx context.Context, in io.Reader, open func(segment.Header) (*store.R
 		case err != nil:
 			return tool.BadData("stdin: %w", err)
 		}
-		if err := check.record(&rec); err != nil {
+		if err := key.Verify(&rec); err != nil {
 			return tool.BadData("stdin: record before byte %d: %w", rd.Offset(), err)
 		}
-		if rec.Kind == segment.KindEnd {
+		switch rec.Kind {
+		case segment.KindEnd:
 			end = &rec
 			continue
+		case segment.KindHeader:
+			anew = true
 		}
 		end = nil
-		if err := room.Append(rec); err != nil {
+		err = room.Append(rec)
+		if errors.Is(err, store.ErrGap) && anew {
+			// A viewer that feeds us has lost what lies between: so have ours.
+			room.Reset()
+			err = room.Append(rec)
+		}
+		if rec.Kind == segment.KindPiece {
+			anew = false
+		}
+		switch {
+		case errors.Is(err, store.ErrDuplicate) && !h.VOD:
+			return tool.BadData("stdin: %w", err).Hint("the room has had this part of the stream")
+		case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrGap):
+			return tool.BadData("stdin: %w", err)
+		case err != nil && rec.Kind == segment.KindHeader:
 			return tool.BadData("stdin: %w", err).Hint("a slicer that starts anew must sign with the same --key")
-		}
-	}
-}
-
-// A checker verifies the records of a stream as they come. Those of a live
-// stream are signed one by one. Those of a recording are vouched for by the
-// index behind them: the pieces by their segment, the segment by the index.
-type checker struct {
-	header   segment.Header
-	verify   *segment.Verifier
-	pieces   []segment.Hash // of the open segment of a recording
-	segments []segment.Hash
-}
-
-func newChecker(h segment.Header) *checker {
-	return &checker{header: h, verify: segment.NewVerifier(h.Key)}
-}
-
-func (c *checker) record(rec *segment.Record) error {
-	if !c.header.VOD {
-		return c.verify.Verify(rec)
-	}
-	switch rec.Kind {
-	case segment.KindPiece:
-		if rec.Piece.Index == 0 {
-			c.pieces = c.pieces[:0]
-		}
-		c.pieces = append(c.pieces, rec.Piece.SHA256)
-		return rec.Piece.Check(rec.Body)
-	case segment.KindSegment:
-		c.segments = append(c.segments, rec.Segment.SHA256)
-		return rec.Segment.Check(c.pieces)
-	case segment.KindIndex:
-		if err := c.verify.Verify(rec); err != nil {
+		case err != nil && h.VOD:
 			return err
-		}
-		if len(rec.Index.Segments) != len(c.segments) {
-			return fmt.Errorf("index: it names %d segments, %d came", len(rec.Index.Segments), len(c.segments))
-		}
-		for i, h := range rec.Index.Segments {
-			if h != c.segments[i] {
-				return fmt.Errorf("index: segment %d: %w", i, segment.ErrContent)
-			}
+		case err != nil:
+			sick(err)
 		}
 	}
-	return nil
 }

@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	_ "embed"
+	"encoding/base64"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
+	"github.com/xp2p/xp2p/lib/wire"
 )
 
 //go:embed doc.go
@@ -35,6 +40,9 @@ func command() *tool.Command {
 			tool.String(&o.udp, "udp", "XNTP and STUN `ADDR`; by default that of --listen"),
 			tool.String(&o.public, "public", "how viewers reach the HTTP address, if not as they did: a `URL`"),
 			tool.String(&o.tracker, "tracker", "join the rooms of the tracker at `URL` instead of being one"),
+			tool.Strings(&o.allow, "allow-seed", "let the seed with this `KEY` (see --print-key) join the tracker"),
+			tool.Strings(&o.stuns, "stun", "a STUN responder elsewhere: `ADDR` or ADDR#KEY"),
+			tool.String(&o.log, "log", "where viewers POST their counters, if not here: the base `URL` of a seed"),
 			tool.Strings(&o.only, "only", "serve only this `PART`: origin, tracker, stun, seed or log"),
 			tool.Choice(&o.topology, "topology", "how viewers are arranged", "balanced", "mesh"),
 			tool.Duration(&o.window, "window", "keep so much of a live room in memory"),
@@ -42,9 +50,13 @@ func command() *tool.Command {
 			tool.Rate(&o.maxUpload, "max-upload", "give viewers over XNTP at most so much; 0 is no bound"),
 			tool.Duration(&o.linger, "linger", "go on serving for so long after stdin has ended, or until every viewer has left"),
 			tool.String(&o.identity, "identity", "`FILE` with the seed's secret keys; made if missing"),
+			tool.Bool(&o.printKey, "print-key", "print the public keys of --identity and end"),
 			tool.String(&o.readyFile, "ready-file", "write the base URL to `FILE` once rooms can be joined"),
 		},
 		Run: func(ctx context.Context, io *tool.IO, args []string) error {
+			if o.printKey {
+				return o.printKeys(io)
+			}
 			if err := o.check(args, io); err != nil {
 				return err
 			}
@@ -67,12 +79,17 @@ var parts = []string{partOrigin, partTracker, partSTUN, partSeed, partLog}
 type options struct {
 	room, listen, udp, public, tracker, topology string
 	store, identity, readyFile                   string
-	upstreams, only                              []string
+	log                                          string
+	upstreams, only, allow, stuns                []string
 	window, linger                               time.Duration
 	maxUpload                                    int64
+	printKey                                     bool
 
-	dirs  []string
-	pulls []origin.RoomURL
+	dirs      []string
+	pulls     []origin.RoomURL
+	seedKeys  []wire.Key // of --allow-seed
+	stun      []string   // host:port of --stun
+	tokenKeys []wire.Key // of --stun
 }
 
 func (o *options) serves(part string) bool {
@@ -80,6 +97,26 @@ func (o *options) serves(part string) bool {
 		return false
 	}
 	return len(o.only) == 0 || slices.Contains(o.only, part)
+}
+
+// pullsRooms reports whether the rooms of --upstream are pulled. The log and the
+// STUN responder need to know no more than their names.
+func (o *options) pullsRooms() bool {
+	return o.serves(partOrigin) || o.serves(partTracker) || o.serves(partSeed)
+}
+
+// printKeys says by which keys others know this seed.
+func (o *options) printKeys(io *tool.IO) error {
+	if o.identity == "" {
+		return tool.Usage("--print-key without --identity: the keys are new at each start")
+	}
+	id, err := loadIdentity(o.identity)
+	if err != nil {
+		return err
+	}
+	token := base64.RawURLEncoding.EncodeToString(id.token.Public().(ed25519.PublicKey))
+	_, err = fmt.Fprintf(io.Out, "seed %s\nstun %s\n", id.xntp.Public(), token)
+	return err
 }
 
 // udpServed reports whether a UDP socket is needed.
@@ -130,7 +167,7 @@ func (o *options) check(args []string, io *tool.IO) error {
 		}
 		o.pulls = append(o.pulls, room)
 	}
-	if len(names) == 0 && (o.serves(partOrigin) || o.serves(partSeed) || o.serves(partTracker)) {
+	if len(names) == 0 && (o.pullsRooms() || o.serves(partLog)) {
 		return tool.Usage("no room to serve").Hint("--room NAME with a slice stream on stdin, a directory, or --upstream URL")
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
@@ -141,13 +178,50 @@ func (o *options) check(args []string, io *tool.IO) error {
 			return tool.Usage("--udp: %w", err).Hint("an IP address and a port: 0.0.0.0:8080 or [::]:8080")
 		}
 	}
-	for flag, v := range map[string]*string{"--public": &o.public, "--tracker": &o.tracker} {
-		if *v == "" {
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{{"--public", &o.public}, {"--tracker", &o.tracker}, {"--log", &o.log}} {
+		if *f.value == "" {
 			continue
 		}
-		if u, err := url.Parse(*v); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return tool.Usage("%s: %q: want http://HOST:PORT", flag, *v)
+		if u, err := url.Parse(*f.value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return tool.Usage("%s: %q: want http://HOST:PORT", f.name, *f.value)
+		}
+		*f.value = strings.TrimSuffix(*f.value, "/")
+	}
+	return o.checkKeys()
+}
+
+// checkKeys reads the flags that name parts elsewhere by their keys.
+func (o *options) checkKeys() error {
+	for _, text := range o.allow {
+		key, err := parseKey(text)
+		if err != nil {
+			return tool.Usage("--allow-seed: %w", err).Hint("xp2p-seed --identity FILE --print-key prints it")
+		}
+		o.seedKeys = append(o.seedKeys, key)
+	}
+	for _, text := range o.stuns {
+		addr, keyText, keyed := strings.Cut(text, "#")
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return tool.Usage("--stun: %w", err).Hint("HOST:PORT, or HOST:PORT#KEY with the stun key that --print-key prints there")
+		}
+		o.stun = append(o.stun, addr)
+		if keyed {
+			key, err := parseKey(keyText)
+			if err != nil {
+				return tool.Usage("--stun: %w", err)
+			}
+			o.tokenKeys = append(o.tokenKeys, key)
 		}
 	}
 	return nil
+}
+
+func parseKey(text string) (key wire.Key, err error) {
+	if err := key.UnmarshalText([]byte(text)); err != nil {
+		return key, fmt.Errorf("%.50q is no key: %w", text, err)
+	}
+	return key, nil
 }

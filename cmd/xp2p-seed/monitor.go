@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/monitor"
+	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -30,11 +32,52 @@ func (s *seed) newMonitor() *monitor.Monitor {
 		m.Counter("xp2p_tracker_messages_total", "Signalling messages that came in.", func() float64 { return float64(s.tracker.Stats().Received) })
 	}
 	if s.ep != nil {
+		s.countNode(m)
 		m.Counter("xp2p_udp_received_total", "Datagrams that came in.", func() float64 { return float64(s.ep.Stats().PacketsIn) })
 		m.Counter("xp2p_udp_sent_total", "Datagrams that went out.", func() float64 { return float64(s.ep.Stats().PacketsOut) })
 		m.Counter("xp2p_udp_wakeups_total", "Times that the UDP loop woke up.", func() float64 { return float64(s.ep.Stats().Wakeups) })
 	}
 	return m
+}
+
+// countNode adds what the node counts: XNTP and STUN.
+func (s *seed) countNode(m *monitor.Monitor) {
+	m.Gauge("xp2p_xntp_connections", "XNTP connections that are up.", func() float64 { return float64(s.counts().Conns) })
+	for _, c := range []struct {
+		name, help string
+		of         func(*node.Counts) uint64
+	}{
+		{"xp2p_xntp_payload_bytes_total", "Bytes of pieces over XNTP, both ways.", func(c *node.Counts) uint64 { return uint64(c.Payload) }},
+		{"xp2p_xntp_foreign_total", "Datagrams that are no packets of XNTP.", func(c *node.Counts) uint64 { return c.Dropped.Foreign }},
+		{"xp2p_xntp_stray_total", "Packets for no connection of ours.", func(c *node.Counts) uint64 { return c.Dropped.Stray }},
+		{"xp2p_xntp_forged_total", "Packets that did not open.", func(c *node.Counts) uint64 { return c.Dropped.Forged }},
+		{"xp2p_xntp_replayed_total", "Packets that came again.", func(c *node.Counts) uint64 { return c.Dropped.Replayed }},
+		{"xp2p_xntp_refused_total", "Handshakes beyond a limit.", func(c *node.Counts) uint64 { return c.Dropped.Refused }},
+		{"xp2p_xntp_retried_total", "Handshakes answered with a cookie.", func(c *node.Counts) uint64 { return c.Dropped.Retried }},
+		{"xp2p_stun_requests_total", "Well-formed Binding requests.", func(c *node.Counts) uint64 { return c.STUN.Requests }},
+		{"xp2p_stun_answered_total", "Binding requests that were answered.", func(c *node.Counts) uint64 { return c.STUN.Answered }},
+		{"xp2p_stun_tokens_total", "Answers that proved an address.", func(c *node.Counts) uint64 { return c.STUN.Tokens }},
+		{"xp2p_stun_malformed_total", "Messages that are no requests.", func(c *node.Counts) uint64 { return c.STUN.Malformed }},
+		{"xp2p_stun_limited_total", "Requests over a limit.", func(c *node.Counts) uint64 { return c.STUN.Limited }},
+	} {
+		m.Counter(c.name, c.help, func() float64 { n := s.counts(); return float64(c.of(&n)) })
+	}
+}
+
+// counts asks the node for its counters, once for all who want to know at the
+// same time.
+func (s *seed) counts() node.Counts {
+	s.counted.Lock()
+	defer s.counted.Unlock()
+	if s.ep != nil && time.Since(s.countedAt) > 100*time.Millisecond {
+		ctx, cancel := context.WithTimeout(s.ctx, leaveWithin)
+		defer cancel()
+		var c node.Counts
+		if s.ep.Call(ctx, func(time.Time) { c = s.node.Counts() }) == nil {
+			s.lastCounts, s.countedAt = c, time.Now()
+		}
+	}
+	return s.lastCounts
 }
 
 // roomsNow says which rooms there are and who is in them.
@@ -47,6 +90,11 @@ func (s *seed) roomsNow() (all []monitor.Room) {
 			}
 		}
 		all = append(all, r)
+	}
+	if !s.o.pullsRooms() {
+		for _, up := range s.o.pulls {
+			all = append(all, monitor.Room{Name: up.Room})
+		}
 	}
 	return all
 }
@@ -61,7 +109,7 @@ func (s *seed) report(room string, id wire.PeerID, body []byte) {
 // watch adds what operators look at.
 func (s *seed) watch(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", s.monitor.Metrics())
-	mux.Handle("GET /healthz", monitor.Health(func() error { return nil }))
+	mux.Handle("GET /healthz", monitor.Health(s.check))
 	if s.o.serves(partLog) {
 		mux.Handle("POST /v1/rooms/{room}/log", s.monitor.Log())
 	}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ import (
 )
 
 // leaveWithin bounds how long saying goodbye may take.
-const leaveWithin = time.Second
+const leaveWithin = 600 * time.Millisecond
 
 // errServed ends a seed whose stdin is over and whose viewers have it.
 var errServed = errors.New("served")
@@ -54,6 +55,11 @@ type seed struct {
 	work    sync.WaitGroup
 	opened  chan struct{} // closed when the first room can be joined
 	once    sync.Once
+	health  health
+
+	counted    sync.Mutex
+	lastCounts node.Counts
+	countedAt  time.Time
 }
 
 // run opens the addresses, serves what is to be served, and feeds the rooms.
@@ -74,16 +80,11 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 			return tool.Usage("--upstream: %w", err)
 		}
 	}
-	ln, err := net.Listen("tcp", o.listen)
+	ln, stopLoop, looped, err := s.listen()
 	if err != nil {
-		return tool.Failed("--listen: %w", err)
-	}
-	s.base = baseURL(ln.Addr())
-	stopLoop, looped, err := s.openUDP(ln.Addr().(*net.TCPAddr).AddrPort())
-	if err != nil {
-		ln.Close()
 		return err
 	}
+	s.base = baseURL(ln.Addr())
 	defer stopLoop()
 	if o.serves(partTracker) {
 		s.tracker = s.newTracker()
@@ -116,6 +117,25 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		return cause
 	}
 	return err
+}
+
+// listen opens the two addresses. Where the system chooses the port, it must be
+// one that is free for both.
+func (s *seed) listen() (ln net.Listener, stop func(), looped chan error, err error) {
+	_, port, _ := net.SplitHostPort(s.o.listen)
+	for tries := 1; ; tries++ {
+		if ln, err = net.Listen("tcp", s.o.listen); err != nil {
+			return nil, nil, nil, tool.Failed("--listen: %w", err).Hint("--listen names another address")
+		}
+		stop, looped, err = s.openUDP(ln.Addr().(*net.TCPAddr).AddrPort())
+		if err == nil {
+			return ln, stop, looped, nil
+		}
+		ln.Close()
+		if port != "0" || s.o.udp != "" || tries == 8 {
+			return nil, nil, nil, err
+		}
+	}
 }
 
 // openUDP opens the UDP socket, if one is needed, at the port of the HTTP
@@ -173,10 +193,14 @@ func (s *seed) leave(looped <-chan error, stopLoop func()) {
 }
 
 func (s *seed) newTracker() *signal.Server {
+	tokens := []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)}
+	for i := range s.o.tokenKeys {
+		tokens = append(tokens, s.o.tokenKeys[i][:])
+	}
 	return signal.NewServer(signal.ServerConfig{
 		Tracker: tracker.Config{
-			Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
-			TokenKeys: []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)},
+			Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader, TokenKeys: tokens,
+			SeedKeys: append([]wire.Key{wire.Key(s.id.xntp.Public())}, s.o.seedKeys...),
 		},
 		Document: s.document,
 		Report:   s.report,
@@ -195,22 +219,11 @@ func (s *seed) serve(ctx context.Context, ln net.Listener) error {
 		mux.Handle("GET /v1/rooms/{room}/signal", s.tracker)
 	}
 	s.watch(mux)
-	server := origin.NewServer(mux)
-	stopped := context.AfterFunc(ctx, func() {
-		if s.content != nil {
-			s.content.Stop()
-		}
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-		defer cancel()
-		if server.Shutdown(closing) != nil {
-			server.Close()
-		}
-	})
-	defer stopped()
-	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	var stop func()
+	if s.content != nil {
+		stop = s.content.Stop
 	}
-	return context.Cause(ctx)
+	return origin.Serve(ctx, ln, mux, stop, leaveWithin)
 }
 
 // open makes a room of a stream and lets viewers in.
@@ -249,17 +262,44 @@ func (s *seed) admit(room *store.Room) error {
 	return nil
 }
 
-// openDir serves what xp2p-slice -o wrote, named like its directory.
-func (s *seed) openDir(dir string) error {
+// openDir serves what xp2p-slice -o wrote or is writing, named like its
+// directory.
+func (s *seed) openDir(ctx context.Context, g *errgroup.Group, dir string) error {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	room, err := store.OpenRoom(filepath.Base(abs), dir)
-	if err != nil {
+	name := filepath.Base(abs)
+	room, err := store.OpenRoom(name, dir)
+	if err == nil {
+		return s.admit(room)
+	}
+	bad := func(err error) error {
 		return tool.BadData("%w", err).Hint("xp2p-slice -o %s writes such a directory", dir)
 	}
-	return s.admit(room)
+	if !errors.Is(err, store.ErrUnfinished) {
+		return bad(err)
+	}
+	room, follow, err := store.FollowRoom(name, dir, s.o.window)
+	if errors.Is(err, store.ErrUnfinished) {
+		return tool.BadData("%w", err).Hint("a recording can be served when it is whole")
+	}
+	if err != nil {
+		return bad(err)
+	}
+	if err := s.admit(room); err != nil {
+		return errors.Join(err, follow.Close())
+	}
+	g.Go(func() error {
+		defer follow.Close()
+		if err := follow.Run(ctx); ctx.Err() == nil && err != nil {
+			// The others live on; this one is as it is.
+			s.t.Log.Error("a directory cannot be followed any further", "room", name, "err", err)
+			s.health.set(dir, err)
+		}
+		return nil
+	})
+	return nil
 }
 
 // dirOf is where a room is kept on disk, if anywhere.
@@ -273,24 +313,31 @@ func (s *seed) dirOf(name string) string {
 // feedAll feeds every room from where it comes.
 func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 	for _, dir := range s.o.dirs {
-		if err := s.openDir(dir); err != nil {
+		if err := s.openDir(ctx, g, dir); err != nil {
 			return err
 		}
 	}
-	for _, up := range s.o.pulls {
-		g.Go(func() error { return s.mirror(ctx, up) })
+	if s.o.pullsRooms() {
+		for _, up := range s.o.pulls {
+			g.Go(func() error { return s.mirror(ctx, up) })
+		}
 	}
 	if s.o.room == "" {
 		return nil
 	}
-	err := feed(ctx, s.t.In, func(h segment.Header) (*store.Room, error) {
-		if h.VOD && s.o.store == "" {
-			return nil, tool.Usage("a recording on stdin needs a --store to be kept in")
-		}
-		return s.open(s.o.room, h, s.dirOf(s.o.room))
-	})
+	fed := make(chan error, 1)
+	go func() { fed <- s.feedStdin(ctx) }()
+	var err error
+	select {
+	case err = <-fed:
+	case <-ctx.Done(): // even if stdin stays open
+		return context.Cause(ctx)
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if err != nil {
+		s.health.set("stdin", err)
 	}
 	if s.rooms.Rooms() == nil || len(s.o.dirs)+len(s.o.pulls) > 0 {
 		return err
@@ -300,6 +347,26 @@ func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 		return err
 	}
 	return errServed
+}
+
+// feedStdin makes a room of stdin.
+func (s *seed) feedStdin(ctx context.Context) error {
+	open := func(h segment.Header) (*store.Room, error) {
+		if h.VOD && s.o.store == "" {
+			return nil, tool.Usage("a recording on stdin needs a --store to be kept in")
+		}
+		dir := s.dirOf(s.o.room)
+		if h.VOD {
+			if _, err := store.OpenRoom(s.o.room, dir); err == nil {
+				return nil, tool.Failed("%s holds a whole recording already", dir).Hint("xp2p-seed %s serves it", dir)
+			}
+		}
+		return s.open(s.o.room, h, dir)
+	}
+	return feed(ctx, s.t.In, open, func(err error) {
+		s.t.Log.Error("the room lives on in memory only", "err", err)
+		s.health.set("store", err)
+	})
 }
 
 // linger waits until every viewer has the end of the room on stdin.
@@ -332,6 +399,9 @@ func (s *seed) viewers() int64 {
 			n += int64(st.Peers)
 		}
 	}
+	if s.content == nil && s.tracker == nil {
+		n += int64(s.counts().Conns)
+	}
 	return n
 }
 
@@ -348,7 +418,7 @@ func (s *seed) mirror(ctx context.Context, up origin.RoomURL) error {
 	case err != nil:
 		return tool.Unreachable("--upstream %s/%s: %w", up.Base, up.Room, err)
 	case h.VOD:
-		return tool.Usage("--upstream %s/%s: it is a recording", up.Base, up.Room).Hint("xp2p-slice -o writes a directory that can be copied and served here")
+		return s.mirrorRecording(ctx, client, up, h)
 	}
 	room, err := s.open(up.Room, h, s.dirOf(up.Room))
 	if err != nil {
@@ -357,9 +427,32 @@ func (s *seed) mirror(ctx context.Context, up origin.RoomURL) error {
 	return origin.Mirror(ctx, client, room)
 }
 
+// mirrorRecording copies a recording to disk. What is asked for before it is
+// there comes from the upstream.
+func (s *seed) mirrorRecording(ctx context.Context, client *origin.Client, up origin.RoomURL, h segment.Header) error {
+	dir := s.dirOf(up.Room)
+	if dir == "" {
+		return tool.Usage("--upstream %s/%s: a recording needs a --store to be kept in", up.Base, up.Room)
+	}
+	room, err := store.OpenRoom(up.Room, dir)
+	if err != nil {
+		if room, err = s.open(up.Room, h, dir); err != nil {
+			return err
+		}
+		return origin.Mirror(ctx, client, room)
+	}
+	theirs, err := client.Index(ctx)
+	if err != nil {
+		s.t.Log.Warn("the upstream's index cannot be had: serving what the store has", "room", up.Room, "err", err)
+	} else if ours, ok := room.Index(); !ok || !slices.Equal(ours.Index.Segments, theirs.Segments) {
+		return tool.Failed("%s holds another recording than %s/%s", dir, up.Base, up.Room).Hint("remove the directory, or give another --store")
+	}
+	return s.admit(room)
+}
+
 // ready tells scripts that rooms can be joined.
 func (s *seed) ready(ctx context.Context) error {
-	if len(s.o.dirs)+len(s.o.pulls) > 0 || s.o.room != "" {
+	if len(s.o.dirs) > 0 || s.o.room != "" || len(s.o.pulls) > 0 && s.o.pullsRooms() {
 		select {
 		case <-s.opened:
 		case <-ctx.Done():

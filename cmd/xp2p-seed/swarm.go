@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"time"
 
@@ -61,14 +62,22 @@ func (s *seed) signal(room string, m wire.Signal) {
 				switch ev.Kind {
 				case signal.Message:
 					s.heard(room, ev.Signal)
+				case signal.Up:
+					s.health.set("tracker of "+room, nil)
 				case signal.Down:
-					s.t.Log.Info("the tracker does not answer", "room", room, "err", ev.Err, "retry", ev.Retry)
+					var refused *wire.SignalError
+					if errors.As(ev.Err, &refused) && refused.Code == wire.SignalForbidden {
+						s.t.Log.Error("the tracker refuses this seed: give it --allow-seed KEY", "room", room, "key", s.id.xntp.Public())
+					} else {
+						s.t.Log.Info("the tracker does not answer", "room", room, "err", ev.Err, "retry", ev.Retry)
+					}
+					s.health.set("tracker of "+room, ev.Err)
 				}
 			}
 		})
 		return
 	}
-	l, err := s.tracker.Attach(room, hello, hosts(s.ep.LocalAddr(0)))
+	l, err := s.tracker.Attach(room, hello, s.ep.Hosts(0))
 	if err != nil {
 		s.t.Log.Error("the tracker does not take its own seed", "room", room, "err", err)
 		return
@@ -98,7 +107,9 @@ func (s *seed) offer(ctx context.Context, room *store.Room) error {
 	name := room.Name()
 	joined := make(chan error, 1)
 	s.do(func(now time.Time) {
-		joined <- s.node.Join(now, node.Room{Name: name, Key: room.Key(), Topology: s.o.topology, Window: s.o.window, NoOrigin: true})
+		joined <- s.node.Join(now, node.Room{
+			Name: name, Key: room.Key(), Topology: s.o.topology, Window: s.o.window, NoOrigin: true, NoSignal: s.o.tracker != "",
+		})
 	})
 	select {
 	case err := <-joined:
@@ -108,7 +119,11 @@ func (s *seed) offer(ctx context.Context, room *store.Room) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	from := store.Oldest()
+	if s.o.tracker != "" {
+		s.work.Go(func() { s.meet(ctx, name) })
+	}
+	// What is longer ago than the window nobody asks a seed for.
+	from := store.Back(s.o.window)
 	for {
 		cur, err := room.Start(from)
 		for err == nil {
@@ -128,6 +143,30 @@ func (s *seed) offer(ctx context.Context, room *store.Room) error {
 			from = store.Live() // an edge whose upstream has left it behind
 		default:
 			return err
+		}
+	}
+}
+
+// meet asks a tracker elsewhere how the room is joined, as viewers do, until it
+// says so. Its STUN responder proves our address to it.
+func (s *seed) meet(ctx context.Context, name string) {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		doc, err := signal.FetchRoom(ctx, nil, s.o.tracker+"/v1/rooms/"+name)
+		if err == nil {
+			m := node.Meeting{STUN: signal.Resolve(ctx, doc.STUN)}
+			if doc.TokenKey != nil {
+				m.TokenKeys = []ed25519.PublicKey{doc.TokenKey[:]}
+			}
+			s.health.set("tracker of "+name, nil)
+			s.do(func(now time.Time) { s.node.Meet(now, name, m) })
+			return
+		}
+		s.t.Log.Info("the tracker does not answer", "room", name, "err", err, "retry", wait)
+		s.health.set("tracker of "+name, err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -17,6 +17,10 @@ type Meeting struct {
 	TokenKeys []ed25519.PublicKey // of responders whose word on addresses counts
 }
 
+// SetHosts names the addresses of the node's own interfaces, with the port that
+// it listens at, once there is a socket that has one. Hellos from now on say them.
+func (n *Node) SetHosts(hosts []netip.AddrPort) { n.cfg.Hosts = slices.Clone(hosts) }
+
 // Meet brings the room document to a room that was joined without it
 // (Room.NoSignal): a viewer plays what the origin gives while it asks for the
 // document, or while there is no tracker. From now on there is one: EventSignal

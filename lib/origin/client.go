@@ -71,8 +71,9 @@ type Client struct {
 	gate    *semaphore.Weighted
 	flights singleflight.Group
 
-	mu  sync.Mutex
-	key ed25519.PublicKey
+	mu   sync.Mutex
+	key  ed25519.PublicKey
+	gone error // why the last request had no answer
 }
 
 // NewClient returns a client; it does not connect.
@@ -125,6 +126,19 @@ func (c *Client) Key() ed25519.PublicKey {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.key
+}
+
+// Err says why the origin did not answer the last request; nil if it did.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
+func (c *Client) answered(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = err
 }
 
 // pin checks a key that the origin named against the one we know, and takes it
@@ -346,8 +360,13 @@ func (c *Client) do(ctx context.Context, path string) (*http.Response, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+		if ctx.Err() == nil {
+			c.answered(err)
+		}
+		return nil, err
 	}
+	c.answered(nil)
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}

@@ -347,13 +347,18 @@ func TestParseRoomURL(t *testing.T) {
 	for s, want := range map[string]RoomURL{
 		"http://127.0.0.1:8080/match":             {Base: "http://127.0.0.1:8080", Room: "match"},
 		"https://tv.example.org/a/b/match#" + key: {Base: "https://tv.example.org/a/b", Room: "match", Key: make([]byte, 32)},
+		"http://seed/match/":                      {Base: "http://seed", Room: "match"},
+		"http://seed/tv/v1/rooms/match":           {Base: "http://seed/tv", Room: "match"},
+		"http://seed/live/match.flv#" + key:       {Base: "http://seed", Room: "match", Key: make([]byte, 32)},
+		"http://u:p@seed/live/match.mp4":          {Base: "http://u:p@seed", Room: "match"},
+		"http://seed/live/match.2":                {Base: "http://seed", Room: "match.2"},
 	} {
 		got, err := ParseRoomURL(s)
 		if err != nil || got.Base != want.Base || got.Room != want.Room || !bytes.Equal(got.Key, want.Key) {
 			t.Errorf("%s: %+v, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "match", "http://", "http://x", "http://x/", "ftp://x/match", "http://x/live", "http://x/a?b", "http://x/match#short", "http://x/a%2fb%20"} {
+	for _, s := range []string{"", "match", "http://", "http://x", "http://x/", "ftp://x/match", "http://x/live", "http://x/a?b", "http://x/match#short", "http://x/a%2fb%20", "http://x/metrics", "http://x/%zz", "ws://x/match"} {
 		if got, err := ParseRoomURL(s); err == nil {
 			t.Errorf("%q: %+v", s, got)
 		}

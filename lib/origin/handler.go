@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -212,6 +213,31 @@ func NewServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
+}
+
+// Serve answers at ln until ctx is done; then streams end on a border and what
+// is under way may take for within. stop, if not nil, ends what never ends by
+// itself: the Stop of each Handler in h.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, stop func(), within time.Duration) error {
+	server := NewServer(h)
+	closed := make(chan struct{})
+	stopped := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		if stop != nil {
+			stop()
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+	})
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		stopped()
+		return err
+	}
+	<-closed
+	return context.Cause(ctx)
 }
 
 // slow reports whether a stream ended because its reader did not keep up.

@@ -8,8 +8,9 @@ import (
 	"github.com/xp2p/xp2p/lib/segment"
 )
 
-// RecordingSegment returns the bytes of segment seq of a recording, verified against its
-// index.
+// RecordingSegment returns the bytes of segment seq of a recording, verified
+// against its index. It is one request for what any cache may hold, without the
+// proofs that [Client.Segment] brings for a segment that no index vouches for.
 func (c *Client) RecordingSegment(ctx context.Context, x *segment.Index, seq int) ([]byte, error) {
 	path := "segments/" + x.Name(seq).String()
 	b, err := c.fetch(ctx, path, x.SegmentSize)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/xp2p/xp2p/lib/media"
 	"github.com/xp2p/xp2p/lib/store"
 )
 
@@ -19,23 +20,35 @@ type RoomURL struct {
 	Key  ed25519.PublicKey // nil if the URL has none
 }
 
-// ParseRoomURL reads "http://host:8080/match" or "http://host:8080/match#key".
+// ParseRoomURL reads what a person copies: http://host/match, the room's document
+// http://host/v1/rooms/match, or what a player is given,
+// http://host/live/match.flv; each with #key if the viewer pins the room's key.
 func ParseRoomURL(s string) (RoomURL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		return RoomURL{}, err
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return RoomURL{}, fmt.Errorf("%q: want http://host/room", s)
+		return RoomURL{}, fmt.Errorf("%.200q: want http://host/room", s)
 	}
 	if u.RawQuery != "" {
-		return RoomURL{}, fmt.Errorf("%q: a room has no query", s)
+		return RoomURL{}, fmt.Errorf("%.200q: a room has no query", s)
 	}
-	i := strings.LastIndexByte(u.Path, '/')
+	path := strings.TrimSuffix(u.Path, "/")
+	i := strings.LastIndexByte(path, '/')
 	if i < 0 {
-		return RoomURL{}, fmt.Errorf("%q: want http://host/room", s)
+		return RoomURL{}, fmt.Errorf("%.200q: want http://host/room", s)
 	}
-	r := RoomURL{Room: u.Path[i+1:]}
+	base, room := path[:i], path[i+1:]
+	if of, ok := strings.CutSuffix(base, "/v1/rooms"); ok {
+		base = of
+	} else if of, ok := strings.CutSuffix(base, "/live"); ok {
+		base = of
+		if name, ext, ok := cutLast(room); ok && (ext == media.FLV.String() || ext == media.FMP4.String()) {
+			room = name
+		}
+	}
+	r := RoomURL{Room: room}
 	if err := store.CheckName(r.Room); err != nil {
 		return RoomURL{}, err
 	}
@@ -44,10 +57,13 @@ func ParseRoomURL(s string) (RoomURL, error) {
 			return RoomURL{}, err
 		}
 	}
-	base := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: u.Path[:i]}
-	r.Base = base.String()
+	origin := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: base}
+	r.Base = origin.String()
 	return r, nil
 }
+
+// Document is the URL of the room document, where the tracker is the origin.
+func (r RoomURL) Document() string { return r.Base + "/v1/rooms/" + r.Room }
 
 // ParseKey reads a room key as slice streams and URLs write it: base64url
 // without padding.

@@ -103,6 +103,10 @@ func (h *Handler) finish(r *http.Request, room *store.Room, p *push, err error) 
 	case slow(err):
 		h.served.Dropped.Add(1)
 		h.cfg.Log.Info("slow reader cut off", "room", room.Name(), "client", r.RemoteAddr, "why", err)
+	default:
+		// A disk that forgets: what cannot be verified is not served.
+		h.cfg.Log.Warn("a stream broke off", "room", room.Name(), "client", r.RemoteAddr, "why", err)
+		_ = p.flush() // what came before it is right
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -175,6 +179,10 @@ func (h *Handler) live(w http.ResponseWriter, r *http.Request, room *store.Room,
 	}
 	if room.VOD() && r.URL.Query().Get("from") == "" {
 		from = store.Oldest()
+	}
+	if at, back := from.BackTime(); back && room.VOD() {
+		h.recording(w, r, room, at)
+		return
 	}
 	c, err := room.Start(from)
 	if err != nil {

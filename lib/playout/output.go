@@ -7,8 +7,11 @@ import (
 	"github.com/xp2p/xp2p/lib/segment"
 )
 
-// Output is the next part of the exact stream: an init, or a piece. Write
-// Record.Body[Skip:].
+// Output is the next part of the exact stream: an init or a piece, of which a
+// player is given Record.Body[Skip:], or one of the records that belong to the
+// stream and have no bytes in it: a copy of an init that keyframes from here on
+// need, the record of a segment whose last piece was put out (if it has come by
+// then), the end.
 //
 // A player that may be stopped at any moment, and shall end on a unit border,
 // holds back what lies behind Record.Piece.Border of the newest piece until the

@@ -11,7 +11,9 @@ var ErrOrder = errors.New("records are out of order")
 // An Audit follows a stream's records and checks that they fit together:
 // pieces without a gap, segments made of the pieces before them, an end that
 // counts right. It verifies neither proofs nor bytes; see [Verifier]. The zero
-// value is ready.
+// value is ready. A live stream may begin anywhere, as that of a viewer does:
+// then the first segment and the counts of the end are held against what is
+// there.
 type Audit struct {
 	begun    bool
 	ended    bool
@@ -23,6 +25,8 @@ type Audit struct {
 	segments []Hash // of a recording
 	total    int64
 	vod      bool
+	joined   bool // the stream begins mid-way: somebody came later than it
+	missed   int  // pieces of the open segment before the first
 }
 
 // Ended reports whether an end record closed the newest stream.
@@ -46,16 +50,23 @@ func (a *Audit) See(r *Record) error {
 		return nil
 	case KindInit:
 		if !r.Init.Copy {
-			if a.begun {
+			switch {
+			case len(a.pieces) > 0 || a.vod && a.begun:
 				return bad("an init behind pieces")
+			case a.begun: // a room goes on with the stream of a broadcaster who began anew
+				*a = Audit{}
 			}
 			a.total += int64(r.Init.Size)
 		}
 	case KindPiece:
 		p := r.Piece
+		if a.end.Pieces == 0 && !a.vod && (p.Index > 0 || p.Prev != nil) {
+			a.joined, a.missed, a.id = true, p.Index, p.ID
+		}
+		next := a.missed + len(a.pieces)
 		switch {
-		case p.Index != len(a.pieces):
-			return bad("piece %d/%d, where index %d follows", p.Seq, p.Index, len(a.pieces))
+		case p.Index != next:
+			return bad("piece %d/%d, where index %d follows", p.Seq, p.Index, next)
 		case p.Index > 0 && (p.Epoch != a.id.Epoch || p.Seq != a.id.Seq):
 			return bad("piece %d/%d in segment %d", p.Seq, p.Index, a.id.Seq)
 		case p.Index == 0 && a.last != nil && (p.Prev == nil || *p.Prev != *a.last):
@@ -71,6 +82,12 @@ func (a *Audit) See(r *Record) error {
 		switch {
 		case len(a.pieces) == 0 || s.Epoch != a.id.Epoch || s.Seq != a.id.Seq:
 			return bad("segment %d behind pieces of %d", s.Seq, a.id.Seq)
+		case a.missed > 0 && s.Pieces == a.missed+len(a.pieces) && s.Size > a.size:
+			// Its beginning is not here: what is was checked piece by piece.
+			l := s.Link()
+			a.last, a.pieces, a.size, a.missed = &l, a.pieces[:0], 0, 0
+			a.end.Segments++
+			return nil
 		case s.Size != a.size:
 			return bad("segment %d says %d bytes, its pieces have %d", s.Seq, s.Size, a.size)
 		}
@@ -97,6 +114,10 @@ func (a *Audit) See(r *Record) error {
 		e := r.End
 		if a.last != nil {
 			a.end.Last = *a.last
+		}
+		if a.joined && len(a.pieces) == 0 && e.Pieces >= a.end.Pieces && e.Segments >= a.end.Segments && e.Last == a.end.Last {
+			a.ended = true
+			return nil
 		}
 		if len(a.pieces) > 0 || e.Pieces != a.end.Pieces || e.Segments != a.end.Segments || e.Last != a.end.Last {
 			return bad("the end counts %d pieces in %d segments, there were %d in %d", e.Pieces, e.Segments, a.end.Pieces, a.end.Segments)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/wire"
@@ -25,6 +26,7 @@ func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request) {
 	doc.Room, doc.TimeUnixMS = room, time.Now().UnixMilli()
 	s.mu.Lock()
 	topology := s.tracker.Topology(room)
+	doc.Seeds = slices.Concat(doc.Seeds, s.tracker.Seeds(room))
 	s.mu.Unlock()
 	if topology != "" {
 		doc.Topology = topology

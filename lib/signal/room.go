@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"strings"
 
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -19,50 +20,6 @@ var (
 	ErrBadDocument = errors.New("not a room document")
 	ErrRoomURL     = errors.New("not the URL of a room")
 )
-
-// A RoomURL is what a person writes to name a room.
-type RoomURL struct {
-	Document string // URL of the room document
-	Room     string
-	Key      *wire.Key // from the fragment: the room's key, pinned
-}
-
-// ParseRoomURL reads http://host/room, http://host/v1/rooms/room or
-// http://host/live/room.flv, each with #key if the viewer pins the room's key.
-func ParseRoomURL(s string) (r RoomURL, err error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return r, fmt.Errorf("%w: %.200q", ErrRoomURL, s)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return r, fmt.Errorf("%w: %.200q does not begin with http:// or https:// and a host", ErrRoomURL, s)
-	}
-	if u.Fragment != "" {
-		r.Key = new(wire.Key)
-		if err := r.Key.UnmarshalText([]byte(u.Fragment)); err != nil {
-			return r, fmt.Errorf("%w: behind #: %w", ErrRoomURL, err)
-		}
-	}
-	path := strings.TrimSuffix(u.Path, "/")
-	i := strings.LastIndexByte(path, '/')
-	base, room := path[:max(i, 0)], path[i+1:]
-	switch {
-	case strings.HasSuffix(base, "/v1/rooms"):
-		base = strings.TrimSuffix(base, "/v1/rooms")
-	case strings.HasSuffix(base, "/live"):
-		base = strings.TrimSuffix(base, "/live")
-		for _, ext := range []string{".flv", ".mp4"} {
-			room = strings.TrimSuffix(room, ext)
-		}
-	}
-	if !wire.CheckRoomName(room) {
-		return r, fmt.Errorf("%w: %.70q is no name of a room", ErrRoomURL, room)
-	}
-	r.Room = room
-	doc := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: base + "/v1/rooms/" + room}
-	r.Document = doc.String()
-	return r, nil
-}
 
 // FetchRoom gets a room document and makes the URLs in it absolute. A nil
 // client is http.DefaultClient.
@@ -119,4 +76,28 @@ func absolute(base *url.URL, ref string) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrBadDocument, err)
 	}
 	return u.String(), nil
+}
+
+// Resolve looks up the addresses of a document's STUN servers.
+func Resolve(ctx context.Context, servers []string) (addrs []netip.AddrPort) {
+	for _, server := range servers {
+		if a, err := netip.ParseAddrPort(server); err == nil {
+			addrs = append(addrs, a)
+			continue
+		}
+		host, port, err := net.SplitHostPort(server)
+		if err != nil {
+			continue
+		}
+		n, err := net.DefaultResolver.LookupPort(ctx, "udp", port)
+		if err != nil {
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil || len(ips) == 0 {
+			continue
+		}
+		addrs = append(addrs, netip.AddrPortFrom(ips[0].Unmap(), uint16(n)))
+	}
+	return addrs
 }

@@ -350,28 +350,6 @@ func TestTheRoomDocument(t *testing.T) {
 	}
 }
 
-func TestRoomURLs(t *testing.T) {
-	key := keyOf(9)
-	for s, want := range map[string]string{
-		"http://seed:8080/match":                       "http://seed:8080/v1/rooms/match",
-		"http://seed:8080/match/":                      "http://seed:8080/v1/rooms/match",
-		"https://example.org/tv/match#" + key.String(): "https://example.org/tv/v1/rooms/match",
-		"http://seed/v1/rooms/match":                   "http://seed/v1/rooms/match",
-		"http://seed/live/match.flv":                   "http://seed/v1/rooms/match",
-		"http://u:p@seed/live/match.mp4?x=y":           "http://u:p@seed/v1/rooms/match",
-	} {
-		r, err := ParseRoomURL(s)
-		if err != nil || r.Document != want || r.Room != "match" || strings.Contains(s, "#") != (r.Key != nil && *r.Key == key) {
-			t.Errorf("%s: %+v, %v", s, r, err)
-		}
-	}
-	for _, s := range []string{"", "match", "file:///match", "http://seed", "http://seed/", "http://seed/metrics", "http://seed/a%20b", "http://seed/match#short", "http://seed/%zz", "ws://seed/match"} {
-		if r, err := ParseRoomURL(s); !errors.Is(err, ErrRoomURL) {
-			t.Errorf("%s: %+v, %v", s, r, err)
-		}
-	}
-}
-
 func TestAThousandBadHandshakesAndMessages(t *testing.T) {
 	s := testServer(t)
 	web := httptest.NewServer(s)

@@ -20,6 +20,8 @@ type Cursor struct {
 	pos    int64            // the next record in the window
 	await  bool             // no start point was there yet: wait for one
 	disk   *diskCursor      // non-nil while it reads from disk
+	last   segment.ID       // the newest piece that was given, if have
+	have   bool
 }
 
 // Start returns a cursor at from. The errors are ErrGone and ErrNotYet, for
@@ -28,6 +30,9 @@ func (r *Room) Start(from Start) (*Cursor, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := &Cursor{r: r, pos: r.log.end()}
+	if r.past && from.kind == startLive {
+		from = Oldest()
+	}
 	switch from.kind {
 	case startAt, startAfter:
 		return c, c.seek(from)
@@ -127,6 +132,9 @@ func (c *Cursor) Next(ctx context.Context) (segment.Record, error) {
 	for {
 		rec, wait, err := c.poll()
 		if wait == nil {
+			if rec.Piece != nil {
+				c.last, c.have = rec.Piece.ID, true
+			}
 			return rec, err
 		}
 		select {
@@ -194,6 +202,12 @@ func (c *Cursor) poll() (rec segment.Record, wait <-chan struct{}, err error) {
 			return segment.Record{}, ready, nil
 		}
 	} else if c.pos < w.first {
+		// A slow reader goes on from disk, where there is one.
+		if c.have && r.shelf != nil {
+			if c.disk = r.shelf.seek(After(c.last)); c.disk != nil {
+				return rec, ready, nil
+			}
+		}
 		return rec, nil, ErrFellBehind
 	} else if c.pos < w.end() {
 		rec = w.at(c.pos).rec

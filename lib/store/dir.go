@@ -45,6 +45,8 @@ var (
 	ErrOtherRoom = errors.New("the directory belongs to another stream")
 	ErrRecorded  = errors.New("the directory already holds a whole recording")
 	ErrNotSliced = errors.New("not a directory of xp2p-slice")
+	// ErrUnfinished: a slicer is still writing it, or was killed.
+	ErrUnfinished = errors.New("the directory has no end yet")
 )
 
 type roomDocument struct {

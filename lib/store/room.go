@@ -48,6 +48,7 @@ type Room struct {
 	link   segment.Link
 	ended  bool // an end record stands behind the last piece
 	closed bool
+	past   bool          // it was over before it was opened
 	wake   chan struct{} // closed when the log grows; nil while nobody waits
 	full   error         // why the disk takes no more; the writer's own
 }
@@ -73,20 +74,35 @@ func NewRoom(c RoomConfig) (*Room, error) {
 		if r.shelf, err = newShelf(c.Dir, r.Header()); err != nil {
 			return nil, fmt.Errorf("room %s: %w", c.Name, err)
 		}
+		if c.VOD && !r.shelf.over() {
+			r.shelf = emptyShelf(c.Dir, r.Header()) // half a recording is begun anew
+		}
 		if n := r.shelf.count(); n > 0 {
 			r.link = r.shelf.at(n - 1).Link()
 			r.last = segment.ID{Epoch: r.link.Epoch, Seq: r.link.Seq, Index: r.link.Pieces - 1}
 			r.begun = true
 		}
 		r.index = r.shelf.index()
-
 	}
 	return r, nil
 }
 
 // OpenRoom returns a room that is a directory and nothing else: a recording, or
-// a live stream that is over. It is closed, and never writes.
+// a live stream that is over. It is closed, and never writes. ErrUnfinished says
+// that the directory has no end yet.
 func OpenRoom(name, dir string) (*Room, error) {
+	r, err := openRoom(name, dir, 0)
+	if err != nil {
+		return nil, err
+	}
+	if !r.shelf.over() {
+		return nil, fmt.Errorf("room %s: %s: %w", name, dir, ErrUnfinished)
+	}
+	r.closed, r.past = true, true
+	return r, nil
+}
+
+func openRoom(name, dir string, window time.Duration) (*Room, error) {
 	d, err := OpenDir(dir)
 	if err != nil {
 		return nil, err
@@ -95,12 +111,7 @@ func OpenRoom(name, dir string) (*Room, error) {
 	if err := d.Close(); err != nil {
 		return nil, err
 	}
-	r, err := NewRoom(RoomConfig{Name: name, Key: h.Key, Container: h.Container, VOD: h.VOD, Dir: dir})
-	if err != nil {
-		return nil, err
-	}
-	r.closed = true
-	return r, nil
+	return NewRoom(RoomConfig{Name: name, Key: h.Key, Container: h.Container, VOD: h.VOD, Dir: dir, Window: window})
 }
 
 // Name returns the room's name.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/xp2p/xp2p/lib/segment"
@@ -24,6 +25,8 @@ type shelf struct {
 	dir    *DirWriter       // nil until something is written
 	open   []segment.Record // records of the segment that has not closed yet
 	lost   bool             // its beginning is missing
+	size   int64            // of the catalogue's lines that have been read
+	follow bool             // somebody else writes the directory
 
 	mu      sync.Mutex
 	segs    []shelved
@@ -60,11 +63,15 @@ const maxLoaded = 8
 // newShelf reads the catalogue of a room's directory, if there is one. The
 // directory is made when there is something to write.
 func newShelf(path string, h segment.Header) (*shelf, error) {
-	s := &shelf{path: path, header: h, byKey: map[segmentKey]int{}, names: map[string]int{}, inits: map[segment.Hash]segment.Record{}}
+	s := emptyShelf(path, h)
 	if err := s.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func emptyShelf(path string, h segment.Header) *shelf {
+	return &shelf{path: path, header: h, byKey: map[segmentKey]int{}, names: map[string]int{}, inits: map[segment.Hash]segment.Record{}}
 }
 
 // read reads the catalogue. A last line without an end is being written.
@@ -92,12 +99,17 @@ func (s *shelf) read() error {
 			return fmt.Errorf("%s: %w", f.Name(), err)
 		}
 		s.note(rec)
+		s.size += int64(len(line))
 	}
 }
 
 // append takes the next record of the room. Segments are written when they
 // close; one whose beginning was missed is left out.
 func (s *shelf) append(rec segment.Record) error {
+	if s.follow {
+		s.note(rec)
+		return nil
+	}
 	switch rec.Kind {
 	case segment.KindPiece:
 		if rec.Piece.Index == 0 {
@@ -166,7 +178,9 @@ func (s *shelf) note(rec segment.Record) {
 	case segment.KindInit:
 		rec.Body = nil
 		s.inits[rec.Init.Hash] = rec
-		s.pending = append(s.pending, rec.Init.Hash)
+		if !slices.Contains(s.pending, rec.Init.Hash) {
+			s.pending = append(s.pending, rec.Init.Hash)
+		}
 		s.ends = nil
 		if !rec.Init.Copy {
 			s.opening = rec.Init.Hash
@@ -200,6 +214,13 @@ func (s *shelf) index() *segment.Record {
 		}
 	}
 	return nil
+}
+
+// over reports whether an end stands behind the last segment.
+func (s *shelf) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ends) > 0 && s.ends[len(s.ends)-1].Kind == segment.KindEnd
 }
 
 // tail returns the records that stand behind the last segment.

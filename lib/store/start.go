@@ -31,6 +31,8 @@ const (
 )
 
 // Live starts at the newest keyframe; in a room that has none yet, at the next.
+// A room that was over before it was opened (OpenRoom) has no live edge: it is
+// watched from its beginning.
 func Live() Start { return Start{} }
 
 // Oldest starts with the first thing in the room that can be decoded: the
@@ -118,3 +120,6 @@ func ParseID(s string) (segment.ID, error) {
 
 // AfterID returns the piece that an After start names.
 func (s Start) AfterID() (segment.ID, bool) { return s.id, s.kind == startAfter }
+
+// BackTime returns the time that a Back start names.
+func (s Start) BackTime() (time.Duration, bool) { return s.back, s.kind == startBack }

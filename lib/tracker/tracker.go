@@ -168,6 +168,21 @@ func (t *Tracker) Topology(name string) string {
 	return ""
 }
 
+// Seeds returns the seeds of a room that anybody may dial, as far as their
+// addresses are known; those of the operator's own process say theirs elsewhere.
+func (t *Tracker) Seeds(name string) (list []wire.RoomSeed) {
+	r := t.rooms[name]
+	if r == nil {
+		return nil
+	}
+	for _, p := range r.seeds {
+		if !p.trusted && len(p.observed) > 0 {
+			list = append(list, wire.RoomSeed{Key: p.hello.Key, Addrs: p.observed})
+		}
+	}
+	return list
+}
+
 // ids returns the peers' names, ascending.
 func (r *room) ids() []wire.PeerID {
 	ids := make([]wire.PeerID, 0, len(r.peers))

@@ -1,0 +1,29 @@
+package node
+
+import (
+	"github.com/xp2p/xp2p/lib/natprobe"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// Counts is what the node has done for all its rooms together.
+type Counts struct {
+	Conns   int                     // connections that are up
+	Payload int64                   // bytes of pieces, both ways
+	Dropped xntp.Counts             // datagrams that came to nothing, by cause
+	STUN    natprobe.ResponderStats // a seed's
+}
+
+// Counts returns the node's counters.
+func (n *Node) Counts() Counts {
+	c := Counts{Dropped: n.xn.Counts(), Payload: n.spent.payload}
+	if n.answer != nil {
+		c.STUN = n.answer.Stats()
+	}
+	for _, conn := range n.conns {
+		if conn.up {
+			c.Conns++
+		}
+		c.Payload += conn.payload
+	}
+	return c
+}
