@@ -188,6 +188,9 @@ func (n *Node) dial(now time.Time, p *peer) {
 // connected brings a connection that stands to the swarms that want it.
 func (n *Node) connected(now time.Time, c *conn) {
 	p := c.peer
+	if old := p.conn; old != nil && old != c && old.up {
+		n.cut(now, p, "came back on another connection") // it has lost what it knew of us
+	}
 	c.up, p.conn, p.fails, p.dialAt = true, c, 0, time.Time{}
 	n.tellPath(p)
 	for _, r := range slices.Clone(p.named) {
@@ -211,6 +214,19 @@ func (n *Node) enter(now time.Time, p *peer, r *room, greeted bool) {
 	p.in = append(p.in, r)
 	p.closeAt = time.Time{}
 	r.sw.Connected(now, p.id, slices.Contains(p.seeds, r), greeted)
+	if !r.sw.Has(p.id) {
+		n.out(now, p, r) // full, or banned
+	}
+}
+
+// cut tells the swarms that the connection to a peer is gone, with all that was
+// on its way.
+func (n *Node) cut(now time.Time, p *peer, why string) {
+	in := p.in
+	p.in = nil
+	for _, r := range in {
+		r.sw.Disconnected(now, p.id, why)
+	}
 }
 
 // out takes a peer out of a room, and closes a connection that serves none.
@@ -345,17 +361,22 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 		}
 	}
 	if p.conn != nil {
+		if c.up {
+			in := p.in
+			n.cut(now, p, "fell back to another connection")
+			for _, r := range in {
+				if p.conn.up {
+					n.enter(now, p, r, false)
+				}
+			}
+		}
 		return
 	}
 	why := "the connection ended: " + e.Reason.String()
 	if e.Reason == xntp.ClosedByPeer {
 		why = "said goodbye"
 	}
-	in := p.in
-	p.in = nil
-	for _, r := range in {
-		r.sw.Disconnected(now, p.id, why)
-	}
+	n.cut(now, p, why)
 	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)
 		p.fails++

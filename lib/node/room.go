@@ -312,7 +312,9 @@ func (r *room) drainSwarm(now time.Time) (moved bool) {
 				if a.Ban {
 					r.n.unname(r, p)
 				}
-				r.n.out(now, p, r)
+				if !r.sw.Has(a.Peer) { // it may be back already
+					r.n.out(now, p, r)
+				}
 			}
 		}
 	}

@@ -210,7 +210,7 @@ func (p *Player) makeRoom(need int) {
 // holes that no later piece has shown yet.
 func (p *Player) Announce(now time.Time, id segment.ID) {
 	if p.started && !p.passed(id) && id.Index >= 0 && id.Index < maxPieces {
-		if r := p.tl.open(id.Epoch, id.Seq); r != nil {
+		if r := p.tl.open(id.Epoch, id.Seq); r != nil && r.count == 0 {
 			r.known = max(r.known, id.Index+1)
 		}
 	}

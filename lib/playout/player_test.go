@@ -316,6 +316,24 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+func TestAnAnnouncementOfWhatIsNotThereHoldsNobodyUp(t *testing.T) {
+	p := New(t0, Config{NoOrigin: true})
+	recs := stream(1, "i", 4)
+	p.Add(t0, initRec("i", false), measure.Peer, time.Time{}, 0)
+	for _, r := range recs[:5] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	p.Announce(t0, segment.ID{Epoch: 1, Seq: 0, Index: 999})
+	p.Announce(t0, segment.ID{Epoch: 1, Seq: 1, Index: 999})
+	for _, r := range recs[5:] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+		p.Announce(t0, segment.ID{Epoch: 1, Seq: 0, Index: 999})
+	}
+	if got, want := drain(p), "i"+text(recs); got != want {
+		t.Errorf("the output stops after %d of %d bytes", len(got), len(want))
+	}
+}
+
 func TestParseStart(t *testing.T) {
 	for _, s := range []string{"live", "oldest", "1m30s"} {
 		got, err := ParseStart(s)

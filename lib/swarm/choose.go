@@ -10,7 +10,7 @@ import (
 // answerTime is when an answer of a neighbour is overdue: three round trips and
 // what it has to send before, at the rate that it showed.
 func (s *Swarm) answerTime(n *neighbour) time.Duration {
-	queue := time.Duration(float64(n.asked+1) * typicalSize / n.rate * float64(time.Second))
+	queue := time.Duration(float64(n.asked+1) * typicalSize / max(n.rate, 1000) * float64(time.Second))
 	return min(max(3*n.rtt(), timeoutMin)+queue, timeoutMax)
 }
 

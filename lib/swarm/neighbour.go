@@ -185,7 +185,8 @@ func (s *Swarm) onHello(now time.Time, from Peer, n *neighbour, h *wire.Hello) {
 	n.uploads = h.Flags&wire.HelloUpload != 0
 	first := !n.greeted
 	n.greeted = true
-	if !n.told && n.open {
+	// Whoever has greeted already and greets again may have forgotten us.
+	if n.open && (!n.told || !first && h.Flags&wire.HelloReply == 0) {
 		s.greet(n, wire.HelloReply)
 	}
 	if first && n.open {
@@ -219,6 +220,9 @@ func (s *Swarm) Disconnected(now time.Time, id Peer, why string) {
 		s.run(now)
 	}
 }
+
+// Has reports whether a peer is a neighbour.
+func (s *Swarm) Has(id Peer) bool { return s.peer(id) != nil }
 
 // SetPath tells what the connection to a neighbour measured.
 func (s *Swarm) SetPath(id Peer, p Path) {

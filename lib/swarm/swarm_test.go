@@ -411,6 +411,57 @@ func TestAWordAboutPiecesThatNobodyHasLeadsNowhere(t *testing.T) {
 	}
 }
 
+func TestWordsDoNotShutOutWhatTheKeySigned(t *testing.T) {
+	for _, topo := range []string{"mesh", "balanced"} {
+		s := newSwarm(t, 4, false, topo)
+		meet(t, s, 6)
+		all := pieces(t)
+		s.SetWant(t0, all[0].Piece.ID, Line{Epoch: 1000, At: at(1000)})
+		// A neighbour speaks of a later stream, and of pieces that a segment cannot have.
+		for seq := range int64(2 * maxParts) {
+			s.Receive(at(0), 3, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, []wire.Run{{Epoch: 1 << 50, Seq: seq, First: maxKnown - 1, Bits: []byte{1}}}))
+		}
+		s.Receive(at(0), 3, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, []wire.Run{{Epoch: 1000, Seq: 0, First: maxKnown - 1, Bits: []byte{1}}}))
+		got := 0
+		for i, rec := range all {
+			s.Receive(at(40*i), 2, message(s, rec, 0))
+			for _, a := range actions(s) {
+				if a.Kind == Got {
+					got++
+				}
+			}
+		}
+		if got != len(all) {
+			t.Errorf("%s: %d of %d pieces were let in", topo, got, len(all))
+		}
+		last := all[len(all)-1].Piece.ID
+		if id, ok := s.Newest(); !ok || id != last {
+			t.Errorf("%s: the newest piece is %v, want %v", topo, id, last)
+		}
+		for _, id := range s.want.order {
+			if id.Epoch == 1000 && id.Seq < last.Seq {
+				t.Errorf("%s: it looks for %v, which the next segment's first piece denies", topo, id)
+				break
+			}
+		}
+		if n, _ := s.win.words(); n > maxWords {
+			t.Errorf("%s: %d segments are known by words alone", topo, n)
+		}
+	}
+}
+
+func TestOneWhoNeverAnswersIsNotAskedWithoutEnd(t *testing.T) {
+	s := newSwarm(t, 4, false, "mesh")
+	meet(t, s, 3)
+	n := s.peer(2)
+	for range 1000 {
+		n.rate -= n.rate / 8
+	}
+	if d := s.answerTime(n); d <= 0 || d > timeoutMax {
+		t.Errorf("an answer is expected within %v", d)
+	}
+}
+
 func TestTheWindowIsBounded(t *testing.T) {
 	s := newSwarm(t, 4, false, "balanced", func(c *Config) { c.WindowBytes = 150_000 })
 	meet(t, s, 3)

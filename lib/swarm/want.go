@@ -98,13 +98,18 @@ func (w *want) discover(now time.Time, p *part, from int, heard bool) {
 	}
 	for i := from; i < p.known; i++ {
 		id := segment.ID{Epoch: p.epoch, Seq: p.seq, Index: i}
-		if i < len(p.pieces) && p.pieces[i] != nil || id.Compare(w.from) < 0 || len(w.order) >= maxMisses {
+		if i < len(p.pieces) && p.pieces[i] != nil || id.Compare(w.from) < 0 || w.misses[id] != nil {
 			continue
 		}
-		at, ok := slices.BinarySearchFunc(w.order, id, segment.ID.Compare)
-		if ok {
-			continue
+		if n := len(w.order); n >= maxMisses {
+			// What is nearer to the player matters more.
+			if last := w.order[n-1]; id.Compare(last) >= 0 || w.misses[last].peer != 0 {
+				continue
+			}
+			delete(w.misses, w.order[n-1])
+			w.order = w.order[:n-1]
 		}
+		at, _ := slices.BinarySearchFunc(w.order, id, segment.ID.Compare)
 		w.order = slices.Insert(w.order, at, id)
 		w.misses[id] = &miss{since: now, heard: heard}
 		w.wake = earlier(w.wake, now.Add(gather))
@@ -280,7 +285,7 @@ func (s *Swarm) runWant(now time.Time) {
 		list = append(list, ready{id, m, urgent, due, rarity, s.cfg.Rand.Uint32()})
 	}
 	for _, id := range lost {
-		s.disbelieve(id)
+		s.disbelieve(now, id)
 	}
 	slices.SortStableFunc(list, func(a, b ready) int {
 		if a.urgent != b.urgent {
@@ -370,26 +375,25 @@ func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
 	m.peer, m.next = 0, now
 }
 
-// unproved reports whether only neighbours speak of a piece's segment.
+// unproved reports whether only neighbours speak of a piece.
 func (s *Swarm) unproved(id segment.ID) bool {
 	p := s.win.find(id.Epoch, id.Seq)
-	return p == nil || !p.proved
+	return p == nil || id.Index >= p.sure
 }
 
-// disbelieve forgets a segment of which somebody spoke whom nobody confirms.
-func (s *Swarm) disbelieve(id segment.ID) {
+// disbelieve forgets what neighbours said of a segment beyond what is proved,
+// and the segment, if nothing is.
+func (s *Swarm) disbelieve(now time.Time, id segment.ID) {
+	s.want.got(s, now, id)
 	i, ok := s.win.search(id.Epoch, id.Seq)
-	if ok && s.unproved(id) {
-		p := s.win.segs[i]
-		for j := range p.known {
-			x := segment.ID{Epoch: id.Epoch, Seq: id.Seq, Index: j}
-			if m := s.want.misses[x]; m != nil && m.peer == 0 {
-				delete(s.want.misses, x)
-				if k, ok := slices.BinarySearchFunc(s.want.order, x, segment.ID.Compare); ok {
-					s.want.order = slices.Delete(s.want.order, k, k+1)
-				}
-			}
-		}
+	if !ok {
+		return
+	}
+	p := s.win.segs[i]
+	for ; p.known > p.sure; p.known-- {
+		s.want.got(s, now, segment.ID{Epoch: id.Epoch, Seq: id.Seq, Index: p.known - 1})
+	}
+	if p.sure == 0 {
 		s.win.segs = slices.Delete(s.win.segs, i, i+1)
 	}
 }
@@ -455,18 +459,8 @@ func (s *Swarm) joined(from segment.ID) bool {
 	return true
 }
 
-// Newest returns the newest piece that is known to exist in a segment of which
-// something has been here.
-func (s *Swarm) Newest() (segment.ID, bool) {
-	for i := len(s.win.segs) - 1; i >= 0; i-- {
-		p := s.win.segs[i]
-		id := segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.known - 1}
-		if p.known > 0 && !s.unproved(id) {
-			return id, true
-		}
-	}
-	return segment.ID{}, false
-}
+// Newest returns the newest piece that is proved to exist.
+func (s *Swarm) Newest() (segment.ID, bool) { return s.win.newest() }
 
 // why explains a piece that has just come from a neighbour.
 func (w *want) why(now time.Time, n *neighbour, id segment.ID, flags byte) string {
