@@ -116,7 +116,7 @@ func (c *Cutter) recordingSpan(p []byte, s *media.Span) {
 			c.nowMS = u.DTS.Milliseconds()
 		}
 	}
-	c.put(p, s.End)
+	c.put(p, s.End) // also of half a unit: a recording is given back as it is
 }
 
 func (m *marks) see(u *media.Unit, offset int64) {

@@ -12,7 +12,7 @@ const jump = 5000
 type heldUnit struct {
 	unit  media.Unit
 	start int  // in hold
-	whole bool // its End was seen
+	whole bool // its End was seen, and the input did not end there too early
 }
 
 // isMedia reports whether a unit counts as media: samples, and opaque units
@@ -34,7 +34,7 @@ func (c *Cutter) liveSpan(p []byte, s *media.Span) {
 	if c.started && c.full(len(p), maxHold) {
 		c.release()
 	}
-	c.pass(p, s.End)
+	c.pass(p, s.End && !s.Unit.Truncated)
 	if s.End {
 		c.finishUnit(&s.Unit)
 	}
@@ -69,7 +69,8 @@ func (c *Cutter) wait(u *media.Unit) {
 	c.held = append(c.held, heldUnit{unit: *u, start: len(c.hold)})
 }
 
-// pass takes bytes of the current unit.
+// pass takes bytes of the current unit; end says that it is whole with them.
+// Half a unit has no end, so that a player can stop before it.
 func (c *Cutter) pass(p []byte, end bool) {
 	if c.holding {
 		c.hold = append(c.hold, p...)
@@ -82,7 +83,7 @@ func (c *Cutter) pass(p []byte, end bool) {
 func (c *Cutter) finishUnit(u *media.Unit) {
 	if c.holding && len(c.held) > 0 {
 		h := &c.held[len(c.held)-1]
-		h.unit, h.whole = *u, true
+		h.unit, h.whole = *u, !u.Truncated
 		if !c.started && u.Kind == media.Header && c.cfg.Container == media.FMP4 {
 			c.choice.movie(c.hold[h.start:])
 		}
