@@ -122,12 +122,8 @@ func (s *slicer) run(in *tool.Input, head []byte, readErr error) error {
 		if readErr != nil {
 			break
 		}
-		if in.WouldWait() {
-			s.cutter.Sign()
-			if err := s.drain(); err != nil {
-				return err
-			}
-			if err := s.out.flush(); err != nil {
+		for in.WouldWait() && s.cutter.SignOldest() {
+			if err := errors.Join(s.drain(), s.out.flush()); err != nil {
 				return err
 			}
 		}

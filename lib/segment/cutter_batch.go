@@ -49,8 +49,24 @@ func (c *Cutter) closeBatch() {
 // Sign lets go of every record that has closed: call it when input would have
 // to be waited for.
 func (c *Cutter) Sign() {
-	c.closeBatch()
-	c.seal(0)
+	for c.SignOldest() {
+	}
+}
+
+// SignOldest is a part of Sign: it lets go of the oldest batch and reports
+// whether there was one. By the time that is hashed there may be more input,
+// so that the open batch need not close early.
+func (c *Cutter) SignOldest() bool {
+	if len(c.closed) == 0 {
+		if len(c.queue) == 0 {
+			return false
+		}
+		c.closeBatch()
+	}
+	if n := len(c.closed); n > 0 {
+		c.seal(n - 1)
+	}
+	return true
 }
 
 // seal signs the oldest batches until at most so many are left.
