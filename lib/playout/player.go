@@ -66,7 +66,7 @@ type Player struct {
 	born  time.Time
 	now   time.Time // of the last call
 	tl    timeline
-	inits []heldInit   // oldest first
+	inits []heldInit // oldest first
 
 	started bool
 	at      segment.ID // the piece that comes next

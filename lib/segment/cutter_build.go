@@ -74,11 +74,6 @@ func (c *Cutter) closePiece() {
 	}
 	p.Size = len(c.body)
 	p.Partial = p.Partial || c.end.Truncated
-	if c.cfg.Hash != nil {
-		c.cfg.Hash(c.body, &p.SHA256)
-	} else {
-		p.SHA256 = sha256.Sum256(c.body)
-	}
 	c.seg.Pieces++
 	c.seg.Size += int64(p.Size)
 	c.end.Pieces++
@@ -86,7 +81,7 @@ func (c *Cutter) closePiece() {
 	c.piece, c.body = nil, nil
 }
 
-// closeSegment closes the open segment, if there is one, and signs what waits.
+// closeSegment closes the open segment, if there is one, and its last batch.
 func (c *Cutter) closeSegment() {
 	if c.seg == nil {
 		return
@@ -103,47 +98,7 @@ func (c *Cutter) closeSegment() {
 	c.end.Last = l
 	c.enqueue(Record{Kind: KindSegment, Segment: s}, 0)
 	c.seg = nil
-	c.Sign()
-}
-
-func (c *Cutter) enqueue(r Record, size int) {
-	c.queue = append(c.queue, r)
-	c.queued += size
-	if c.queued >= batchSize || len(c.queue) >= batchLen {
-		c.Sign()
-	}
-}
-
-// Sign lets go of every record that has closed: call it when input would have
-// to be waited for.
-func (c *Cutter) Sign() {
-	if len(c.queue) == 0 {
-		return
-	}
-	if c.cfg.Wait != nil {
-		c.cfg.Wait()
-	}
-	for i := range c.queue {
-		switch r := &c.queue[i]; r.Kind {
-		case KindPiece:
-			c.sum.Write(r.Piece.SHA256[:])
-		case KindSegment:
-			c.sum.Sum(r.Segment.SHA256[:0])
-			c.sum.Reset()
-			if c.cfg.VOD {
-				c.marks.segments = append(c.marks.segments, r.Segment.SHA256)
-			}
-		}
-	}
-	c.buf = sign(c.cfg.Key, c.queue, c.buf)
-	for i := range c.queue { // an index carries its proof in its body
-		if r := &c.queue[i]; r.Kind == KindIndex {
-			r.Body = AppendIndex(nil, r.Index)
-		}
-	}
-	c.ready = append(c.ready, c.queue...)
-	clear(c.queue)
-	c.queue, c.queued = c.queue[:0], 0
+	c.closeBatch()
 }
 
 // marks collects what a recording's index holds.
@@ -165,7 +120,7 @@ func (c *Cutter) recordingSpan(p []byte, s *media.Span) {
 			c.nowMS = u.DTS.Milliseconds()
 		}
 	}
-	c.put(p, s.End)
+	c.put(p, s.End) // also of half a unit: a recording is given back as it is
 }
 
 func (m *marks) see(u *media.Unit, offset int64) {
