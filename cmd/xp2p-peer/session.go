@@ -11,6 +11,7 @@ import (
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
@@ -36,7 +37,10 @@ type session struct {
 	opening  *origin.Pull // the start, asked for before there was a node
 	requests map[uint64]func()
 	tracker  *signal.Client
-	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
+	newest   segment.ID // that an origin has supplied
+	// The origin's room is closed, without an end record.
+	brokenOff bool
+	hello     chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
 	entrance entrance
 	gaps     atomic.Int64
@@ -90,6 +94,7 @@ func (s *session) put(o node.Output) {
 		// The node gives out an exact, contiguous stream; the room checks it.
 		s.over(fmt.Errorf("BUG: what the node put out does not fit: %w", err))
 	}
+	s.closeBroken()
 }
 
 // explain writes why a piece came from where it came.
