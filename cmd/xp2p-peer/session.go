@@ -37,7 +37,10 @@ type session struct {
 	opening  *origin.Pull // the start, asked for before there was a node
 	requests map[uint64]func()
 	tracker  *signal.Client
-	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
+	newest   segment.ID // that an origin has supplied
+	// The origin's room is closed, without an end record.
+	brokenOff bool
+	hello     chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
 	entrance entrance
 	playing  bool // somebody reads what is put out, and the backlog says how far
@@ -98,6 +101,7 @@ func (s *session) put(o node.Output) {
 	if o.Record.Kind == segment.KindPiece && s.playing {
 		s.backlog.add(len(o.Record.Body))
 	}
+	s.closeBroken()
 }
 
 // explain writes why a piece came from where it came.

@@ -44,9 +44,10 @@ func (s *session) ask(q node.Origin) {
 			s.node.Supply(now, s.name, node.Supply{ID: q.ID, Done: true, Err: err})
 		})
 		if over {
-			// The origin's room is closed and we have all of it. A broadcaster that
-			// broke off has left no end record: then this is how it ends.
-			s.do(func(time.Time) { s.local.Close() })
+			s.do(func(time.Time) {
+				s.brokenOff = true
+				s.closeBroken()
+			})
 		}
 	})
 }
@@ -100,13 +101,26 @@ func (s *session) answer(ctx context.Context, q node.Origin, pull *origin.Pull) 
 	return fmt.Errorf("origin request of unknown kind %d", q.Kind)
 }
 
-// stream supplies a slice stream until it is cancelled or the room has ended:
-// store.ErrEnded.
+// closeBroken ends a room whose broadcaster broke off, so that there is no end
+// record: the origin's room is closed, and all that it had is put out. On the
+// loop.
+func (s *session) closeBroken() {
+	if edge, ok := s.local.Edge(); s.brokenOff && ok && edge.Compare(s.newest) >= 0 {
+		s.local.Close()
+	}
+}
+
+// stream supplies a slice stream until it is cancelled or over: store.ErrEnded,
+// if there was no end record.
 func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) error {
 	defer pull.Close()
+	whole := false
 	for {
 		rec, err := pull.Next()
+		whole = whole || rec.Kind == segment.KindEnd
 		switch {
+		case whole && errors.Is(err, store.ErrEnded):
+			return nil
 		case errors.Is(err, origin.ErrBadData):
 			s.io.Log.Warn("the origin sent bad data", "err", err)
 			return err
@@ -125,6 +139,9 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 func (s *session) supply(ctx context.Context, id uint64, rec segment.Record) {
 	s.ep.DoContext(ctx, func(now time.Time) {
 		if _, wanted := s.requests[id]; wanted {
+			if rec.Kind == segment.KindPiece && rec.Piece.ID.Compare(s.newest) > 0 {
+				s.newest = rec.Piece.ID
+			}
 			s.node.Supply(now, s.name, node.Supply{ID: id, Record: rec})
 		}
 	})

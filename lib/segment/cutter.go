@@ -104,6 +104,7 @@ type Cutter struct {
 	piece *Piece // open piece
 	body  []byte
 	most  int   // bytes that the open piece may have
+	entry bool  // the next piece begins with a keyframe
 	first int64 // ms of the clock where the piece began
 	nowMS int64 // ms of the clock
 	ended bool  // Finish was called

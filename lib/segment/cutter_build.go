@@ -36,8 +36,8 @@ func (c *Cutter) openPiece() {
 		c.body = make([]byte, 0, c.cfg.PieceSize)
 	}
 	c.most = cap(c.body)
-	if s.Pieces == 0 && !c.cfg.VOD {
-		c.most = min(c.most, firstPiece)
+	if c.entry {
+		c.most, c.entry = min(c.most, entryPiece), false
 	}
 }
 

@@ -223,6 +223,7 @@ func (c *Cutter) release() {
 func (c *Cutter) tick(u *media.Unit) {
 	ms, seq := u.DTS.Milliseconds(), u.DTS.Grid(c.step)
 	cut, disc, wrap, keep := false, false, false, false
+	entry := u.Key && u.Track == media.Video
 	var d int64
 	if c.ticking {
 		d = distance(c.last, u.DTS)
@@ -253,9 +254,10 @@ func (c *Cutter) tick(u *media.Unit) {
 	case seq > c.seg.Seq && (c.cfg.Align == Grid || u.Key):
 		c.closeSegment()
 		c.openSegment(seq, ms, false)
-	case c.piece != nil && ms >= c.first+c.pieceTime:
+	case c.piece != nil && (ms >= c.first+c.pieceTime || entry):
 		c.closePiece()
 	}
+	c.entry = entry
 	// A fragment that lasts as long as a piece may is not to wait for the next
 	// one. How long it lasts is taken from the fragment before it.
 	c.long = c.cfg.Container == media.FMP4 && c.ticking && d >= c.pieceTime && d <= jump

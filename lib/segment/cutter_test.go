@@ -301,6 +301,38 @@ func TestPiecesCloseAtSizeOrTime(t *testing.T) {
 	}
 }
 
+func TestAViewerStartsAtThePieceThatBeginsWithAKeyframe(t *testing.T) {
+	f := newFLV()
+	for ts := uint32(0); ts < 6000; ts += 40 {
+		key := ts%1400 == 0 // never on the grid but at 0
+		size := 3000
+		if key {
+			size = 30000
+		}
+		f.video(ts, key, size)
+		f.audio(ts + 11)
+	}
+	in := f.Bytes()
+	c := cut(t, CutterConfig{Container: media.FLV}, in, 4096)
+	c.wellFormed(t, in)
+	keys := 0
+	for _, r := range c.recs {
+		if r.Piece == nil || len(r.Piece.Keyframes) == 0 {
+			continue
+		}
+		keys++
+		if k := r.Piece.Keyframes[0]; k.Offset != 0 || len(r.Piece.Keyframes) > 1 {
+			t.Errorf("the keyframe at %d ms stands at byte %d of piece %v", k.DTS, k.Offset, r.Piece.ID)
+		}
+		if r.Piece.Size != entryPiece {
+			t.Errorf("piece %v has %d bytes: it does not fit a first flight", r.Piece.ID, r.Piece.Size)
+		}
+	}
+	if keys != 5 {
+		t.Errorf("got %d pieces with a keyframe, want 5", keys)
+	}
+}
+
 func TestAudioIsTheClockWhereThereIsNoVideo(t *testing.T) {
 	f := new(flvFile).header().aacConfig(0)
 	for ts := uint32(500); ts < 5000; ts += 23 {
