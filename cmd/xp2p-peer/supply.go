@@ -14,6 +14,9 @@ import (
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
+// inStep is how many records of a stream may be on their way to the node.
+const inStep = 16
+
 // maxRun is how many pieces are asked for in one request.
 const maxRun = 64
 
@@ -46,7 +49,10 @@ func (s *session) ask(q node.Origin) {
 		if over {
 			// The origin's room is closed and we have all of it. A broadcaster that
 			// broke off has left no end record: then this is how it ends.
-			s.do(func(time.Time) { s.local.Close() })
+			s.do(func(now time.Time) {
+				s.step(now) // what was supplied a moment ago is put out before
+				s.local.Close()
+			})
 		}
 	})
 }
@@ -104,7 +110,7 @@ func (s *session) answer(ctx context.Context, q node.Origin, pull *origin.Pull) 
 // store.ErrEnded.
 func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) error {
 	defer pull.Close()
-	for {
+	for n := 1; ; n++ {
 		rec, err := pull.Next()
 		switch {
 		case errors.Is(err, origin.ErrBadData):
@@ -119,6 +125,12 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 			return err
 		}
 		s.supply(ctx, id, rec)
+		if n%inStep == 0 {
+			// What was supplied is put out by now, and so in the backlog.
+			if err := s.ep.Call(ctx, func(time.Time) {}); err != nil {
+				return err
+			}
+		}
 	}
 }
 
