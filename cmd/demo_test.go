@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 		share    float64
 	}{{"balanced", 0.70}, {"mesh", 0.60}} {
 		t.Run(c.topology, func(t *testing.T) {
-			p := run(t, launch{dir: ".."}, "scripts/demo", "--json", "--topology", c.topology)
+			p := run(t, launch{dir: ".."}, "bash", "scripts/demo", "--json", "--topology", c.topology)
 			p.wantExit(3*time.Minute, 0)
 			viewers := 0
 			share := -1.0

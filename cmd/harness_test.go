@@ -167,15 +167,14 @@ func eventually(t testing.TB, within time.Duration, cond func() bool) bool {
 
 // A process is a program under test, or one that helps.
 type process struct {
-	t      testing.TB
-	name   string
-	cmd    *exec.Cmd
-	began  time.Time
-	out    *recording // stdout, unless it goes elsewhere
-	errs   *recording // stderr
-	ended  chan struct{}
-	ours   bool
-	killed bool
+	t     testing.TB
+	name  string
+	cmd   *exec.Cmd
+	began time.Time
+	out   *recording // stdout, unless it goes elsewhere
+	errs  *recording // stderr
+	ended chan struct{}
+	ours  bool
 }
 
 // A launch says how a process is started.

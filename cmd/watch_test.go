@@ -144,6 +144,18 @@ func TestHowAViewerEnds(t *testing.T) {
 		walk(b.input.bytes()).wantBorder(t, c.name, p.out.bytes())
 	}
 
+	// The first keyframe is written as it comes: whoever interrupts then still
+	// gets the whole of it.
+	for i := range 10 {
+		p := viewer(t, b.url)
+		p.out.await(t, 10*time.Second, "the first byte", func(out []byte) bool { return len(out) > 0 })
+		p.signal(os.Interrupt)
+		p.wantExit(3*time.Second, 130)
+		if out := p.out.bytes(); len(out) > walk(b.input.bytes()).init {
+			walk(b.input.bytes()).wantBorder(t, fmt.Sprintf("interrupted at once, number %d", i), out)
+		}
+	}
+
 	r, w := pipe(t)
 	p := run(t, launch{out: w}, "peer", "-q", b.url)
 	w.Close()

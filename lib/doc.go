@@ -45,6 +45,32 @@
 //   - The contract that lets shipped code run in a simulator: lib/machine.
 //   - HTTP URLs: lib/origin. Signalling: lib/signal, lib/wire.
 //
+// # Trust, in one paragraph
+//
+// A room has an Ed25519 key, which only its slicer holds. Every record that the
+// slicer writes carries its own proof: a path in the Merkle tree of a batch and
+// the batch's signature. So whoever holds a record can pass it on by itself, and
+// whoever gets it can check it by itself, whatever way it came: on a pipe, from
+// a file, over HTTP, from a stranger. How records were batched is no part of
+// what they are called. A recording has one signature, over its index.
+//
+// # Doors
+//
+// A third-party module is imported by one package, its door. Why each is here,
+// how it is kept, and its licence:
+//
+//   - urfave/cli/v2 (tool): parses flags; maintained, v2 for fixes; MIT.
+//   - charmbracelet/lipgloss, muesli/termenv (tool): colour by what the terminal
+//     can; active; MIT.
+//   - yutopp/go-flv (flv): meaning of AMF metadata; dormant but small; BSL-1.0.
+//   - Eyevinn/mp4ff (fmp4): meaning of moov and sidx; active; MIT.
+//   - pion/stun/v2 (wire): STUN codec, behind guards; v2 is frozen; MIT.
+//   - flynn/noise (xntp): the Noise framework, used by many; stable; BSD-3.
+//   - coder/websocket (signal): small, context-aware; active; ISC.
+//   - prometheus/client_golang (monitor): the format's own library; Apache-2.0.
+//   - golang.org/x/net, sys, sync, term, crypto: the Go project's; BSD-3.
+//   - rogpeppe/go-internal (tests): testscript; active; BSD-3.
+//
 // # Words
 //
 // The X-P2P talks that this project builds after have words of their own. COM

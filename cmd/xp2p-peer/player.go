@@ -64,7 +64,9 @@ func (s *session) newWriter(ctx context.Context, out io.Writer) recordWriter {
 	if s.o.format == "slices" {
 		return &sliceWriter{ctx: ctx, client: s.client, header: s.local.Header(), w: segment.NewWriter(out, s.local.Header())}
 	}
-	return &mediaWriter{out: out, playable: origin.NewPlayable(s.local.Container())}
+	w := &mediaWriter{out: out, playable: origin.NewPlayable(s.local.Container()), entrance: &s.entrance}
+	w.playable.Early = true
+	return w
 }
 
 // mediaWriter writes what a player reads. It ends on a border of the container,
@@ -72,10 +74,21 @@ func (s *session) newWriter(ctx context.Context, out io.Writer) recordWriter {
 type mediaWriter struct {
 	out      io.Writer
 	playable *origin.Playable
+	entrance *entrance
 }
 
 func (w *mediaWriter) write(rec segment.Record, _ bool) error {
-	return w.all(w.playable.Add(rec))
+	was, bufs := w.playable.Opening(), w.playable.Add(rec)
+	if !was && w.playable.Opening() {
+		if err := w.entrance.begin(); err != nil {
+			return err
+		}
+	}
+	err := w.all(bufs)
+	if was && !w.playable.Opening() {
+		w.entrance.end()
+	}
+	return err
 }
 
 func (w *mediaWriter) rejoin() error {

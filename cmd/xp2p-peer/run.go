@@ -102,6 +102,13 @@ func open(ctx context.Context, o *options, doc *briefing) (*origin.Client, *orig
 // run runs the session's parts until the stream is over, the player leaves, or
 // whoever started the program wants it to end.
 func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
+	told := ctx
+	ctx, end := context.WithCancelCause(context.WithoutCancel(told))
+	defer end(nil)
+	defer context.AfterFunc(told, func() {
+		s.entrance.leave(leaveWithin)
+		end(context.Cause(told))
+	})()
 	key, err := xntp.GenerateKey(crand.Reader)
 	if err != nil {
 		return err

@@ -40,12 +40,13 @@ type session struct {
 	tracker  *signal.Client
 	hello    chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
-	playing bool // somebody reads what is put out, and the backlog says how far
-	backlog backlog
-	online  atomic.Bool // the tracker hears us
-	gaps    atomic.Int64
-	report  atomic.Pointer[measure.Report]
-	over    context.CancelCauseFunc
+	entrance entrance
+	playing  bool // somebody reads what is put out, and the backlog says how far
+	backlog  backlog
+	online   atomic.Bool // the tracker hears us
+	gaps     atomic.Int64
+	report   atomic.Pointer[measure.Report]
+	over     context.CancelCauseFunc
 }
 
 // do gives a command to the node; once the session is over it does nothing.

@@ -37,8 +37,9 @@ discontinuous; a jump back, and a clock that wraps at 2^31 or 2^32 ms, begin a
 new epoch, so that numbers stay unique.
 
 A segment is made of pieces, which viewers exchange. A piece closes at --piece
-bytes or when the next sample of the clock is 100 ms past its first, and is
-written at once; nothing waits for the segment.
+bytes (the first of a segment at 8 KiB already) or when the next sample of the
+clock is 100 ms past its first, and is written at once; nothing waits for the
+segment.
 
 With --vod any file at all is cut by offset, into segments of --segment bytes;
 a signed index of their hashes, and for FLV and fragmented MP4 of the keyframes'

@@ -1,62 +1,65 @@
 package main
 
 import (
-	"crypto/sha256"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xp2p/xp2p/lib/segment"
 )
 
-// A hasher hashes pieces beside the cutting: hashing is most of the work.
+// A hasher hashes batches of pieces beside the cutting: hashing is most of
+// the work.
 type hasher struct {
-	jobs    chan job
-	pending sync.WaitGroup
+	jobs chan *job
 }
 
+// A job is a batch whose records go one by one to whoever has time.
 type job struct {
-	body []byte
-	sum  *segment.Hash
+	batch []segment.Record
+	next  atomic.Int32
+	left  sync.WaitGroup
 }
 
-// The queue holds a batch at most; a full one makes the cutter hash by itself.
-func newHasher(workers int) *hasher {
-	h := &hasher{jobs: make(chan job, 512)}
-	for range workers {
-		go h.work()
+func (j *job) work() {
+	for {
+		i := int(j.next.Add(1)) - 1
+		if i >= len(j.batch) {
+			return
+		}
+		j.batch[i].HashPiece()
+		j.left.Done()
+	}
+}
+
+// newHasher starts workers, four at most: the input is read no faster.
+func newHasher() *hasher {
+	h := &hasher{jobs: make(chan *job, 4)}
+	for range min(4, runtime.GOMAXPROCS(0)) {
+		go func() {
+			for j := range h.jobs {
+				j.work()
+			}
+		}()
 	}
 	return h
 }
 
-func (h *hasher) work() {
-	for j := range h.jobs {
-		*j.sum = sha256.Sum256(j.body)
-		h.pending.Done()
-	}
-}
-
-func (h *hasher) hash(body []byte, sum *segment.Hash) {
-	h.pending.Add(1)
-	select {
-	case h.jobs <- job{body, sum}:
-	default:
-		*sum = sha256.Sum256(body)
-		h.pending.Done()
-	}
-}
-
-// wait takes part in the work until none is left.
-func (h *hasher) wait() {
-	for {
+// hash begins to hash a batch. What it returns takes part in the work and
+// waits for the rest.
+func (h *hasher) hash(batch []segment.Record) (wait func()) {
+	j := &job{batch: batch}
+	j.left.Add(len(batch))
+	if len(batch) > 2 { // else it is not worth waking anybody
 		select {
-		case j := <-h.jobs:
-			*j.sum = sha256.Sum256(j.body)
-			h.pending.Done()
-			continue
-		default:
+		case h.jobs <- j:
+		default: // all are busy
 		}
-		break
 	}
-	h.pending.Wait()
+	return func() {
+		j.work()
+		j.left.Wait()
+	}
 }
 
 func (h *hasher) close() { close(h.jobs) }

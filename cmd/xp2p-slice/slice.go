@@ -50,13 +50,13 @@ func (o *options) slice(ctx context.Context, t *tool.IO, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &slicer{io: t, out: out, name: name, sums: newHasher(2)}
+	s := &slicer{io: t, out: out, name: name, sums: newHasher()}
 	defer s.sums.close()
 	cfg, err := o.config(container, key, out.epoch())
 	if err != nil {
 		return err
 	}
-	cfg.Hash, cfg.Wait = s.sums.hash, s.sums.wait
+	cfg.Hash = s.sums.hash
 	s.cutter = segment.NewCutter(cfg)
 	text := "room key"
 	if made && o.key != "" {
@@ -122,12 +122,8 @@ func (s *slicer) run(in *tool.Input, head []byte, readErr error) error {
 		if readErr != nil {
 			break
 		}
-		if in.WouldWait() {
-			s.cutter.Sign()
-			if err := s.drain(); err != nil {
-				return err
-			}
-			if err := s.out.flush(); err != nil {
+		for in.WouldWait() && s.cutter.SignOldest() {
+			if err := errors.Join(s.drain(), s.out.flush()); err != nil {
 				return err
 			}
 		}

@@ -116,6 +116,8 @@ func TestNastyInputs(t *testing.T) {
 		}},
 		{"FLV header mid-stream: behind half a trailer", join(start, v(5000)[:len(v(0))-2], start, v(0)), "HCCCsoHCCCS", []int64{5000, 0}, nil},
 		{"FLV header mid-stream: behind a tag without its trailer", join(start, v(5000)[:len(v(0))-4], start, v(0)), "HCCCsHCCCS", []int64{5000, 0}, nil},
+		{"FLV header in a tag that is whole", join(start, v(0), tag(typeVideo, 40, join([]byte{0x27, 1, 0, 0, 0}, payload(40), start, payload(40))...), v(80)), "HCCCSSS", []int64{0, 40, 80}, resyncs()},
+		{"FLV header in a tag that is too large to tell", join(start, tag(typeVideo, 0, join([]byte{0x17, 1, 0, 0, 0}, start, payload(5<<20))...)), "HCCCsHCCCo", []int64{0}, nil},
 		{"end of sequence, out of order", join(start, v(40), tag(typeVideo, 9_000, 0x17, 2, 0, 0, 0), v(80)), "HCCCSOS", []int64{40, 80}, nil},
 		{"server command", join(start, v(40), tag(typeVideo, 9_000, 0x57, 0), v(80)), "HCCCSOS", []int64{40, 80}, nil},
 		{"tag of 5 MB", join(start, video(0, true, 5<<20), v(40)), "HCCCSS", []int64{0, 40}, nil},

@@ -150,12 +150,20 @@ func (w *Walker) whole(n int) media.Span {
 // repeat its length: if it does not, either that size is wrong, and a header
 // follows where it should, or the tag's own, and framing is lost from the end
 // of the body on.
+//
+// An FLV header inside the body is a new stream, unless the tag ends as it
+// should: the bytes from such a header on wait until that shows. Of a body
+// that is too large to wait for it is always a new stream.
 func (w *Walker) tag(p []byte, eof bool) media.Span {
 	n, over := w.left+trailer, true
 	next := p[min(n, len(p)):]
-	cut := fileHeaderIn(p[:min(len(p), w.left+headerSize-1)])
+	large := w.want > tagHeader+maxSearch
+	cut := -1
+	if large || len(p) < n || binary.BigEndian.Uint32(p[n-trailer:]) != w.want {
+		cut = fileHeaderIn(p[:min(len(p), w.left+headerSize-1)])
+	}
 	switch {
-	case cut > 0:
+	case cut > 0 && (large || len(p) >= n || eof):
 		n = cut
 		w.unit.Size = int64(int(w.want) - w.left + n)
 		w.unit.Defect = "an FLV header stands inside a tag"
@@ -177,6 +185,9 @@ func (w *Walker) tag(p []byte, eof bool) media.Span {
 	}
 	if !over { // what stays could begin an FLV header, or end the body
 		n = min(len(p)-headerSize, w.left-1)
+		if cut > 0 {
+			n = min(n, cut-1)
+		}
 		if n <= 0 {
 			return media.Span{}
 		}

@@ -10,15 +10,15 @@ func TestSixViewersHalfOfThemLateGetTheExactStreamMostlyFromEachOther(t *testing
 	for _, topo := range []string{"balanced", "mesh"} {
 		t.Run(topo, func(t *testing.T) {
 			x := newWorld(t, 1, topo)
-			x.broadcast(2_000_000, 2*time.Second, 60*time.Second)
+			x.broadcast(2_000_000, 2*time.Second, 40*time.Second)
 			for i := range 6 {
 				after := time.Duration(i) * 100 * time.Millisecond
 				if i >= 3 {
-					after = 10*time.Second + time.Duration(i)*770*time.Millisecond
+					after = 7*time.Second + time.Duration(i)*770*time.Millisecond
 				}
 				x.join(after, fmt.Sprintf("viewer %d", i+1), hostOptions{})
 			}
-			x.run(65 * time.Second)
+			x.run(43 * time.Second)
 			s := x.totals()
 			t.Log(s)
 			for _, v := range x.viewers {

@@ -15,7 +15,7 @@ type Counts struct {
 
 // Counts returns the node's counters.
 func (n *Node) Counts() Counts {
-	c := Counts{Dropped: n.xn.Counts(), Payload: n.spent.moved}
+	c := Counts{Dropped: n.xn.Counts(), Payload: n.spent.payload}
 	if n.answer != nil {
 		c.STUN = n.answer.Stats()
 	}

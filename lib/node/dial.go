@@ -39,6 +39,7 @@ type conn struct {
 	addr    netip.AddrPort
 	objects map[xntp.ObjectID]object
 	payload int64 // bytes of pieces, both ways
+	wire    int64 // bytes of datagrams, both ways, when it was last looked at
 }
 
 // An object is a swarm's, on its way.
@@ -48,9 +49,8 @@ type object struct {
 	size int
 }
 
-// overhead is bytes on the wire, and what of them was payload; moved is all
-// payload, of connections whose bytes on the wire are not known any more too.
-type overhead struct{ wire, payload, moved int64 }
+// overhead is bytes on the wire, and what of them was payload.
+type overhead struct{ wire, payload int64 }
 
 // Our choices.
 const (
@@ -188,6 +188,9 @@ func (n *Node) dial(now time.Time, p *peer) {
 // connected brings a connection that stands to the swarms that want it.
 func (n *Node) connected(now time.Time, c *conn) {
 	p := c.peer
+	if old := p.conn; old != nil && old != c && old.up {
+		n.cut(now, p, "came back on another connection") // it has lost what it knew of us
+	}
 	c.up, p.conn, p.fails, p.dialAt = true, c, 0, time.Time{}
 	n.tellPath(p)
 	for _, r := range slices.Clone(p.named) {
@@ -211,6 +214,19 @@ func (n *Node) enter(now time.Time, p *peer, r *room, greeted bool) {
 	p.in = append(p.in, r)
 	p.closeAt = time.Time{}
 	r.sw.Connected(now, p.id, slices.Contains(p.seeds, r), greeted)
+	if !r.sw.Has(p.id) {
+		n.out(now, p, r) // full, or banned
+	}
+}
+
+// cut tells the swarms that the connection to a peer is gone, with all that was
+// on its way.
+func (n *Node) cut(now time.Time, p *peer, why string) {
+	in := p.in
+	p.in = nil
+	for _, r := range in {
+		r.sw.Disconnected(now, p.id, why)
+	}
 }
 
 // out takes a peer out of a room, and closes a connection that serves none.
@@ -320,15 +336,21 @@ func (n *Node) object(now time.Time, c *conn, data []byte) {
 	}
 }
 
+// wireOf is what a connection sent and received in all. One that is closed has
+// no counters any more: then it is what was seen last.
+func (n *Node) wireOf(c *conn) int64 {
+	if st, ok := n.xn.Stats(c.id); ok {
+		c.wire = st.SentBytes + st.ReceivedBytes
+	}
+	return c.wire
+}
+
 // lost forgets a connection; if it was the one in use, its neighbours are gone.
 func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	delete(n.conns, c.id)
 	p := c.peer
-	n.spent.moved += c.payload
-	if st, ok := n.xn.Stats(c.id); ok {
-		n.spent.wire += st.SentBytes + st.ReceivedBytes
-		n.spent.payload += c.payload
-	}
+	n.spent.wire += n.wireOf(c)
+	n.spent.payload += c.payload
 	if p.conn != c {
 		return
 	}
@@ -339,17 +361,22 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 		}
 	}
 	if p.conn != nil {
+		if c.up {
+			in := p.in
+			n.cut(now, p, "fell back to another connection")
+			for _, r := range in {
+				if p.conn.up {
+					n.enter(now, p, r, false)
+				}
+			}
+		}
 		return
 	}
 	why := "the connection ended: " + e.Reason.String()
 	if e.Reason == xntp.ClosedByPeer {
 		why = "said goodbye"
 	}
-	in := p.in
-	p.in = nil
-	for _, r := range in {
-		r.sw.Disconnected(now, p.id, why)
-	}
+	n.cut(now, p, why)
 	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)
 		p.fails++

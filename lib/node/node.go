@@ -19,7 +19,7 @@ const (
 	maxObject  = 1<<20 + 80<<10 // the largest piece with the largest descriptor
 	pathEvery  = 250 * time.Millisecond
 	maxTurns   = 64      // rounds of passing on between the parts in one turn
-	maxPending = 1 << 16 // events that the owner has not drained; the oldest is dropped
+	maxPending = 1 << 16 // events that the owner has not drained; beyond it what is only news is dropped
 )
 
 // A Node is a member of rooms.
@@ -31,13 +31,14 @@ type Node struct {
 	bind   *natprobe.Binding
 	answer *natprobe.Responder // a seed's
 
-	rooms  []*room
-	peers  []*peer // by ID
-	conns  map[xntp.ConnID]*conn
-	pathAt time.Time // when the paths were last looked at
-	tokens []observed
-	spent  overhead // of connections that are gone
-	closed bool
+	rooms        []*room
+	peers        []*peer // by ID
+	conns        map[xntp.ConnID]*conn
+	pathAt       time.Time // when the paths were last looked at
+	tokens       []observed
+	spent        overhead // of connections that are gone
+	overheadTold int64
+	closed       bool
 
 	events []Event
 }
@@ -148,8 +149,8 @@ func (n *Node) NextEvent() (Event, bool) {
 }
 
 func (n *Node) tell(e Event) {
-	if len(n.events) >= maxPending {
-		n.events = n.events[1:]
+	if len(n.events) >= maxPending && e.Kind >= EventUp && e.Kind != EventGap && e.Kind != EventRestart && e.Kind != EventEnd {
+		return
 	}
 	n.events = append(n.events, e)
 }
@@ -187,6 +188,7 @@ func (n *Node) lookAtPaths(now time.Time) {
 	n.pathAt = now
 	for _, p := range n.peers {
 		if c := p.conn; c != nil && c.up {
+			n.wireOf(c)
 			n.tellPath(p)
 		}
 	}

@@ -42,6 +42,7 @@ type room struct {
 	resume   string
 	reportAt time.Time
 	asked    map[segment.Hash]time.Time // inits that neighbours were asked for
+	asks     map[uint64]string          // why the origin was asked, by request
 	newest   segment.ID                 // that the player was told of
 	epoch    int64                      // of the last output
 	lastDTS  int64
@@ -70,7 +71,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if err != nil {
 		return err
 	}
-	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}}
+	r := &room{n: n, cfg: cfg, sw: sw, meter: measure.NewMeter(), born: n.cfg.Born, joined: now, asked: map[segment.Hash]time.Time{}, asks: map[uint64]string{}}
 	if r.born.IsZero() {
 		r.born = now
 	}
@@ -212,7 +213,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 			if s.Record.Kind == segment.KindPiece {
 				if v == playout.Fresh {
 					r.meter.Received(measure.Origin, len(s.Record.Body))
-					r.explain(s.Record.Piece.ID, measure.Origin, 0, "asked of the origin")
+					r.explain(s.Record.Piece.ID, measure.Origin, 0, r.asks[s.ID])
 				} else {
 					r.meter.Duplicate(len(s.Record.Body))
 				}
@@ -221,6 +222,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 		}
 	}
 	if s.Done {
+		delete(r.asks, s.ID)
 		gone := errors.Is(s.Err, ErrGone)
 		r.pl.Answered(now, s.ID, s.Err != nil && !gone, gone)
 	}
@@ -310,7 +312,9 @@ func (r *room) drainSwarm(now time.Time) (moved bool) {
 				if a.Ban {
 					r.n.unname(r, p)
 				}
-				r.n.out(now, p, r)
+				if !r.sw.Has(a.Peer) { // it may be back already
+					r.n.out(now, p, r)
+				}
 			}
 		}
 	}
@@ -419,7 +423,7 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 			return moved
 		}
 		moved = true
-		r.ask(a)
+		r.ask(now, a)
 	}
 }
 
@@ -432,20 +436,24 @@ func (r *room) startAlone(now time.Time) {
 	}
 }
 
-func (r *room) ask(a playout.Ask) {
+func (r *room) ask(now time.Time, a playout.Ask) {
 	o := Origin{ID: a.ID, Start: a.Start, After: a.After, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
 	e := Event{Kind: EventNeedOrigin, Room: r.cfg.Name}
 	switch a.Kind {
 	case playout.AskStart:
 		o.Kind = OriginStart
+		r.asks[a.ID] = "the start, until neighbours bring what follows"
 	case playout.AskAfter:
 		o.Kind = OriginAfter
+		r.asks[a.ID] = "no neighbour brings what follows"
 	case playout.AskPieces:
 		o.Kind = OriginPieces
+		r.asks[a.ID] = fmt.Sprintf("asked %v before its deadline: no neighbour has brought it", max(0, a.Deadline.Sub(now)).Round(time.Millisecond))
 	case playout.AskInit:
 		o.Kind = OriginInit
 	case playout.AskStop:
 		e.Kind = EventStopOrigin
+		delete(r.asks, a.ID)
 	}
 	e.Origin = o
 	r.n.tell(e)
@@ -470,65 +478,4 @@ func (r *room) output(now time.Time, o playout.Output) {
 		r.epoch, r.lastDTS = d.Epoch, d.DTS
 	}
 	r.n.tell(Event{Kind: EventOutput, Room: r.cfg.Name, Output: o, Source: o.Source})
-}
-
-// Stats returns what the node knows of itself in a room.
-func (n *Node) Stats(now time.Time, name string) (measure.Report, bool) {
-	r := n.room(name)
-	if r == nil {
-		return measure.Report{}, false
-	}
-	return *r.report(now), true
-}
-
-func (r *room) report(now time.Time) *measure.Report {
-	c, d := r.sw.Meter, &r.counted
-	for s := range c.Received {
-		r.meter.Received(measure.Source(s), int(c.Received[s]-d.Received[s]))
-	}
-	r.meter.Uploaded(int(c.Uploaded - d.Uploaded))
-	r.meter.Duplicate(int(c.Duplicate - d.Duplicate))
-	r.meter.Polluted(int(c.Polluted - d.Polluted))
-	r.counted = c
-	if r.pl != nil {
-		r.meter.Buffer(r.pl.Buffered(now))
-	}
-	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role)}
-	r.meter.Fill(rep)
-	rep.UplinkBPS = max(0, r.sw.Uplink())
-	if r == r.n.rooms[0] {
-		rep.OverheadBytes = r.n.overhead()
-	}
-	for _, x := range r.sw.Neighbours() {
-		if !x.Ready || len(rep.Neighbours) == measure.MaxReportNeighbours {
-			continue
-		}
-		nb := measure.Neighbour{ID: x.ID.String(), Role: string(wire.RolePeer), Path: "direct", RTTMS: float64(x.RTT) / float64(time.Millisecond),
-			RateBPS: int64(8 * x.Rate), SentBytes: x.Out, ReceivedBytes: x.In}
-		if x.Seed {
-			nb.Role = string(wire.RoleSeed)
-		}
-		if p := r.n.peer(x.ID); p != nil && p.conn != nil {
-			nb.Addr = p.conn.addr
-			if st, ok := r.n.xn.Stats(p.conn.id); ok {
-				nb.LossRatio = st.Loss
-			}
-		}
-		rep.Neighbours = append(rep.Neighbours, nb)
-	}
-	return rep
-}
-
-// overhead is what went over the connections and was not payload: headers,
-// acknowledgements, descriptors, buffer maps. A connection serves several
-// rooms, so it is the node's and not a room's.
-func (n *Node) overhead() int64 {
-	wireBytes, payload := n.spent.wire, n.spent.payload
-	for _, c := range n.conns {
-		if st, ok := n.xn.Stats(c.id); ok {
-			wireBytes += st.SentBytes + st.ReceivedBytes
-			payload += c.payload
-		}
-	}
-	return max(0, wireBytes-payload)
 }

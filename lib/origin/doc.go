@@ -43,8 +43,9 @@
 //
 // [Playable] is the one place where records become a player's bytes: the init,
 // then an exact, contiguous run of the broadcaster's bytes from a keyframe on,
-// that stands on a unit's border whenever it is left. Nothing is changed, added
-// or skipped within a stream.
+// that stands on a unit's border whenever it is left (but inside the first
+// keyframe, if its user wants that early). Nothing is changed, added or skipped
+// within a stream.
 //
 // Between two streams, when the broadcaster was started again under the same
 // room (a new epoch), the run goes on with the new stream's init and bytes, as

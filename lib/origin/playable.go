@@ -19,11 +19,16 @@ const maxHeld = 64 << 20
 // package comment for the promise. The zero Playable is not usable; it copies
 // nothing, what it returns are runs of the records' own bodies.
 type Playable struct {
+	// Early gives out the first keyframe as it comes, and not when it is whole:
+	// whoever sets it does not stop while Opening.
+	Early bool
+
 	container media.Container
 	init      *segment.Init // the newest init before the start
 	initBody  []byte
 	whole     bool // init is a stream's first, not a copy
 	started   bool
+	opening   bool     // the first keyframe was given out in part
 	rejoined  bool     // a run was given out before this one
 	held      [][]byte // bytes behind the last border
 	heldSize  int
@@ -35,6 +40,10 @@ func NewPlayable(c media.Container) *Playable { return &Playable{container: c} }
 
 // Started reports whether the first keyframe has been given out.
 func (p *Playable) Started() bool { return p.started }
+
+// Opening reports whether what was given out ends inside the first keyframe:
+// only with Early.
+func (p *Playable) Opening() bool { return p.opening }
 
 // Add takes the next record and returns the bytes that a player may have now,
 // to be used before the next call.
@@ -87,6 +96,9 @@ func (p *Playable) addPiece(piece *segment.Piece, body []byte) {
 		p.give(p.initBody)
 		p.init, p.initBody = nil, nil
 		border := max(p.border(piece), from)
+		if p.opening = p.Early && border == from; p.opening {
+			border = len(body)
+		}
 		p.give(body[from:border])
 		p.hold(body[border:])
 		return
@@ -103,9 +115,14 @@ func (p *Playable) addPiece(piece *segment.Piece, body []byte) {
 		}
 	}
 	border := p.border(piece)
-	if border > 0 {
+	switch {
+	case border > 0:
+		p.opening = false
 		p.release()
 		p.give(body[:border])
+	case p.opening:
+		border = len(body)
+		p.give(body)
 	}
 	p.hold(body[border:])
 }
@@ -174,5 +191,5 @@ func (p *Playable) drop() {
 func (p *Playable) Rejoin() {
 	p.drop()
 	p.rejoined = p.rejoined || p.started
-	p.started, p.init, p.initBody = false, nil, nil
+	p.started, p.opening, p.init, p.initBody = false, false, nil, nil
 }

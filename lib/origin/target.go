@@ -115,7 +115,7 @@ func parseRun(s string) (id segment.ID, n int, ok bool) {
 	}
 	end, err := store.ParseID("0-0-" + last)
 	n = end.Index - id.Index + 1
-	return id, n, err == nil && n >= 1 && n <= maxRun
+	return id, n, err == nil && n > 1 && n <= maxRun // a run of one has its own spelling, so that caches have one key
 }
 
 // formatRun is the inverse of parseRun.

@@ -136,7 +136,8 @@ func (p *Player) restart(now time.Time, r, n *run) bool {
 	p.ended = false
 	p.rebuffer(now)
 	p.tell(Event{Kind: Restart, Piece: p.at})
-	p.putInit(init, false)
+	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
+	p.inForce = init.rec.Init.Hash
 	return true
 }
 
@@ -205,32 +206,29 @@ func (p *Player) put(now time.Time, e *entry, skip int, begin bool) {
 		p.tell(Event{Kind: Resume, Piece: d.ID, Late: late})
 	}
 	p.stalled, p.stuck = false, time.Time{}
+	p.aside(d)
 	p.last, p.lastDTS = d.ID, d.DTS
 	p.at = segment.ID{Epoch: d.Epoch, Seq: d.Seq, Index: d.Index + 1}
-	p.putInits(e)
 	p.out = append(p.out, Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
 	p.asks.forget(d.ID)
 }
 
-// putInit gives out an init, and remembers that it did.
-func (p *Player) putInit(h heldInit, begin bool) {
-	p.given = h.rec.Init.Hash
-	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: begin})
-}
-
-// putInits gives out the copy that a keyframe needs before the piece that holds
-// it, where the configuration has changed: not for this player, whose bytes
-// hold it already, but for those who begin there.
-func (p *Player) putInits(e *entry) {
-	for _, k := range e.rec.Piece.Keyframes {
-		if k.Init == p.given || k.Init.IsZero() {
+// aside puts out the copy of an init that a keyframe of the next piece names, if
+// it is another than the last one: whoever keeps the records needs it for those
+// who join there. Its bytes stand in the stream already, so none are to be
+// written.
+func (p *Player) aside(d *segment.Piece) {
+	for _, k := range d.Keyframes {
+		if k.Init == p.inForce || k.Init.IsZero() {
 			continue
 		}
-		if h, ok := p.init(k.Init); !ok {
+		h, ok := p.init(k.Init)
+		if !ok {
 			p.asks.wantInit(k.Init)
-		} else if h.rec.Init.Copy {
-			p.putInit(h, false)
+			continue
 		}
+		p.inForce = k.Init
+		p.out = append(p.out, Output{Record: h.rec, Source: h.source, Skip: len(h.rec.Body)})
 	}
 }
 
@@ -328,7 +326,8 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 		p.rebuffer(now)
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
-	p.putInit(h, true)
+	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})
+	p.inForce = h.rec.Init.Hash
 	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
 		p.tl.release(r, d.Index+1)
 	}

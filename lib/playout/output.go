@@ -18,8 +18,9 @@ import (
 // next one comes.
 type Output struct {
 	Record segment.Record
-	// Skip is how many bytes of the body come before the keyframe that playing
-	// starts at; zero but in the first piece of a run.
+	// Skip is how many bytes of the body are not to be written: those before the
+	// keyframe that playing starts at; and all of the copy of an init that comes
+	// within a run, for whoever keeps records.
 	Skip   int
 	Source measure.Source
 	// Ingest is when the seed took the piece in; zero if nobody said so.

@@ -66,16 +66,16 @@ type Player struct {
 	born  time.Time
 	now   time.Time // of the last call
 	tl    timeline
-	inits []heldInit   // oldest first
-	given segment.Hash // the newest init that was put out
+	inits []heldInit // oldest first
 
 	started bool
 	at      segment.ID // the piece that comes next
 	last    segment.ID // the newest that was put out
 	lastDTS int64
-	step    int64     // the largest recent step of DTS from piece to piece
-	waiting time.Time // since when a new epoch waits for the old one's tail
-	lost    bool      // what stands at `at` cannot be had: jump when possible
+	inForce segment.Hash // the init that was put out last
+	step    int64        // the largest recent step of DTS from piece to piece
+	waiting time.Time    // since when a new epoch waits for the old one's tail
+	lost    bool         // what stands at `at` cannot be had: jump when possible
 	stalled bool
 	stuck   time.Time // since when it stands before a hole
 	end     *segment.End
@@ -210,7 +210,7 @@ func (p *Player) makeRoom(need int) {
 // holes that no later piece has shown yet.
 func (p *Player) Announce(now time.Time, id segment.ID) {
 	if p.started && !p.passed(id) && id.Index >= 0 && id.Index < maxPieces {
-		if r := p.tl.open(id.Epoch, id.Seq); r != nil {
+		if r := p.tl.open(id.Epoch, id.Seq); r != nil && r.count == 0 {
 			r.known = max(r.known, id.Index+1)
 		}
 	}

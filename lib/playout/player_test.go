@@ -316,6 +316,24 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+func TestAnAnnouncementOfWhatIsNotThereHoldsNobodyUp(t *testing.T) {
+	p := New(t0, Config{NoOrigin: true})
+	recs := stream(1, "i", 4)
+	p.Add(t0, initRec("i", false), measure.Peer, time.Time{}, 0)
+	for _, r := range recs[:5] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	p.Announce(t0, segment.ID{Epoch: 1, Seq: 0, Index: 999})
+	p.Announce(t0, segment.ID{Epoch: 1, Seq: 1, Index: 999})
+	for _, r := range recs[5:] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+		p.Announce(t0, segment.ID{Epoch: 1, Seq: 0, Index: 999})
+	}
+	if got, want := drain(p), "i"+text(recs); got != want {
+		t.Errorf("the output stops after %d of %d bytes", len(got), len(want))
+	}
+}
+
 func TestParseStart(t *testing.T) {
 	for _, s := range []string{"live", "oldest", "1m30s"} {
 		got, err := ParseStart(s)
@@ -363,5 +381,35 @@ func TestRecordsWithoutBytesComeOutInTheirPlaces(t *testing.T) {
 	const ten = ".........."
 	if want := "A" + ten + "s" + ten + "s" + ten + "s" + ten + "sB" + ten + "s" + ten + "se"; got != want {
 		t.Errorf("put out %s, want %s", got, want)
+	}
+}
+
+func TestACopyOfAnInitComesBeforeTheKeyframeThatNamesItAndAddsNoBytes(t *testing.T) {
+	recs := stream(5, "init", 4)
+	recs[20].Piece.Keyframes[0].Init = hash("changed")
+	p := New(t0, Config{NoOrigin: true, Start: Start{Mode: Oldest}})
+	p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+	p.Add(t0, initRec("changed", true), measure.Peer, time.Time{}, 0)
+	for _, r := range recs {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	got, copies := "", 0
+	for {
+		o, ok := p.Next()
+		if !ok {
+			break
+		}
+		if o.Record.Kind == segment.KindInit && o.Record.Init.Copy {
+			copies++
+			if next, _ := p.Next(); next.Record.Piece != recs[20].Piece {
+				t.Errorf("behind the copy comes %+v", next.Record)
+			} else {
+				got += string(next.Record.Body)
+			}
+		}
+		got += string(o.Record.Body[o.Skip:])
+	}
+	if want := "init" + text(recs); got != want || copies != 1 {
+		t.Errorf("%d copies\n got %s\nwant %s", copies, got, want)
 	}
 }

@@ -117,8 +117,7 @@ func (t *timeline) closed(epoch, seq int64, pieces int) {
 		return
 	}
 	if r := t.open(epoch, seq); r != nil {
-		r.count = pieces
-		r.known = max(r.known, pieces)
+		r.count, r.known = pieces, pieces // whoever announced more was wrong
 	}
 }
 

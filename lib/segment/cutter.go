@@ -24,8 +24,9 @@ const (
 	maxHead   = 8 << 20 // bytes before the clock is known
 	maxHold   = 1 << 20 // configuration waiting for the next sample
 	maxHeld   = 8192    // units waiting
-	batchSize = 4 << 20 // bytes that wait for a signature
-	batchLen  = 512     // records that do
+	batchSize = 1 << 20 // bytes under one signature
+	batchLen  = 512     // records under one signature
+	ahead     = 2       // batches that are being hashed while the next is cut
 	maxNotes  = 64      // remarks between two calls of Notes
 	// Segments of a recording, so that its index stays below MaxInit.
 	maxSegments = 400_000
@@ -47,11 +48,10 @@ type CutterConfig struct {
 	// Init is what the walker of a stream joined mid-stream must know, if it
 	// is known: ftyp and moov. It is not part of the stream.
 	Init []byte
-	// Hash, if not nil, hashes body into sum; it may return before it has,
-	// if Wait then returns only after all have. The cutter itself is pure; this
-	// is how the rind lets another core do the work.
-	Hash func(body []byte, sum *Hash)
-	Wait func()
+	// Hash, if not nil, begins to hash the pieces of a batch, and returns what
+	// waits until that is done. The cutter itself is pure; this is how the rind
+	// lets other cores do the work while it goes on cutting. See Record.HashPiece.
+	Hash func(batch []Record) (wait func())
 }
 
 // A Cutter turns bytes into signed records. The rhythm is: Feed, then Next
@@ -96,22 +96,25 @@ type Cutter struct {
 	joiner  joiner
 
 	// What is being built.
-	epoch  int64
-	seg    *Segment // open segment
-	sum    hash.Hash
-	left   int64 // VOD: bytes until the segment is full
-	prev   *Link
-	piece  *Piece // open piece
-	body   []byte
-	first  int64 // ms of the clock where the piece began
-	nowMS  int64 // ms of the clock
-	closed bool  // Finish was called
-	end    End
-	marks  marks
+	epoch int64
+	seg   *Segment // open segment
+	sum   hash.Hash
+	left  int64 // VOD: bytes until the segment is full
+	prev  *Link
+	piece *Piece // open piece
+	body  []byte
+	most  int   // bytes that the open piece may have
+	first int64 // ms of the clock where the piece began
+	nowMS int64 // ms of the clock
+	ended bool  // Finish was called
+	end   End
+	marks marks
 
 	// Records on their way out.
-	queue  []Record // waiting for a signature
+	queue  []Record // open batch
 	queued int      // bytes of bodies in queue
+	closed []batch  // being hashed, oldest first
+	spare  []Record
 	ready  []Record
 	next   int // in ready
 	lent   []byte
@@ -189,10 +192,10 @@ func (c *Cutter) Feed(p []byte) {
 
 // Finish says that the input has ended.
 func (c *Cutter) Finish() {
-	if c.closed {
+	if c.ended {
 		return
 	}
-	c.closed = true
+	c.ended = true
 	c.walk(c.carry, true)
 	c.carry = nil
 	if !c.cfg.VOD {
@@ -204,6 +207,7 @@ func (c *Cutter) Finish() {
 	}
 	c.closeSegment()
 	if c.cfg.VOD {
+		c.Sign() // the index names every segment
 		c.closeRecording()
 	}
 	e := c.end
@@ -214,7 +218,7 @@ func (c *Cutter) Finish() {
 // Next returns the next signed record. Its body is valid until the call after.
 func (c *Cutter) Next() (Record, bool) {
 	if c.lent != nil {
-		if len(c.free)*c.cfg.PieceSize < batchSize {
+		if len(c.free)*c.cfg.PieceSize < (ahead+2)*batchSize {
 			c.free = append(c.free, c.lent)
 		}
 		c.lent = nil

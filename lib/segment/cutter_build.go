@@ -35,6 +35,10 @@ func (c *Cutter) openPiece() {
 	} else {
 		c.body = make([]byte, 0, c.cfg.PieceSize)
 	}
+	c.most = cap(c.body)
+	if s.Pieces == 0 && !c.cfg.VOD {
+		c.most = min(c.most, firstPiece)
+	}
 }
 
 // put takes bytes of the open segment; end says that a unit ends with them.
@@ -47,7 +51,7 @@ func (c *Cutter) put(p []byte, end bool) {
 			c.openSegment(c.end.Segments, c.nowMS, false) // VOD: numbered from zero
 		}
 		c.openPiece()
-		n := min(len(p), cap(c.body)-len(c.body), int(min(c.left, math.MaxInt32)))
+		n := min(len(p), c.most-len(c.body), int(min(c.left, math.MaxInt32)))
 		c.body = append(c.body, p[:n]...)
 		p = p[n:]
 		if c.cfg.VOD {
@@ -56,7 +60,7 @@ func (c *Cutter) put(p []byte, end bool) {
 		if end && len(p) == 0 {
 			c.piece.Border = len(c.body)
 		}
-		if len(c.body) == cap(c.body) || c.left == 0 {
+		if len(c.body) == c.most || c.left == 0 {
 			c.closePiece()
 		}
 	}
@@ -70,11 +74,6 @@ func (c *Cutter) closePiece() {
 	}
 	p.Size = len(c.body)
 	p.Partial = p.Partial || c.end.Truncated
-	if c.cfg.Hash != nil {
-		c.cfg.Hash(c.body, &p.SHA256)
-	} else {
-		p.SHA256 = sha256.Sum256(c.body)
-	}
 	c.seg.Pieces++
 	c.seg.Size += int64(p.Size)
 	c.end.Pieces++
@@ -82,7 +81,7 @@ func (c *Cutter) closePiece() {
 	c.piece, c.body = nil, nil
 }
 
-// closeSegment closes the open segment, if there is one, and signs what waits.
+// closeSegment closes the open segment, if there is one, and its last batch.
 func (c *Cutter) closeSegment() {
 	if c.seg == nil {
 		return
@@ -99,47 +98,7 @@ func (c *Cutter) closeSegment() {
 	c.end.Last = l
 	c.enqueue(Record{Kind: KindSegment, Segment: s}, 0)
 	c.seg = nil
-	c.Sign()
-}
-
-func (c *Cutter) enqueue(r Record, size int) {
-	c.queue = append(c.queue, r)
-	c.queued += size
-	if c.queued >= batchSize || len(c.queue) >= batchLen {
-		c.Sign()
-	}
-}
-
-// Sign lets go of every record that has closed: call it when input would have
-// to be waited for.
-func (c *Cutter) Sign() {
-	if len(c.queue) == 0 {
-		return
-	}
-	if c.cfg.Wait != nil {
-		c.cfg.Wait()
-	}
-	for i := range c.queue {
-		switch r := &c.queue[i]; r.Kind {
-		case KindPiece:
-			c.sum.Write(r.Piece.SHA256[:])
-		case KindSegment:
-			c.sum.Sum(r.Segment.SHA256[:0])
-			c.sum.Reset()
-			if c.cfg.VOD {
-				c.marks.segments = append(c.marks.segments, r.Segment.SHA256)
-			}
-		}
-	}
-	c.buf = sign(c.cfg.Key, c.queue, c.buf)
-	for i := range c.queue { // an index carries its proof in its body
-		if r := &c.queue[i]; r.Kind == KindIndex {
-			r.Body = AppendIndex(nil, r.Index)
-		}
-	}
-	c.ready = append(c.ready, c.queue...)
-	clear(c.queue)
-	c.queue, c.queued = c.queue[:0], 0
+	c.closeBatch()
 }
 
 // marks collects what a recording's index holds.
@@ -161,7 +120,7 @@ func (c *Cutter) recordingSpan(p []byte, s *media.Span) {
 			c.nowMS = u.DTS.Milliseconds()
 		}
 	}
-	c.put(p, s.End)
+	c.put(p, s.End) // also of half a unit: a recording is given back as it is
 }
 
 func (m *marks) see(u *media.Unit, offset int64) {

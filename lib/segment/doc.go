@@ -8,6 +8,9 @@
 // multiple of the segment's duration, and that multiple is its sequence
 // number. A recording is cut by offset. A piece is a run of a segment's bytes
 // that peers exchange; it closes at 16 KiB or 100 ms, whichever comes first.
+// The first piece of a segment, in which a viewer mostly starts, closes at 8 KiB
+// already: with all that goes before it, it fits into the ten packets that TCP
+// sends in its first round trip (RFC 6928).
 // Both are rules of the bytes alone, so that two slicers which receive the
 // same bytes, one of them from the middle, cut, number and hash alike.
 // [Cutter] holds the rules. No byte is ever changed, dropped or reordered.

@@ -209,8 +209,15 @@ type Writer struct {
 // NewWriter returns a Writer whose stream begins with h.
 func NewWriter(w io.Writer, h Header) *Writer {
 	sw := &Writer{w: bufio.NewWriterSize(w, 256<<10)}
-	sw.w.Write(AppendHeader(nil, h)) // an error stays with the buffer
+	sw.Reset(w, h)
 	return sw
+}
+
+// Reset begins a stream on another writer. What was not flushed is forgotten.
+func (w *Writer) Reset(to io.Writer, h Header) {
+	w.w.Reset(to)
+	w.scratch = AppendHeader(w.scratch[:0], h)
+	w.w.Write(w.scratch) // an error stays with the buffer
 }
 
 // Write writes one record; a header record starts a new stream.

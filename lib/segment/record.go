@@ -20,6 +20,7 @@ const (
 // What is usual.
 const (
 	DefaultPiece   = 16 << 10 // bytes
+	firstPiece     = 8 << 10  // bytes; see package comment
 	DefaultVODSize = 1 << 20  // bytes in a segment of a recording
 )
 

@@ -78,8 +78,8 @@ type DirWriter struct {
 	header segment.Header
 	list   *os.File
 	epoch  int64 // newest that the directory holds
-	temp   *os.File
-	out    *segment.Writer
+	temp   *os.File        // open segment
+	out    *segment.Writer // of temp, if there is one
 	early  []segment.Record // copies that came before the segment that needs them
 	line   []byte
 	temps  int // temporary files made
@@ -198,7 +198,7 @@ func (w *DirWriter) Write(r segment.Record) error {
 			return err
 		}
 		if r.Init.Copy {
-			if w.out != nil {
+			if w.temp != nil {
 				if err := w.out.Write(r); err != nil {
 					return err
 				}
@@ -209,14 +209,14 @@ func (w *DirWriter) Write(r segment.Record) error {
 		}
 		return w.append(&r, name)
 	case segment.KindPiece:
-		if w.out == nil {
+		if w.temp == nil {
 			if err := w.openSegment(); err != nil {
 				return err
 			}
 		}
 		return w.out.Write(r)
 	case segment.KindSegment:
-		if w.out == nil {
+		if w.temp == nil {
 			return fmt.Errorf("segment %d has no pieces", r.Segment.Seq)
 		}
 		if err := errors.Join(w.out.Write(r), w.out.Flush()); err != nil {
@@ -224,7 +224,7 @@ func (w *DirWriter) Write(r segment.Record) error {
 		}
 		name := filepath.Join(segsDir, r.Segment.Name())
 		temp := w.temp
-		w.out, w.temp = nil, nil
+		w.temp = nil
 		if err := w.settle(temp, name); err != nil {
 			return err
 		}
@@ -246,7 +246,12 @@ func (w *DirWriter) openSegment() error {
 	if err != nil {
 		return err
 	}
-	w.temp, w.out = f, segment.NewWriter(f, w.header)
+	w.temp = f
+	if w.out == nil {
+		w.out = segment.NewWriter(f, w.header)
+	} else {
+		w.out.Reset(f, w.header)
+	}
 	for _, r := range w.early {
 		if err := w.out.Write(r); err != nil {
 			return err
@@ -302,7 +307,7 @@ func (w *DirWriter) Close() error {
 	if w.temp != nil {
 		w.temp.Close()
 		os.Remove(w.temp.Name())
-		w.temp, w.out = nil, nil
+		w.temp = nil
 	}
 	return w.list.Close()
 }

@@ -139,3 +139,22 @@ func (s *Swarm) strangerWake() (t time.Time) {
 	}
 	return t
 }
+
+// reportEvery is how often a neighbour hears what became of what it sent.
+const reportEvery = 10 * time.Second
+
+// runReports tells neighbours who sent pieces lately what became of them. It
+// waits for an occasion: nothing is woken for it.
+func (s *Swarm) runReports(now time.Time) {
+	if s.cfg.Seed || now.Before(s.reportAt) {
+		return
+	}
+	s.reportAt = now.Add(reportEvery)
+	for _, n := range s.peers {
+		r := wire.ReportMessage{UniqueBytes: uint64(n.in), DuplicateBytes: uint64(n.dup), LagMS: uint64(max(0, s.lag.Milliseconds())), Missing: uint64(len(s.want.order))}
+		if n.ready() && r.UniqueBytes+r.DuplicateBytes > n.reported {
+			n.reported = r.UniqueBytes + r.DuplicateBytes
+			s.control(n, wire.AppendReport(nil, s.tag, &r))
+		}
+	}
+}

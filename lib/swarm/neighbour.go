@@ -36,8 +36,9 @@ type neighbour struct {
 	shunUp time.Time
 	shun   time.Duration // how long the next shunning lasts
 
-	in, out, dup int64 // payload: new from it, acknowledged by it, not new
-	report       wire.ReportMessage
+	in, out, dup int64              // payload: new from it, acknowledged by it, not new
+	report       wire.ReportMessage // what it says of us
+	reported     uint64             // bytes from it that we have told it of
 }
 
 // A sending is an object with a piece on its way to a neighbour.
@@ -109,9 +110,10 @@ func (n *neighbour) rtt() time.Duration {
 	return firstRTT
 }
 
-// Connected tells that the connection to a neighbour stands, and whether it
-// was us who dialed, with Hello as the early request. A neighbour may be in
-// the room twice never: a second connection is the owner's to avoid.
+// Connected tells that the connection to a neighbour stands; whether it is a
+// seed by the room document's word; and whether our HELLO went with the first
+// datagram. There is one connection to a neighbour: a second one is the owner's
+// to avoid.
 func (s *Swarm) Connected(now time.Time, id Peer, seed, greeted bool) {
 	n := s.admit(now, id)
 	if n == nil {
@@ -138,7 +140,8 @@ func (s *Swarm) admit(now time.Time, id Peer) *neighbour {
 	if s.cfg.Seed {
 		bound = maxSeedPeers
 	}
-	if s.banned[id] || len(s.peers) >= bound || id == s.cfg.Self {
+	// Strangers cannot keep out whom the tracker named; its lists are bounded.
+	if s.banned[id] || len(s.peers) >= bound && !s.isNamed(id) || id == s.cfg.Self {
 		return nil
 	}
 	n := &neighbour{id: id, since: now, heard: now, rate: firstRate, tags: map[uint64]*sending{}, held: map[segment.ID]uint64{}}
@@ -182,7 +185,8 @@ func (s *Swarm) onHello(now time.Time, from Peer, n *neighbour, h *wire.Hello) {
 	n.uploads = h.Flags&wire.HelloUpload != 0
 	first := !n.greeted
 	n.greeted = true
-	if !n.told && n.open {
+	// Whoever has greeted already and greets again may have forgotten us.
+	if n.open && (!n.told || !first && h.Flags&wire.HelloReply == 0) {
 		s.greet(n, wire.HelloReply)
 	}
 	if first && n.open {
@@ -216,6 +220,9 @@ func (s *Swarm) Disconnected(now time.Time, id Peer, why string) {
 		s.run(now)
 	}
 }
+
+// Has reports whether a peer is a neighbour.
+func (s *Swarm) Has(id Peer) bool { return s.peer(id) != nil }
 
 // SetPath tells what the connection to a neighbour measured.
 func (s *Swarm) SetPath(id Peer, p Path) {

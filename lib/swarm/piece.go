@@ -61,6 +61,9 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	n.in += int64(len(m.Body))
 	s.Meter.Received[n.source()] += int64(len(m.Body))
 	s.lastGot = now
+	if m.IngestMS > 0 {
+		s.lag = now.Sub(time.UnixMilli(int64(min(m.IngestMS, 1<<53))))
+	}
 	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source(), Ingest: m.IngestMS, Why: why})
 	s.passOn(now, h, n, m.Flags&wire.PieceDistribute != 0, asked)
 	s.trim(now)
@@ -74,13 +77,28 @@ func (s *Swarm) keep(now time.Time, h *held) bool {
 	id := h.piece.ID
 	s.want.got(s, now, id)
 	s.exists(now, id, false, true)
-	if p := h.piece.Prev; p != nil && p.Pieces > 0 {
-		last := segment.ID{Epoch: p.Epoch, Seq: p.Seq, Index: p.Pieces - 1}
-		if !s.win.past(last) {
-			s.exists(now, last, false, true)
-		}
+	if p := h.piece.Prev; p != nil {
+		s.whole(now, *p)
 	}
 	return true
+}
+
+// whole notes how many pieces a segment has, which ends what neighbours may
+// say of it.
+func (s *Swarm) whole(now time.Time, l segment.Link) {
+	last := segment.ID{Epoch: l.Epoch, Seq: l.Seq, Index: l.Pieces - 1}
+	if l.Pieces <= 0 || s.win.past(last) {
+		return
+	}
+	s.exists(now, last, false, true)
+	p := s.win.find(l.Epoch, l.Seq)
+	if p == nil {
+		return
+	}
+	p.count = l.Pieces
+	for ; p.known > p.count; p.known-- {
+		s.want.got(s, now, segment.ID{Epoch: l.Epoch, Seq: l.Seq, Index: p.known - 1})
+	}
 }
 
 // exists notes that a piece exists, and so all before it in its segment.
@@ -90,11 +108,29 @@ func (s *Swarm) exists(now time.Time, id segment.ID, told, proved bool) {
 	if id.Index < 0 || id.Index >= maxKnown {
 		return
 	}
-	p := s.win.open(now, id.Epoch, id.Seq)
-	if p == nil {
-		return
+	p := s.win.find(id.Epoch, id.Seq)
+	if p == nil && !proved {
+		if n, last := s.win.words(); n >= maxWords {
+			x := segment.ID{Epoch: last.epoch, Seq: last.seq}
+			if id.Compare(x) >= 0 {
+				return
+			}
+			s.disbelieve(now, x)
+		}
 	}
-	p.proved = p.proved || proved
+	if p == nil {
+		if p = s.win.open(now, id.Epoch, id.Seq); p == nil {
+			return
+		}
+	}
+	switch {
+	case proved:
+		p.sure = max(p.sure, id.Index+1)
+	case p.count > 0:
+		return
+	default:
+		id.Index = min(id.Index, p.sure+maxAhead-1)
+	}
 	if p.known > id.Index {
 		return
 	}
@@ -180,11 +216,11 @@ func (s *Swarm) keepInit(rec segment.Record) bool {
 	if len(s.inits) == maxInits {
 		s.inits = append(s.inits[:0], s.inits[1:]...)
 	}
-	s.inits = append(s.inits, init_{rec, segment.AppendStored(nil, &rec, "")})
+	s.inits = append(s.inits, heldInit{rec, segment.AppendStored(nil, &rec, "")})
 	return true
 }
 
-func (s *Swarm) sendInit(n *neighbour, i *init_) {
+func (s *Swarm) sendInit(n *neighbour, i *heldInit) {
 	head := wire.AppendInitHead(nil, s.tag, i.desc)
 	s.act(Action{Kind: Send, Peer: n.id, Priority: prioControl, Data: [][]byte{head, i.rec.Body}})
 }
@@ -232,11 +268,8 @@ func (s *Swarm) onRecord(now time.Time, n *neighbour, m *wire.RecordMessage) {
 		}
 		s.end = &rec
 	}
-	if rec.Kind == segment.KindSegment && rec.Segment.Pieces > 0 {
-		last := segment.ID{Epoch: rec.Segment.Epoch, Seq: rec.Segment.Seq, Index: rec.Segment.Pieces - 1}
-		if !s.win.past(last) {
-			s.exists(now, last, false, true)
-		}
+	if rec.Kind == segment.KindSegment {
+		s.whole(now, rec.Segment.Link())
 	}
 	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source()})
 	if m.Flags&wire.PieceDistribute != 0 && s.cfg.Upload {

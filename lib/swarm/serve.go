@@ -63,12 +63,12 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 	if !s.give.take(now, len(h.body)) {
 		return false
 	}
-	s.give1(now, n, h, urgent, life)
+	s.sendAsked(now, n, h, urgent, life)
 	return true
 }
 
-// give1 sends a piece that was asked for.
-func (s *Swarm) give1(now time.Time, n *neighbour, h *held, urgent bool, life time.Duration) {
+// sendAsked sends a piece that was asked for.
+func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, life time.Duration) {
 	prio := uint8(prioBulk)
 	if urgent {
 		prio = prioUrgent
@@ -110,7 +110,7 @@ func (s *Swarm) runDeferred(now time.Time) {
 			continue
 		}
 		h.handed = now
-		s.give1(now, n, h, false, answerLife)
+		s.sendAsked(now, n, h, false, answerLife)
 	}
 	g.deferred = rest
 }

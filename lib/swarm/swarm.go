@@ -53,7 +53,7 @@ type Swarm struct {
 	top    topology.Topology
 	verify *segment.Verifier
 	win    window
-	inits  []init_
+	inits  []heldInit
 	end    *segment.Record
 	closed []closing // segment records, oldest first
 
@@ -70,14 +70,16 @@ type Swarm struct {
 	tellWake time.Time
 	lastGot  time.Time // when a neighbour last brought a new piece, or in a mesh could have
 	yield    yield
+	reportAt time.Time
+	lag      time.Duration // of the newest piece, ingest to here
 
 	actions []Action
 	tags    uint64
 	Meter   Counters
 }
 
-// init_ is an init with its descriptor as it travels.
-type init_ struct {
+// A heldInit is an init with its descriptor as it travels.
+type heldInit struct {
 	rec  segment.Record
 	desc []byte
 }
@@ -256,6 +258,7 @@ func (s *Swarm) Advance(now time.Time) { s.run(now) }
 // for what is missing.
 func (s *Swarm) run(now time.Time) {
 	s.runMembers(now)
+	s.runReports(now)
 	s.runGive(now)
 	s.runWant(now)
 	s.runTell(now)

@@ -98,13 +98,18 @@ func (w *want) discover(now time.Time, p *part, from int, heard bool) {
 	}
 	for i := from; i < p.known; i++ {
 		id := segment.ID{Epoch: p.epoch, Seq: p.seq, Index: i}
-		if i < len(p.pieces) && p.pieces[i] != nil || id.Compare(w.from) < 0 || len(w.order) >= maxMisses {
+		if i < len(p.pieces) && p.pieces[i] != nil || id.Compare(w.from) < 0 || w.misses[id] != nil {
 			continue
 		}
-		at, ok := slices.BinarySearchFunc(w.order, id, segment.ID.Compare)
-		if ok {
-			continue
+		if n := len(w.order); n >= maxMisses {
+			// What is nearer to the player matters more.
+			if last := w.order[n-1]; id.Compare(last) >= 0 || w.misses[last].peer != 0 {
+				continue
+			}
+			delete(w.misses, w.order[n-1])
+			w.order = w.order[:n-1]
 		}
+		at, _ := slices.BinarySearchFunc(w.order, id, segment.ID.Compare)
 		w.order = slices.Insert(w.order, at, id)
 		w.misses[id] = &miss{since: now, heard: heard}
 		w.wake = earlier(w.wake, now.Add(gather))
@@ -280,7 +285,7 @@ func (s *Swarm) runWant(now time.Time) {
 		list = append(list, ready{id, m, urgent, due, rarity, s.cfg.Rand.Uint32()})
 	}
 	for _, id := range lost {
-		s.disbelieve(id)
+		s.disbelieve(now, id)
 	}
 	slices.SortStableFunc(list, func(a, b ready) int {
 		if a.urgent != b.urgent {
@@ -358,13 +363,6 @@ func (s *Swarm) askFor(now time.Time, n *neighbour, b *batch, flags byte) {
 	}
 }
 
-// answerTime is when an answer of a neighbour is overdue: three round trips and
-// what it has to send before, at the rate that it showed.
-func (s *Swarm) answerTime(n *neighbour) time.Duration {
-	queue := time.Duration(float64(n.asked+1) * typicalSize / n.rate * float64(time.Second))
-	return min(max(3*n.rtt(), timeoutMin)+queue, timeoutMax)
-}
-
 // timedOut gives a request up.
 func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
 	if n := s.peer(m.peer); n != nil {
@@ -377,88 +375,25 @@ func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
 	m.peer, m.next = 0, now
 }
 
-// room is how many requests a neighbour may have open: what it answers in
-// queueTime at the rate that it showed.
-func (n *neighbour) room() int {
-	return min(max(minOpen, int(n.rate*queueTime.Seconds())/typicalSize), maxOpen)
-}
-
-// cost is when an answer would be here, were it asked now.
-func (n *neighbour) cost() time.Duration {
-	return n.rtt() + time.Duration(float64(n.asked+1)*typicalSize/max(n.rate, 1000)*float64(time.Second))
-}
-
-// choose picks whom to ask for a piece; nil if nobody can be asked now.
-func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neighbour {
-	var best *neighbour
-	var bestCost time.Duration
-	ties := 0
-	for _, n := range s.peers {
-		if n.seed || !n.ready() || !n.have.has(id) || n.shunned(now) || slices.Contains(m.tried, n.id) || n.asked >= n.room() {
-			continue
-		}
-		// Costs within a tenth are equal: the dice spread the load.
-		switch c := n.cost(); {
-		case best == nil || c < bestCost*9/10:
-			best, bestCost, ties = n, c, 1
-		case c < bestCost*11/10:
-			if ties++; s.cfg.Rand.IntN(ties) == 0 {
-				best, bestCost = n, min(c, bestCost)
-			}
-		}
-	}
-	if best != nil {
-		return best
-	}
-	busy := slices.ContainsFunc(s.peers, func(n *neighbour) bool {
-		return !n.seed && n.ready() && n.have.has(id) && !n.shunned(now) && !slices.Contains(m.tried, n.id)
-	})
-	if busy && !urgent {
-		return nil // who has it has room in a moment
-	}
-	if !urgent && m.tries < guesses && !s.mesh() {
-		// Nobody said so, but most likely they all have it; the owner, who is the
-		// first in the list, would have sent it if he could.
-		for i, src := range s.sources(id) {
-			if n := s.peer(Peer(src)); i > 0 && n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) {
-				return n
-			}
-		}
-	}
-	if s.mesh() && !urgent && now.Sub(m.since) < seedAfter {
-		return nil
-	}
-	for _, n := range s.peers {
-		if n.seed && n.ready() && n.asked < maxOpen && !n.shunned(now) && (best == nil || n.cost() < best.cost()) && m.tries < 8 {
-			best = n
-		}
-	}
-	if best == nil {
-		m.tried = m.tried[:0] // begin again with those who failed
-	}
-	return best
-}
-
-// unproved reports whether only neighbours speak of a piece's segment.
+// unproved reports whether only neighbours speak of a piece.
 func (s *Swarm) unproved(id segment.ID) bool {
 	p := s.win.find(id.Epoch, id.Seq)
-	return p == nil || !p.proved
+	return p == nil || id.Index >= p.sure
 }
 
-// disbelieve forgets a segment of which somebody spoke whom nobody confirms.
-func (s *Swarm) disbelieve(id segment.ID) {
+// disbelieve forgets what neighbours said of a segment beyond what is proved,
+// and the segment, if nothing is.
+func (s *Swarm) disbelieve(now time.Time, id segment.ID) {
+	s.want.got(s, now, id)
 	i, ok := s.win.search(id.Epoch, id.Seq)
-	if ok && s.unproved(id) {
-		p := s.win.segs[i]
-		for j := range p.known {
-			x := segment.ID{Epoch: id.Epoch, Seq: id.Seq, Index: j}
-			if m := s.want.misses[x]; m != nil && m.peer == 0 {
-				delete(s.want.misses, x)
-				if k, ok := slices.BinarySearchFunc(s.want.order, x, segment.ID.Compare); ok {
-					s.want.order = slices.Delete(s.want.order, k, k+1)
-				}
-			}
-		}
+	if !ok {
+		return
+	}
+	p := s.win.segs[i]
+	for ; p.known > p.sure; p.known-- {
+		s.want.got(s, now, segment.ID{Epoch: id.Epoch, Seq: id.Seq, Index: p.known - 1})
+	}
+	if p.sure == 0 {
 		s.win.segs = slices.Delete(s.win.segs, i, i+1)
 	}
 }
@@ -524,18 +459,8 @@ func (s *Swarm) joined(from segment.ID) bool {
 	return true
 }
 
-// Newest returns the newest piece that is known to exist in a segment of which
-// something has been here.
-func (s *Swarm) Newest() (segment.ID, bool) {
-	for i := len(s.win.segs) - 1; i >= 0; i-- {
-		p := s.win.segs[i]
-		id := segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.known - 1}
-		if p.known > 0 && !s.unproved(id) {
-			return id, true
-		}
-	}
-	return segment.ID{}, false
-}
+// Newest returns the newest piece that is proved to exist.
+func (s *Swarm) Newest() (segment.ID, bool) { return s.win.newest() }
 
 // why explains a piece that has just come from a neighbour.
 func (w *want) why(now time.Time, n *neighbour, id segment.ID, flags byte) string {

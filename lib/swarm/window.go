@@ -21,8 +21,9 @@ type window struct {
 type part struct {
 	epoch, seq int64
 	pieces     []*held // by index; nil where one is missing
-	known      int     // pieces with a lower index exist
-	proved     bool    // something that the room's key signed names it
+	known      int     // pieces with a lower index exist, if neighbours tell the truth
+	sure       int     // the same, by what the room's key signed; 0: all of it is words
+	count      int     // how many it has, by the same; 0 while nothing said so
 	touched    time.Time
 }
 
@@ -45,6 +46,8 @@ type held struct {
 const (
 	maxKnown = 1 << 14
 	maxParts = 1024
+	maxWords = 64  // segments that are known by words alone; the nearest stay
+	maxAhead = 512 // pieces of a segment that words may add to what is proved
 )
 
 func (w *window) search(epoch, seq int64) (int, bool) {
@@ -99,6 +102,7 @@ func (w *window) put(now time.Time, h *held) bool {
 	}
 	h.came = now
 	p.pieces[id.Index] = h
+	p.sure = max(p.sure, id.Index+1)
 	p.touched = now
 	w.bytes += len(h.body)
 	return true
@@ -124,11 +128,22 @@ func (w *window) trim(now time.Time, span time.Duration, bytes int) bool {
 	return true
 }
 
-// newest returns the newest piece that is known to exist.
+// words returns how many segments are known by words alone, and the last of
+// them.
+func (w *window) words() (n int, last *part) {
+	for _, p := range w.segs {
+		if p.sure == 0 {
+			n, last = n+1, p
+		}
+	}
+	return n, last
+}
+
+// newest returns the newest piece that is proved to exist.
 func (w *window) newest() (segment.ID, bool) {
 	for i := len(w.segs) - 1; i >= 0; i-- {
-		if p := w.segs[i]; p.known > 0 {
-			return segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.known - 1}, true
+		if p := w.segs[i]; p.sure > 0 {
+			return segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.sure - 1}, true
 		}
 	}
 	return segment.ID{}, false

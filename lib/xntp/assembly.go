@@ -6,6 +6,11 @@ import "github.com/xp2p/xp2p/lib/wire"
 // in order and can leave at most as many gaps as it has objects unfinished.
 const maxDone = 8192
 
+// maxParts bounds the parts of an object that arrived out of order: a sender
+// makes no part smaller than partRoom but the last, so whoever leaves more gaps
+// does so to make us search.
+const maxParts = 4096
+
 // An inbound is an object on its way to us.
 type inbound struct {
 	id       uint64
@@ -106,8 +111,16 @@ func (x *inbox) part(f *wire.Frame) (*inbound, uint64) {
 		return nil, codeObject
 	}
 	copy(in.buf[f.Offset:], f.Data)
-	in.have.add(f.Offset, end)
-	return in, codeNone
+	return in, in.note(f.Offset, end)
+}
+
+// note marks bytes as here.
+func (in *inbound) note(start, end uint64) uint64 {
+	in.have.add(start, end)
+	if n := uint64(len(in.have)); n > maxParts || n > 64+in.charged/partRoom {
+		return codeObject
+	}
+	return codeNone
 }
 
 // stream puts a part of an endless object in its place.
@@ -139,8 +152,7 @@ func (x *inbox) stream(in *inbound, f *wire.Frame, end uint64) uint64 {
 		in.buf = in.buf[:need]
 	}
 	copy(in.buf[offset-in.out:], data)
-	in.have.add(offset, end)
-	return codeNone
+	return in.note(offset, end)
 }
 
 // whole reports whether nothing of a sized object is missing.

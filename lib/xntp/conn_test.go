@@ -340,6 +340,28 @@ func TestASenderThatIgnoresTheWindowIsCutOff(t *testing.T) {
 	}
 }
 
+func TestASenderOfCrumbsIsCutOff(t *testing.T) {
+	for _, endless := range []bool{false, true} {
+		_, _, b, _, bc := pair(t, near)
+		c := b.conns[bc]
+		const size = 1 << 20
+		f := wire.Frame{Type: wire.FrameOpen, Open: wire.Open{Size: size, Endless: endless}}
+		if _, _, code := c.handleFrames(b.w.now, f.Append(nil), path{}, 100); code != codeNone {
+			t.Fatalf("code %d", code)
+		}
+		// Every other byte, from the end: each part would move all parts before.
+		n, code := 0, uint64(0)
+		for at := uint64(size - 1); at > 1 && code == codeNone; at -= 2 {
+			f = wire.Frame{Type: wire.FrameObj, Offset: at, Data: []byte{1}}
+			_, _, code = c.handleFrames(b.w.now, f.Append(nil), path{}, 100)
+			n++
+		}
+		if code != codeObject || n > maxParts+1 {
+			t.Errorf("endless %v: %d parts were taken, then code %d", endless, n, code)
+		}
+	}
+}
+
 func TestAnEndlessObjectIsAStream(t *testing.T) {
 	l := link{delay: 20 * time.Millisecond, rate: 10e6, queue: 50000, loss: 0.03, reorder: 0.1, duplicate: 0.02}
 	w, a, b, ac, _ := pair(t, l, func(c *Config) { c.Window, c.MaxObject, c.QueueBytes = 100_000, 50_000, 64_000 })

@@ -185,8 +185,8 @@
 //
 // Per connection: Window bytes of received objects, QueueBytes and QueueLen of
 // objects to send, 64 ranges of received numbers, 8192 gaps among finished ids,
-// one address under validation. Per endpoint: MaxConns connections, MaxHalf of
-// them half-open, 64 answers to strangers, 4096 handshakes remembered. At each
-// bound the newcomer is refused and nobody else suffers. A datagram that is not
+// 4096 parts of an object that wait for what is between them, one address under
+// validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 64
+// answers to strangers, 4096 handshakes remembered. At each bound the newcomer is refused and nobody else suffers. A datagram that is not
 // for us, or does not open, allocates nothing.
 package xntp

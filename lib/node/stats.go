@@ -1,0 +1,70 @@
+package node
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// Stats returns what the node knows of itself in a room.
+func (n *Node) Stats(now time.Time, name string) (measure.Report, bool) {
+	r := n.room(name)
+	if r == nil {
+		return measure.Report{}, false
+	}
+	return *r.report(now), true
+}
+
+func (r *room) report(now time.Time) *measure.Report {
+	c, d := r.sw.Meter, &r.counted
+	for s := range c.Received {
+		r.meter.Received(measure.Source(s), int(c.Received[s]-d.Received[s]))
+	}
+	r.meter.Uploaded(int(c.Uploaded - d.Uploaded))
+	r.meter.Duplicate(int(c.Duplicate - d.Duplicate))
+	r.meter.Polluted(int(c.Polluted - d.Polluted))
+	r.counted = c
+	if r.pl != nil {
+		r.meter.Buffer(r.pl.Buffered(now))
+	}
+	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role)}
+	r.meter.Fill(rep)
+	rep.UplinkBPS = max(0, r.sw.Uplink())
+	if r == r.n.rooms[0] {
+		rep.OverheadBytes = r.n.overhead()
+	}
+	for _, x := range r.sw.Neighbours() {
+		if !x.Ready || len(rep.Neighbours) == measure.MaxReportNeighbours {
+			continue
+		}
+		nb := measure.Neighbour{ID: x.ID.String(), Role: string(wire.RolePeer), Path: "direct", RTTMS: float64(x.RTT) / float64(time.Millisecond),
+			RateBPS: int64(8 * x.Rate), SentBytes: x.Out, ReceivedBytes: x.In}
+		if x.Seed {
+			nb.Role = string(wire.RoleSeed)
+		}
+		if p := r.n.peer(x.ID); p != nil && p.conn != nil {
+			nb.Addr = p.conn.addr
+			if st, ok := r.n.xn.Stats(p.conn.id); ok {
+				nb.LossRatio = st.Loss
+			}
+		}
+		rep.Neighbours = append(rep.Neighbours, nb)
+	}
+	return rep
+}
+
+// overhead is what went over the connections and was not payload: headers,
+// acknowledgements, descriptors, buffer maps. A connection serves several
+// rooms, so it is the node's and not a room's. The bytes of a piece that is
+// under way become payload only when it is whole; as counters never fall, what
+// is told is the most that was seen, too much by such a piece or two.
+func (n *Node) overhead() int64 {
+	wireBytes, payload := n.spent.wire, n.spent.payload
+	for _, c := range n.conns {
+		wireBytes += n.wireOf(c)
+		payload += c.payload
+	}
+	n.overheadTold = max(n.overheadTold, wireBytes-payload)
+	return n.overheadTold
+}

@@ -1,0 +1,77 @@
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+)
+
+// answerTime is when an answer of a neighbour is overdue: three round trips and
+// what it has to send before, at the rate that it showed.
+func (s *Swarm) answerTime(n *neighbour) time.Duration {
+	queue := time.Duration(float64(n.asked+1) * typicalSize / max(n.rate, 1000) * float64(time.Second))
+	return min(max(3*n.rtt(), timeoutMin)+queue, timeoutMax)
+}
+
+// room is how many requests a neighbour may have open: what it answers in
+// queueTime at the rate that it showed.
+func (n *neighbour) room() int {
+	return min(max(minOpen, int(n.rate*queueTime.Seconds())/typicalSize), maxOpen)
+}
+
+// cost is when an answer would be here, were it asked now.
+func (n *neighbour) cost() time.Duration {
+	return n.rtt() + time.Duration(float64(n.asked+1)*typicalSize/max(n.rate, 1000)*float64(time.Second))
+}
+
+// choose picks whom to ask for a piece; nil if nobody can be asked now.
+func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neighbour {
+	var best *neighbour
+	var bestCost time.Duration
+	ties := 0
+	for _, n := range s.peers {
+		if n.seed || !n.ready() || !n.have.has(id) || n.shunned(now) || slices.Contains(m.tried, n.id) || n.asked >= n.room() {
+			continue
+		}
+		// Costs within a tenth are equal: the dice spread the load.
+		switch c := n.cost(); {
+		case best == nil || c < bestCost*9/10:
+			best, bestCost, ties = n, c, 1
+		case c < bestCost*11/10:
+			if ties++; s.cfg.Rand.IntN(ties) == 0 {
+				best, bestCost = n, min(c, bestCost)
+			}
+		}
+	}
+	if best != nil {
+		return best
+	}
+	busy := slices.ContainsFunc(s.peers, func(n *neighbour) bool {
+		return !n.seed && n.ready() && n.have.has(id) && !n.shunned(now) && !slices.Contains(m.tried, n.id)
+	})
+	if busy && !urgent {
+		return nil // who has it has room in a moment
+	}
+	if !urgent && m.tries < guesses && !s.mesh() {
+		// Nobody said so, but most likely they all have it; the owner, who is the
+		// first in the list, would have sent it if he could.
+		for i, src := range s.sources(id) {
+			if n := s.peer(Peer(src)); i > 0 && n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) {
+				return n
+			}
+		}
+	}
+	if s.mesh() && !urgent && now.Sub(m.since) < seedAfter {
+		return nil
+	}
+	for _, n := range s.peers {
+		if n.seed && n.ready() && n.asked < maxOpen && !n.shunned(now) && (best == nil || n.cost() < best.cost()) && m.tries < 8 {
+			best = n
+		}
+	}
+	if best == nil {
+		m.tried = m.tried[:0] // begin again with those who failed
+	}
+	return best
+}
