@@ -77,9 +77,9 @@ type DirWriter struct {
 	dir    string
 	header segment.Header
 	list   *os.File
-	epoch  int64 // newest that the directory holds
-	temp   *os.File        // open segment
-	out    *segment.Writer // of temp, if there is one
+	epoch  int64            // newest that the directory holds
+	temp   *os.File         // open segment
+	out    *segment.Writer  // of temp, if there is one
 	early  []segment.Record // copies that came before the segment that needs them
 	line   []byte
 	temps  int // temporary files made
