@@ -215,3 +215,21 @@ func TestLeavingTakesNoLongerThanTwoSeconds(t *testing.T) {
 	b.seed.signal(syscall.SIGTERM)
 	b.seed.wantExit(2*time.Second, 143)
 }
+
+// One room that breaks off takes no other with it.
+func TestARoomThatBreaksOffLeavesTheOthers(t *testing.T) {
+	content := thin(1)
+	p := run(t, launch{in: bytes.NewReader(content)}, "slice", "-q")
+	p.wantExit(10*time.Second, 0)
+	slices := p.out.bytes()
+	s := seed(t, launch{in: bytes.NewReader(slices[:len(slices)-100])}, "--room", room, sliced(t, "old", content))
+	until(t, 5*time.Second, "the seed is unwell", func() bool {
+		status, text := health(t, base(s))
+		return status == 503 && strings.Contains(text, "stdin")
+	})
+	if got := get(t, base(s)+"/live/old.flv"); !bytes.Equal(got, content) {
+		t.Errorf("%d of %d bytes of the other room, or they differ", len(got), len(content))
+	}
+	s.signal(os.Interrupt)
+	s.wantExit(2*time.Second, 130)
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -94,7 +95,11 @@ func (s *session) step(now time.Time) {
 
 // put keeps the next part of the stream for whoever plays it here.
 func (s *session) put(o node.Output) {
-	if err := s.local.Append(o.Record); err != nil {
+	err := s.local.Append(o.Record)
+	if errors.Is(err, store.ErrEnded) {
+		return // the origin's room had closed without an end record
+	}
+	if err != nil {
 		// The node gives out an exact, contiguous stream; the room checks it.
 		s.over(fmt.Errorf("BUG: what the node put out does not fit: %w", err))
 	}

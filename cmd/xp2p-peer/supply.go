@@ -14,6 +14,9 @@ import (
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
+// inStep is how many records of a stream may be on their way to the node.
+const inStep = 16
+
 // maxRun is how many pieces are asked for in one request.
 const maxRun = 64
 
@@ -115,7 +118,7 @@ func (s *session) closeBroken() {
 func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) error {
 	defer pull.Close()
 	whole := false
-	for {
+	for n := 1; ; n++ {
 		rec, err := pull.Next()
 		whole = whole || rec.Kind == segment.KindEnd
 		switch {
@@ -133,6 +136,12 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 			return err
 		}
 		s.supply(ctx, id, rec)
+		if n%inStep == 0 {
+			// What was supplied is put out by now, and so in the backlog.
+			if err := s.ep.Call(ctx, func(time.Time) {}); err != nil {
+				return err
+			}
+		}
 	}
 }
 

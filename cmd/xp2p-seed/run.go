@@ -336,11 +336,17 @@ func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if _, missing := s.rooms.Room(s.o.room); missing != nil {
+		return err // it never was a room
+	}
 	if err != nil {
 		s.health.set("stdin", err)
 	}
-	if s.rooms.Rooms() == nil || len(s.o.dirs)+len(s.o.pulls) > 0 {
-		return err
+	if len(s.o.dirs)+len(s.o.pulls) > 0 {
+		if err != nil {
+			s.t.Log.Error("stdin broke off: the other rooms are served on", "room", s.o.room, "err", err)
+		}
+		return nil
 	}
 	s.linger(ctx) // what came before an error is served all the same
 	if err != nil {

@@ -348,6 +348,42 @@ func TestParseStart(t *testing.T) {
 	}
 }
 
+// Where the configuration changes, the copy that joiners need stands before the
+// keyframe that names it, once; the segments' records and the end come too.
+func TestRecordsWithoutBytesComeOutInTheirPlaces(t *testing.T) {
+	p := New(at(0), Config{Start: Start{Mode: Oldest}})
+	recs := stream(7, "A", 6)
+	recs[40].Piece.Keyframes[0].Init = hash("B")
+	for seq := range 6 {
+		recs = append(recs, segment.Record{Kind: segment.KindSegment, Segment: &segment.Segment{Epoch: 7, Seq: int64(seq), Pieces: 10}})
+	}
+	recs = append(recs, initRec("B", true), endRec(7, 6))
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(recs), func(i, j int) { recs[i], recs[j] = recs[j], recs[i] })
+	q := asksOf(p)[0]
+	p.Add(at(1), initRec("A", false), measure.Origin, time.Time{}, q.ID)
+	for _, rec := range stream(7, "A", 1)[:1] {
+		p.Add(at(1), rec, measure.Origin, time.Time{}, q.ID)
+	}
+	for _, rec := range recs {
+		p.Add(at(2), rec, measure.Peer, time.Time{}, 0)
+	}
+	var got string
+	for o, ok := p.Next(); ok; o, ok = p.Next() {
+		switch r := o.Record; r.Kind {
+		case segment.KindInit:
+			got += string(r.Body)
+		case segment.KindPiece:
+			got += "."
+		default:
+			got += r.Kind.String()[:1]
+		}
+	}
+	const ten = ".........."
+	if want := "A" + ten + "s" + ten + "s" + ten + "s" + ten + "sB" + ten + "s" + ten + "se"; got != want {
+		t.Errorf("put out %s, want %s", got, want)
+	}
+}
+
 func TestACopyOfAnInitComesBeforeTheKeyframeThatNamesItAndAddsNoBytes(t *testing.T) {
 	recs := stream(5, "init", 4)
 	recs[20].Piece.Keyframes[0].Init = hash("changed")
