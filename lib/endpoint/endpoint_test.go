@@ -386,3 +386,40 @@ func (s *script) AppendDatagram(_ time.Time, dst []byte) (machine.Packet, bool) 
 	p.Data = append(dst, p.Data...)
 	return p, true
 }
+
+// A deaf machine hears nothing and says nothing.
+type deaf struct{}
+
+func (deaf) Receive(time.Time, machine.Packet) {}
+func (deaf) Advance(time.Time)                 {}
+func (deaf) NextTimeout() time.Time            { return time.Time{} }
+func (deaf) AppendDatagram(time.Time, []byte) (machine.Packet, bool) {
+	return machine.Packet{}, false
+}
+
+func TestASocketIsClosedInTheMiddleOfAFlood(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		e := start(t, deaf{}, Config{Listen: loopback, Plain: plain})
+		from, err := net.Dial("udp", e.LocalAddr(0).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer from.Close()
+		closed := make(chan struct{})
+		if err := e.Do(func(time.Time) {
+			for len(e.pool) > 0 { // until the reader has filled every batch and waits
+				from.Write([]byte("flood"))
+				runtime.Gosched()
+			}
+			for range 100 {
+				from.Write([]byte("flood"))
+				runtime.Gosched()
+			}
+			e.CloseSocket(0)
+			close(closed)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, closed)
+	}
+}

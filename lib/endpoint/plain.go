@@ -26,7 +26,7 @@ func (io *plainIO) read(s *socket, e *Endpoint) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := e.take() // only now: sockets that hear nothing hold no batch
+	b := e.take(s) // only now: sockets that hear nothing hold no batch
 	if b == nil {
 		return nil, net.ErrClosed
 	}

@@ -59,7 +59,7 @@ type receiver struct {
 
 func (r *receiver) read(s *socket, e *Endpoint) (*batch, error) {
 	if r.once == nil {
-		r.once = func(fd uintptr) bool { return r.try(fd, e) }
+		r.once = func(fd uintptr) bool { return r.try(fd, s, e) }
 	}
 	r.b, r.err = nil, nil
 	if err := s.sys.raw.Read(r.once); err != nil {
@@ -77,8 +77,8 @@ func (r *receiver) read(s *socket, e *Endpoint) (*batch, error) {
 
 // try reads what is there. A batch is taken only for the moment of the call,
 // so that hundreds of idle sockets hold no memory.
-func (r *receiver) try(fd uintptr, e *Endpoint) (done bool) {
-	b := e.take()
+func (r *receiver) try(fd uintptr, s *socket, e *Endpoint) (done bool) {
+	b := e.take(s)
 	if b == nil {
 		r.err = net.ErrClosed
 		return true

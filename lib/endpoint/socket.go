@@ -20,7 +20,8 @@ type socket struct {
 	id    machine.Socket
 	conn  *net.UDPConn
 	local netip.AddrPort
-	v6    bool // an IPv6 socket, which may speak IPv4 too
+	v6    bool          // an IPv6 socket, which may speak IPv4 too
+	gone  chan struct{} // closed when it is
 	sys   socketSys
 }
 
@@ -45,6 +46,7 @@ func (e *Endpoint) OpenSocket(a netip.AddrPort) (machine.Socket, error) {
 	s := &socket{
 		id:    machine.Socket(len(e.sockets)),
 		conn:  conn,
+		gone:  make(chan struct{}),
 		local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port()),
 		v6:    network != "udp4" && isV6(conn),
 	}
@@ -64,6 +66,7 @@ func (e *Endpoint) OpenSocket(a netip.AddrPort) (machine.Socket, error) {
 func (e *Endpoint) CloseSocket(id machine.Socket) {
 	if s := e.socket(id); s != nil {
 		e.sockets[id] = nil
+		close(s.gone) // Close waits for the reader, which may wait for a batch that only the loop can empty
 		s.conn.Close()
 	}
 }
@@ -140,11 +143,14 @@ func newBatch() *batch {
 	return b
 }
 
-// take returns an empty batch, or nil when the endpoint ends.
-func (e *Endpoint) take() *batch {
+// take returns an empty batch, or nil when the socket is closed or the endpoint
+// ends.
+func (e *Endpoint) take(s *socket) *batch {
 	select {
 	case b := <-e.pool:
 		return b
+	case <-s.gone:
+		return nil
 	case <-e.done:
 		return nil
 	}

@@ -19,6 +19,9 @@ func (m *Monitor) Metrics() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
+// bodyTimeout is how long a report may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 // Log answers POST /v1/rooms/{room}/log, whose body is one measure.Report.
 func (m *Monitor) Log() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,6 +30,7 @@ func (m *Monitor) Log() http.Handler {
 			m.refuse(w, http.StatusNotFound, "no such room")
 			return
 		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // a connection without deadlines is a test's
 		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, measure.MaxReport))
 		var long *http.MaxBytesError
 		switch {

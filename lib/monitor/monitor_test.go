@@ -51,6 +51,25 @@ func metrics(t *testing.T, h http.Handler) string {
 	return w.Body.String()
 }
 
+// A patientWriter remembers how long a body may take.
+type patientWriter struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (p *patientWriter) SetReadDeadline(t time.Time) error {
+	p.until = t
+	return nil
+}
+
+func TestAReportThatTricklesInIsCutOff(t *testing.T) {
+	w := &patientWriter{ResponseRecorder: httptest.NewRecorder()}
+	serve(testMonitor()).ServeHTTP(w, httptest.NewRequest("POST", "/v1/rooms/match/log", strings.NewReader(`{"id":"`+anna+`"}`)))
+	if left := time.Until(w.until); w.Code != 204 || left <= 0 || left > bodyTimeout {
+		t.Errorf("status %d, %v for the body", w.Code, left)
+	}
+}
+
 func TestReportsBecomeMetrics(t *testing.T) {
 	m := testMonitor()
 	m.Counter("xp2p_stun_requests_total", "Binding requests.", func() float64 { return 7 })

@@ -2,6 +2,7 @@ package node
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -99,5 +100,17 @@ func TestANeighbourThatLostUsAndCameBackIsGreetedAgain(t *testing.T) {
 	}
 	if c := x.n[0].peers[0].conn; c == nil || !c.up || len(x.n[0].conns) != 1 {
 		t.Errorf("the seed has %d connections", len(x.n[0].conns))
+	}
+}
+
+func TestASeedSetsLittleMemoryAsideForWhatStrangersSend(t *testing.T) {
+	x := newPair(t)
+	x.run(time.Second)
+	big := xntp.Object{Data: [][]byte{make([]byte, maxObject-100)}}
+	if _, err := x.n[1].xn.Send(x.now, x.n[1].peers[0].conn.id, big); !errors.Is(err, xntp.ErrTooLarge) {
+		t.Errorf("a piece of the largest size, sent to a seed: %v", err)
+	}
+	if _, err := x.n[0].xn.Send(x.now, x.n[0].peers[0].conn.id, big); err != nil {
+		t.Errorf("and sent by it: %v", err)
 	}
 }

@@ -31,7 +31,8 @@ const (
 // Config says how a Handler serves. The zero Config serves Content and Live.
 type Config struct {
 	Parts Parts
-	// WriteTimeout is how long one write to a client may be stuck.
+	// WriteTimeout is how long one write to a client may be stuck. An answer with
+	// an end must besides be taken at 32 KiB a second after it.
 	WriteTimeout time.Duration
 	// MaxStreams bounds the /start and /live answers that are open at once; one
 	// more is told 503.
@@ -83,7 +84,10 @@ func (h *Handler) Stop() { h.stop() }
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.served.Requests.Add(1)
 	t, bad := parseTarget(r.URL.Path)
-	c := &counted{ResponseWriter: w, bytes: h.served.counter(t.kind), refused: &h.served.Refused}
+	c := &counted{
+		ResponseWriter: w, bytes: h.served.counter(t.kind), refused: &h.served.Refused,
+		ctl: http.NewResponseController(w), until: time.Now().Add(h.cfg.WriteTimeout),
+	}
 	head := c.Header()
 	head.Set("Access-Control-Allow-Origin", "*")
 	head.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag")
@@ -178,12 +182,20 @@ func refuse(w http.ResponseWriter, status int, why string) {
 	fmt.Fprintln(w, why)
 }
 
-// counted counts the bytes of an answer.
+// counted counts the bytes of an answer, and sees that they are taken.
 type counted struct {
 	http.ResponseWriter
 	bytes   *atomic.Int64
 	refused *atomic.Int64
+
+	// What has an end is held in memory until the client has taken it, and must
+	// be taken until then; each byte gives a little more time.
+	ctl   *http.ResponseController
+	until time.Time // zero: a stream, which has its own deadlines
 }
+
+// minRate is how many bytes a second a client must take.
+const minRate = 32 << 10
 
 func (c *counted) WriteHeader(status int) {
 	if status >= 400 {
@@ -193,6 +205,10 @@ func (c *counted) WriteHeader(status int) {
 }
 
 func (c *counted) Write(b []byte) (int, error) {
+	if !c.until.IsZero() {
+		_ = c.ctl.SetWriteDeadline(c.until) // a writer without deadlines is a test's
+		c.until = c.until.Add(time.Duration(len(b)) * time.Second / minRate)
+	}
 	n, err := c.ResponseWriter.Write(b)
 	c.bytes.Add(int64(n))
 	return n, err

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/media"
 	"github.com/xp2p/xp2p/lib/segment"
@@ -285,6 +286,39 @@ func TestTooManyStreams(t *testing.T) {
 }
 
 // Whatever the path, the parser gives a target that only checked names are in.
+// A slowWriter takes what it is given and remembers until when it had time.
+type slowWriter struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (s *slowWriter) SetWriteDeadline(t time.Time) error {
+	s.deadlines = append(s.deadlines, t)
+	return nil
+}
+
+func TestWhatHasAnEndMustBeTakenInTime(t *testing.T) {
+	room := newRoom(t, store.RoomConfig{Container: media.FLV})
+	recs := slice(t, media.FLV, 1000, film(t, media.FLV))
+	appendAll(t, room, recs)
+	h, _ := serve(t, Config{WriteTimeout: time.Second}, room)
+	for _, rec := range recs {
+		if rec.Kind != segment.KindSegment || rec.Segment.Size < 2*(32<<10) {
+			continue
+		}
+		for _, path := range []string{"segments/" + rec.Segment.Name(), "at/" + formatRun(segment.ID{Epoch: rec.Segment.Epoch, Seq: rec.Segment.Seq}, rec.Segment.Pieces)} {
+			w := &slowWriter{ResponseRecorder: httptest.NewRecorder()}
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/v1/rooms/match/"+path, nil))
+			latest := time.Now().Add(time.Second + time.Duration(w.Body.Len())*time.Second/minRate)
+			if n := len(w.deadlines); w.Code != 200 || n < 2 || w.deadlines[n-1].After(latest) {
+				t.Errorf("%s: status %d, %d bytes in %d writes with deadlines %v", path, w.Code, w.Body.Len(), n, w.deadlines)
+			}
+		}
+		return
+	}
+	t.Error("no segment is large enough")
+}
+
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{
 		"/", "/v1/rooms/match/newest", "/v1/rooms/match/at/1-2-3..9", "/v1/rooms/match/pieces/" + strings.Repeat("a", 64),

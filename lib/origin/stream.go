@@ -25,7 +25,7 @@ const pushBuffer = 64 << 10
 
 // open checks that one more stream may begin, and writes its header. What is
 // written to the push goes through buffers that the caller puts in front.
-func (h *Handler) open(w http.ResponseWriter, r *http.Request, kind string) (*push, bool) {
+func (h *Handler) open(w *counted, r *http.Request, kind string) (*push, bool) {
 	if h.ctx.Err() != nil || h.served.Streams.Load() >= h.cfg.MaxStreams {
 		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusServiceUnavailable, "no more streams")
@@ -40,8 +40,8 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, kind string) (*pu
 		return nil, false
 	}
 	h.served.Streams.Add(1)
-	ctl := http.NewResponseController(w)
-	return &push{w: deadlined{w, ctl, h.cfg.WriteTimeout}, flush: ctl.Flush}, true
+	w.until = time.Time{}
+	return &push{w: deadlined{w, w.ctl, h.cfg.WriteTimeout}, flush: w.ctl.Flush}, true
 }
 
 // before puts a buffer's flush before the connection's.
@@ -112,7 +112,7 @@ func (h *Handler) finish(r *http.Request, room *store.Room, p *push, err error) 
 }
 
 // start answers with the slice stream.
-func (h *Handler) start(w http.ResponseWriter, r *http.Request, room *store.Room) {
+func (h *Handler) start(w *counted, r *http.Request, room *store.Room) {
 	q := r.URL.Query()
 	from, err := parseFrom(q.Get("from"), q.Get("after"))
 	if err != nil {
@@ -163,7 +163,7 @@ func parseFrom(from, after string) (store.Start, error) {
 }
 
 // live answers with the stream that ordinary players read.
-func (h *Handler) live(w http.ResponseWriter, r *http.Request, room *store.Room, t target) {
+func (h *Handler) live(w *counted, r *http.Request, room *store.Room, t target) {
 	if c := room.Container(); c != t.container {
 		hint := "the room's own container is ." + c.String() + ": /live/" + room.Name() + "." + c.String() + "; streams are never remuxed"
 		if !playable(c) {

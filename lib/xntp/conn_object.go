@@ -14,7 +14,7 @@ func (c *conn) send(now time.Time, o Object) (ObjectID, error) {
 	}
 	x := &c.out
 	switch {
-	case size > c.e.cfg.MaxObject || c.protect.ready && uint64(size) > x.peerMax:
+	case size > max(c.e.cfg.MaxObject, c.e.cfg.QueueBytes) || c.protect.ready && uint64(size) > x.peerMax:
 		return 0, ErrTooLarge
 	case o.Class != Reliable && !o.Deadline.IsZero() && now.After(o.Deadline):
 		return 0, ErrExpired
