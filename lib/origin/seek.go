@@ -12,7 +12,7 @@ import (
 
 // recording answers with a recording from a time on: its init and what follows
 // from the keyframe that the signed index names.
-func (h *Handler) recording(w http.ResponseWriter, r *http.Request, room *store.Room, at time.Duration) {
+func (h *Handler) recording(w *counted, r *http.Request, room *store.Room, at time.Duration) {
 	rec, ok := room.Index()
 	if !ok {
 		var err error
