@@ -71,7 +71,8 @@ func runBlock(t *testing.T, script, dir, bin string) {
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"),
+		"SDL_VIDEODRIVER=dummy", "SDL_AUDIODRIVER=dummy") // ffplay without a screen
 	cmd.WaitDelay = 2 * time.Second
 	out, err := cmd.CombinedOutput()
 	switch {
