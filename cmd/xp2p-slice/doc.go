@@ -50,6 +50,7 @@ times, comes before the end.
 Every record is signed with the room's Ed25519 key. --key names the file that
 holds it, a PKCS #8 private key in PEM as openssl writes it ("openssl pkey -in
 FILE -text" shows it); it is made on first use, readable for its owner alone.
+One key is one room: what it has signed is good wherever the key is trusted.
 Without --key a key is made that lives as long as the run. The public key
 stands in the stream's first line and on stderr; viewers may pin it.
 

@@ -15,12 +15,13 @@ import (
 
 // Bounds and times, our choices.
 const (
-	maxRooms   = 64
-	maxObject  = 1<<20 + 80<<10 // the largest piece with the largest descriptor
-	maxWords   = 320 << 10      // the largest message to a seed, which is sent no pieces: a full list of runs
-	pathEvery  = 250 * time.Millisecond
-	maxTurns   = 64      // rounds of passing on between the parts in one turn
-	maxPending = 1 << 16 // events that the owner has not drained; beyond it what is only news is dropped
+	maxRooms       = 64
+	maxObject      = 1<<20 + 80<<10 // the largest piece with the largest descriptor
+	maxWords       = 320 << 10      // the largest message to a seed, which is sent no pieces: a full list of runs
+	pathEvery      = 250 * time.Millisecond
+	maxViewerConns = 512     // a viewer has some ten neighbours in a room; the rest are strangers
+	maxTurns       = 64      // rounds of passing on between the parts in one turn
+	maxPending     = 1 << 16 // events that the owner has not drained; beyond it what is only news is dropped
 )
 
 // A Node is a member of rooms.
@@ -60,8 +61,11 @@ func New(cfg Config) *Node {
 	n := &Node{cfg: cfg, conns: map[xntp.ConnID]*conn{}}
 	n.self = wire.PeerIDOf(wire.Key(cfg.Key.Public()))
 	xc := xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken}
-	if cfg.Role == wire.RoleSeed {
+	switch cfg.Role {
+	case wire.RoleSeed:
 		xc.MaxObject, xc.Window = maxWords, 2*maxWords
+	default:
+		xc.MaxConns = maxViewerConns
 	}
 	n.xn = xntp.New(xc)
 	n.send = n.xn.Send

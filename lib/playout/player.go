@@ -149,7 +149,9 @@ func (p *Player) add(now time.Time, rec segment.Record, from measure.Source, ing
 		r.record = &rec
 		return Fresh
 	case segment.KindEnd:
-		if p.end != nil && p.end.Last == rec.End.Last {
+		// An end that was signed for an earlier stream of the room is not this
+		// one's, whoever brings it again.
+		if p.end != nil && !later(rec.End.Last, p.end.Last) {
 			return Duplicate
 		}
 		p.end = rec.End
@@ -157,6 +159,11 @@ func (p *Player) add(now time.Time, rec segment.Record, from measure.Source, ing
 		return Fresh
 	}
 	return Refused
+}
+
+// later says whether the segment a stands behind b.
+func later(a, b segment.Link) bool {
+	return a.Epoch > b.Epoch || a.Epoch == b.Epoch && a.Seq > b.Seq
 }
 
 func (p *Player) addInit(rec segment.Record, from measure.Source) Verdict {

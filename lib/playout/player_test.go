@@ -413,3 +413,24 @@ func TestACopyOfAnInitComesBeforeTheKeyframeThatNamesItAndAddsNoBytes(t *testing
 		t.Errorf("%d copies\n got %s\nwant %s", copies, got, want)
 	}
 }
+
+func TestAnOldEndBroughtAgainDoesNotHideTheRealOne(t *testing.T) {
+	p := New(t0, Config{NoOrigin: true, Start: Start{Mode: Oldest}})
+	p.Add(t0, initRec("init", false), measure.Peer, time.Time{}, 0)
+	recs := stream(7, "init", 2)
+	for _, r := range recs[:15] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	drain(p)
+	p.Add(t0, endRec(7, 2), measure.Seed, time.Time{}, 0)
+	if v := p.Add(t0, endRec(5, 4), measure.Peer, time.Time{}, 0); v != Duplicate {
+		t.Errorf("the end of an earlier stream, signed by the same key, is taken: %v", v)
+	}
+	for _, r := range recs[15:] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	drain(p)
+	if k := kinds(events(p)); !slices.Contains(k, End) {
+		t.Errorf("the stream is over and the player does not say so: %v", k)
+	}
+}
