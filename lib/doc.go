@@ -54,6 +54,20 @@
 // a file, over HTTP, from a stranger. How records were batched is no part of
 // what they are called. A recording has one signature, over its index.
 //
+// # Choices that are easy to undo by accident
+//
+//   - A piece starts afresh with each keyframe, and the one that begins with it
+//     closes at 8 KiB: a viewer's first bytes fit TCP's first flight. With 16 KiB
+//     a start at 40 ms took one round trip more than plain HTTP-FLV.
+//   - A node joins a room with nothing but the origin's answer (Join), and hears of
+//     tracker, seeds and STUN later (Meet): the first picture waits for nobody.
+//   - Who gets a piece from whom is decided by the one who hands it on, with what
+//     it knows; nobody has to agree on a version of the membership.
+//   - A slow reader is the local room's problem, never the node's: outputs go into a
+//     store.Room, and stdout, local players and another seed each read that.
+//   - The word of a stranger (an index, a count, a HAVE) opens little memory and
+//     ends when a signed one contradicts it.
+//
 // # Doors
 //
 // A third-party module is imported by one package, its door. Why each is here,
