@@ -32,7 +32,12 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	programs = dir
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", "./xp2p-slice", "./xp2p-seed", "./xp2p-peer")
+	args := []string{"build", "-buildvcs=false"}
+	if raceBuild {
+		args = append(args, "-race") // go test -race ./cmd: the binaries are watched too
+	}
+	args = append(args, "-o", dir+"/", "./xp2p-slice", "./xp2p-seed", "./xp2p-peer")
+	cmd := exec.Command("go", args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "building the binaries:", err)
