@@ -32,7 +32,7 @@ func (s *session) ask(q node.Origin) {
 	s.requests[q.ID] = func() {
 		cancel()
 		if pull != nil {
-			pull.Close()
+			pull.Stop()
 		}
 	}
 	s.work.Go(func() {

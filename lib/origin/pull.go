@@ -57,6 +57,10 @@ func (c *Client) Start(ctx context.Context, from store.Start) (*Pull, error) {
 // Header returns the stream's version line: key, container, mode.
 func (p *Pull) Header() segment.Header { return p.header }
 
+// Stop makes Next return; it may be called from any goroutine. Close still has
+// to follow.
+func (p *Pull) Stop() { p.cancel() }
+
 // Close ends the stream.
 func (p *Pull) Close() {
 	p.disconnect()
