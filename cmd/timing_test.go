@@ -77,7 +77,7 @@ func TestStartsAsFastAsCurlAt40Milliseconds(t *testing.T) {
 		return launch{wrap: func(name string, args ...string) *exec.Cmd { return lab.Command(host, name, args...) }}
 	}
 	b, in := pipeline(t, at("seed"), nil, "--listen", lab.Addr("seed").String()+":8080")
-	b.source(in, clip{seconds: 40}.live(t, asFLV)).closes(in)
+	b.source(in, clip{seconds: 40, gop: 37}.live(t, asFLV)).closes(in)
 	b.ready()
 	b.input.grow(t, 10*time.Second, 200_000)
 	peer, curl := startups(t, at("viewer"), b, 20)
