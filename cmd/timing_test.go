@@ -1,16 +1,13 @@
 package cmd_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/netlab"
-	"github.com/xp2p/xp2p/lib/segment"
 )
 
 // startup runs a program and says how long after its start the first byte of
@@ -144,77 +141,5 @@ func TestTheSwarmAddsLittleLag(t *testing.T) {
 	t.Logf("10 viewers, %d samples: added lag p50 %v, p95 %v (at most 250ms), p99 %v", len(all), quantile(all, 0.5), p95, quantile(all, 0.99))
 	if p95 > 250*time.Millisecond {
 		t.Errorf("the swarm adds %v of lag at the 95th percentile", p95)
-	}
-}
-
-// The slicer is given a stream at its own speed; a byte leaves it at the
-// latest when the next sample behind its piece has come.
-func TestTheSlicerHoldsABytePieceAndFrameAtMost(t *testing.T) {
-	seconds := 10
-	if testing.Short() {
-		seconds = 4
-	}
-	in := read(t, clip{seconds: seconds}.file(t))
-	film := walk(in)
-	mediaOut, mediaIn := pipe(t)
-	slicesOut, slicesIn := pipe(t)
-	slice := run(t, launch{in: mediaOut, out: slicesIn}, "slice", "-q")
-	mediaOut.Close()
-	slicesIn.Close()
-
-	given := make(chan []written, 1)
-	go func() {
-		defer mediaIn.Close()
-		var stamps []written
-		began, at := time.Now(), 0
-		for _, tag := range film.tags {
-			<-time.After(time.Until(began.Add(time.Duration(tag.dts) * time.Millisecond)))
-			stamps = append(stamps, written{tag.end, time.Now()})
-			if _, err := mediaIn.Write(in[at:tag.end]); err != nil {
-				break
-			}
-			at = tag.end
-		}
-		mediaIn.Write(in[at:])
-		given <- append(stamps, written{len(in), time.Now()})
-	}()
-
-	rd := segment.NewReader(slicesOut)
-	var out bytes.Buffer
-	var left []written
-	for {
-		rec, err := rd.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if rec.Kind == segment.KindPiece || rec.Kind == segment.KindInit {
-			out.Write(rec.Body)
-			left = append(left, written{out.Len(), time.Now()})
-		}
-	}
-	slice.wantExit(5*time.Second, 0)
-	if !bytes.Equal(out.Bytes(), in) {
-		t.Fatalf("%d bytes in, %d bytes out, and they differ", len(in), out.Len())
-	}
-	// One delay for every byte: few values, many times each.
-	var delays []time.Duration
-	i, o := 0, 0
-	stamps := <-given
-	for at := range len(in) {
-		for stamps[i].end <= at {
-			i++
-		}
-		for left[o].end <= at {
-			o++
-		}
-		delays = append(delays, left[o].at.Sub(stamps[i].at))
-	}
-	p99 := quantile(delays, 0.99)
-	t.Logf("byte in to byte out: p50 %v, p99 %v (at most 140ms), worst %v", quantile(delays, 0.5), p99, delays[len(delays)-1])
-	if p99 > 140*time.Millisecond {
-		t.Errorf("the slicer holds a byte for %v at the 99th percentile", p99)
 	}
 }
