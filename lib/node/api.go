@@ -34,6 +34,12 @@ type Config struct {
 	TokenKey  ed25519.PrivateKey
 	TokenKeys []ed25519.PublicKey
 
+	// Transport carries the connections; nil means XNTP, with Key.
+	Transport Transport
+	// Verifier checks the records of all rooms; nil means one of its own for each
+	// room. Nodes of one simulation share one, which checks each record once.
+	Verifier *segment.Verifier
+
 	// Explain asks for an EventExplain for every piece.
 	Explain bool
 	// Born is when the process started; start-up is counted from there. Zero: from

@@ -199,7 +199,7 @@ func (n *Node) connected(now time.Time, c *conn) {
 	if c.greets != nil {
 		data := c.greets
 		c.greets = nil
-		n.object(now, c, data)
+		n.object(now, c, data, nil)
 	}
 	if len(p.in) == 0 {
 		p.closeAt = now.Add(10 * lingerTime) // it came by itself, and may yet say why
@@ -271,7 +271,7 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 			}
 		case xntp.EventObject:
 			if c != nil && c.up {
-				n.object(now, c, e.Data)
+				n.object(now, c, e.Data, e.Tail)
 			}
 		case xntp.EventDelivered:
 			if c != nil {
@@ -316,7 +316,7 @@ func (n *Node) accepted(e xntp.Event, c *conn, now time.Time) {
 }
 
 // object takes a message from a neighbour.
-func (n *Node) object(now time.Time, c *conn, data []byte) {
+func (n *Node) object(now time.Time, c *conn, data, tail []byte) {
 	t, tag, ok := wire.SwarmRoom(data)
 	if !ok {
 		return
@@ -329,9 +329,9 @@ func (n *Node) object(now time.Time, c *conn, data []byte) {
 			n.enter(now, c.peer, r, false)
 		}
 		if t == wire.SwarmPiece || t == wire.SwarmInit {
-			c.payload += int64(len(data))
+			c.payload += int64(len(data) + len(tail))
 		}
-		r.sw.Receive(now, c.peer.id, data)
+		r.sw.Receive(now, c.peer.id, data, tail)
 		return
 	}
 }

@@ -28,7 +28,7 @@ const (
 type Node struct {
 	cfg    Config
 	self   wire.PeerID
-	xn     *xntp.Endpoint
+	xn     Transport
 	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
 	bind   *natprobe.Binding
 	answer *natprobe.Responder // a seed's
@@ -67,7 +67,10 @@ func New(cfg Config) *Node {
 	default:
 		xc.MaxConns = maxViewerConns
 	}
-	n.xn = xntp.New(xc)
+	n.xn = cfg.Transport
+	if n.xn == nil {
+		n.xn = xntp.New(xc)
+	}
 	n.send = n.xn.Send
 	n.bind = natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
 	if cfg.Role == wire.RoleSeed {

@@ -77,7 +77,8 @@ func view(number uint64, self topology.Member, members []wire.SignalMember) topo
 	for i := range members {
 		m := &members[i]
 		if topology.ID(m.ID) != self.ID {
-			v.Members = append(v.Members, topology.Member{ID: topology.ID(m.ID), Seed: m.Role == wire.RoleSeed, Upload: m.Upload, Uplink: m.UplinkBPS})
+			v.Members = append(v.Members, topology.Member{ID: topology.ID(m.ID), Seed: m.Role == wire.RoleSeed, Upload: m.Upload, Uplink: m.UplinkBPS,
+				Tier: topology.Tier(m.Tier), Group: m.Group, Cost: m.Cost})
 		}
 	}
 	slices.SortFunc(v.Members, func(a, b topology.Member) int { return cmp.Compare(a.ID, b.ID) })

@@ -13,8 +13,8 @@ func (s *Swarm) Verify(rec *segment.Record) error { return s.verify.Verify(rec) 
 
 // onPiece takes a piece from a neighbour: verify, keep, hand on.
 func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
-	d, rest, err := segment.ParsePiece(m.Descriptor)
-	if err != nil || len(rest) > 0 || d.Index >= maxKnown {
+	d, err := s.verify.ParsePiece(m.Descriptor)
+	if err != nil || d.Index >= maxKnown {
 		s.Meter.Bad++
 		s.leave(now, n, wire.ByeProtocol, true, "sent a descriptor that is none")
 		return

@@ -33,6 +33,8 @@ type Config struct {
 	Window      time.Duration
 	WindowBytes int
 	Explain     bool // say of every record why it came from there
+
+	Verifier *segment.Verifier // checks records; nil: one of its own
 }
 
 // Bounds and times, our choices where nothing else is said.
@@ -123,7 +125,10 @@ func New(cfg Config) (*Swarm, error) {
 	if cfg.WindowBytes <= 0 {
 		cfg.WindowBytes = defaultWindowBytes
 	}
-	s := &Swarm{cfg: cfg, tag: TagOf(cfg.Name, cfg.Key), top: top, verify: segment.NewVerifier(cfg.Key), banned: map[Peer]bool{}}
+	if cfg.Verifier == nil {
+		cfg.Verifier = segment.NewVerifier(cfg.Key)
+	}
+	s := &Swarm{cfg: cfg, tag: TagOf(cfg.Name, cfg.Key), top: top, verify: cfg.Verifier, banned: map[Peer]bool{}}
 	s.view = topology.View{Self: topology.ID(cfg.Self), Members: []topology.Member{s.selfMember()}}
 	s.want.init()
 	s.give.init(cfg.MaxUpload)
@@ -206,10 +211,11 @@ func (s *Swarm) control(n *neighbour, msg []byte) {
 	s.act(Action{Kind: Send, Peer: n.id, Priority: prioControl, Data: [][]byte{msg}})
 }
 
-// Receive takes an object from a neighbour.
-func (s *Swarm) Receive(now time.Time, from Peer, data []byte) {
+// Receive takes an object from a neighbour: data, and what of it lies behind in
+// tail, if the transport did not copy both into one.
+func (s *Swarm) Receive(now time.Time, from Peer, data, tail []byte) {
 	s.Meter.Messages++
-	m, err := wire.ParseSwarm(data)
+	m, err := wire.ParseSwarmParts(data, tail)
 	if err != nil || m.Room != s.tag {
 		s.Meter.Bad++
 		if n := s.peer(from); n != nil && err != nil {

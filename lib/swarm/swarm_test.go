@@ -110,7 +110,7 @@ func meet(t testing.TB, s *Swarm, n int) {
 	}
 	for _, m := range members {
 		s.Connected(t0, m.ID, m.Role == wire.RoleSeed, false)
-		s.Receive(t0, m.ID, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match", Flags: wire.HelloUpload}))
+		s.Receive(t0, m.ID, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match", Flags: wire.HelloUpload}), nil)
 		s.SetPath(m.ID, Path{SRTT: 20 * time.Millisecond})
 	}
 	actions(s)
@@ -157,7 +157,7 @@ func TestAnOwnerHandsItsPieceToAllFellowsAndTheyToNobody(t *testing.T) {
 	s := newSwarm(t, 4, false, "balanced")
 	meet(t, s, 6)
 	p := pieces(t)
-	s.Receive(at(1), seedID, message(s, p[0], wire.PieceDistribute))
+	s.Receive(at(1), seedID, message(s, p[0], wire.PieceDistribute), nil)
 	list := actions(s)
 	to, _ := sent(t, list, wire.SwarmPiece)
 	slices.Sort(to)
@@ -167,7 +167,7 @@ func TestAnOwnerHandsItsPieceToAllFellowsAndTheyToNobody(t *testing.T) {
 	if got := find(list, Got); got == nil || got.Ingest != 5 {
 		t.Errorf("nothing was taken: %+v", got)
 	}
-	s.Receive(at(2), 3, message(s, p[1], 0))
+	s.Receive(at(2), 3, message(s, p[1], 0), nil)
 	if to, _ := sent(t, actions(s), wire.SwarmPiece); len(to) > 0 {
 		t.Errorf("a fellow pushed to %v", to)
 	}
@@ -184,7 +184,7 @@ func TestWhoSendsABadByteIsBannedBeforeItIsKeptOrHandedOn(t *testing.T) {
 		bad := p[0]
 		bad.Body = slices.Clone(bad.Body)
 		spoil(&bad)
-		s.Receive(at(1), 3, message(s, bad, 0))
+		s.Receive(at(1), 3, message(s, bad, 0), nil)
 		list := actions(s)
 		down := find(list, Down)
 		if down == nil || down.Peer != 3 || !down.Ban || down.Code != wire.ByePolluted {
@@ -197,7 +197,7 @@ func TestWhoSendsABadByteIsBannedBeforeItIsKeptOrHandedOn(t *testing.T) {
 			t.Errorf("%s: it was handed on to %v", name, to)
 		}
 		s.Connected(at(2), 3, false, false)
-		s.Receive(at(2), 3, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match"}))
+		s.Receive(at(2), 3, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match"}), nil)
 		if s.peer(3) != nil {
 			t.Errorf("%s: the polluter is back", name)
 		}
@@ -249,12 +249,12 @@ func TestAMissingPieceIsGivenAGraceAndThenAskedFor(t *testing.T) {
 	meet(t, s, 6)
 	p := pieces(t)
 	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, DTS: 0, At: at(1000)})
-	s.Receive(at(0), 2, message(s, p[0], 0))
-	s.Receive(at(100), 3, message(s, p[2], 0)) // 1 is missing
+	s.Receive(at(0), 2, message(s, p[0], 0), nil)
+	s.Receive(at(100), 3, message(s, p[2], 0), nil) // 1 is missing
 	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) > 0 {
 		t.Fatalf("asked %v at once", to)
 	}
-	s.Receive(at(110), 5, wire.AppendHave(nil, s.tag, 0, []wire.Run{{Epoch: 1000, Seq: 0, First: 1, Bits: []byte{1}}}))
+	s.Receive(at(110), 5, wire.AppendHave(nil, s.tag, 0, []wire.Run{{Epoch: 1000, Seq: 0, First: 1, Bits: []byte{1}}}), nil)
 	s.Advance(at(140))
 	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) > 0 {
 		t.Fatalf("asked %v within the grace", to)
@@ -285,7 +285,7 @@ func TestAMissingPieceIsGivenAGraceAndThenAskedFor(t *testing.T) {
 	if !asked[seedID] || now.After(at(1500)) {
 		t.Errorf("asked %v until %v", asked, now.Sub(t0))
 	}
-	s.Receive(now, seedID, message(s, p[1], wire.PieceAsked))
+	s.Receive(now, seedID, message(s, p[1], wire.PieceAsked), nil)
 	s.Advance(now.Add(time.Second))
 	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) > 0 {
 		t.Errorf("here, and still asked of %v", to)
@@ -296,10 +296,10 @@ func TestWhatANeighbourGotElsewhereIsCalledOff(t *testing.T) {
 	s := newSwarm(t, 4, false, "balanced")
 	meet(t, s, 6)
 	p := pieces(t)
-	s.Receive(at(1), seedID, message(s, p[0], wire.PieceDistribute))
+	s.Receive(at(1), seedID, message(s, p[0], wire.PieceDistribute), nil)
 	actions(s)
 	id := p[0].Piece.ID
-	s.Receive(at(2), 3, wire.AppendHave(nil, s.tag, 0, []wire.Run{{Epoch: id.Epoch, Seq: id.Seq, Bits: []byte{1}}}))
+	s.Receive(at(2), 3, wire.AppendHave(nil, s.tag, 0, []wire.Run{{Epoch: id.Epoch, Seq: id.Seq, Bits: []byte{1}}}), nil)
 	a := find(actions(s), Cancel)
 	if a == nil || a.Peer != 3 {
 		t.Errorf("%+v", a)
@@ -322,12 +322,12 @@ func TestASeedLetsTheGroupTryFirst(t *testing.T) {
 	id := p[0].Piece.ID
 	want := []wire.Run{{Epoch: id.Epoch, Seq: id.Seq, Bits: []byte{1}}}
 	for _, who := range []Peer{2, 3, 4, 5, 6} {
-		s.Receive(at(60), who, wire.AppendWant(nil, s.tag, 0, 0, want))
+		s.Receive(at(60), who, wire.AppendWant(nil, s.tag, 0, 0, want), nil)
 	}
 	if to, _ := sent(t, actions(s), wire.SwarmPiece); len(to) > 0 {
 		t.Fatalf("answered %v at once", to)
 	}
-	s.Receive(at(61), 2, wire.AppendWant(nil, s.tag, wire.WantUrgent, 0, want))
+	s.Receive(at(61), 2, wire.AppendWant(nil, s.tag, wire.WantUrgent, 0, want), nil)
 	if to, _ := sent(t, actions(s), wire.SwarmPiece); !slices.Equal(to, []Peer{2}) {
 		t.Fatalf("an urgent one is answered at once: %v", to)
 	}
@@ -338,7 +338,7 @@ func TestASeedLetsTheGroupTryFirst(t *testing.T) {
 	}
 	// That one tells the others, who say so.
 	for _, who := range []Peer{3, 4, 5, 6} {
-		s.Receive(at(450), who, wire.AppendHave(nil, s.tag, 0, want))
+		s.Receive(at(450), who, wire.AppendHave(nil, s.tag, 0, want), nil)
 	}
 	s.Advance(at(1000))
 	if to, _ := sent(t, actions(s), wire.SwarmPiece); len(to) > 0 {
@@ -353,7 +353,7 @@ func TestUploadIsBoundedAndCanBeOff(t *testing.T) {
 	sentBytes := 0
 	for i := range 40 {
 		now := at(i * 25)
-		s.Receive(now, seedID, message(s, p[i], wire.PieceDistribute))
+		s.Receive(now, seedID, message(s, p[i], wire.PieceDistribute), nil)
 		for _, a := range actions(s) {
 			if a.Kind == Send && a.Tag != 0 {
 				sentBytes += len(a.Data[1])
@@ -367,8 +367,8 @@ func TestUploadIsBoundedAndCanBeOff(t *testing.T) {
 
 	s = newSwarm(t, 4, false, "balanced", func(c *Config) { c.Upload = false })
 	meet(t, s, 6)
-	s.Receive(at(1), seedID, message(s, p[0], wire.PieceDistribute))
-	s.Receive(at(2), 2, wire.AppendWant(nil, s.tag, wire.WantUrgent, 0, []wire.Run{{Epoch: 1000, Seq: 0, Bits: []byte{1}}}))
+	s.Receive(at(1), seedID, message(s, p[0], wire.PieceDistribute), nil)
+	s.Receive(at(2), 2, wire.AppendWant(nil, s.tag, wire.WantUrgent, 0, []wire.Run{{Epoch: 1000, Seq: 0, Bits: []byte{1}}}), nil)
 	list := actions(s)
 	if to, _ := sent(t, list, wire.SwarmPiece); len(to) > 0 {
 		t.Errorf("without upload it sent to %v", to)
@@ -383,9 +383,9 @@ func TestAWordAboutPiecesThatNobodyHasLeadsNowhere(t *testing.T) {
 	meet(t, s, 6)
 	p := pieces(t)
 	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, DTS: 0, At: at(1000)})
-	s.Receive(at(0), 2, message(s, p[0], 0))
+	s.Receive(at(0), 2, message(s, p[0], 0), nil)
 	for seq := range int64(5000) {
-		s.Receive(at(1), 3, wire.AppendHave(nil, s.tag, 0, []wire.Run{{Epoch: 1000, Seq: 1000 + seq, Bits: []byte{255}}, {Epoch: 1 << 50, Seq: seq, Bits: []byte{255, 255}}}))
+		s.Receive(at(1), 3, wire.AppendHave(nil, s.tag, 0, []wire.Run{{Epoch: 1000, Seq: 1000 + seq, Bits: []byte{255}}, {Epoch: 1 << 50, Seq: seq, Bits: []byte{255, 255}}}), nil)
 	}
 	now := at(1)
 	for range 200 {
@@ -419,12 +419,12 @@ func TestWordsDoNotShutOutWhatTheKeySigned(t *testing.T) {
 		s.SetWant(t0, all[0].Piece.ID, Line{Epoch: 1000, At: at(1000)})
 		// A neighbour speaks of a later stream, and of pieces that a segment cannot have.
 		for seq := range int64(2 * maxParts) {
-			s.Receive(at(0), 3, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, []wire.Run{{Epoch: 1 << 50, Seq: seq, First: maxKnown - 1, Bits: []byte{1}}}))
+			s.Receive(at(0), 3, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, []wire.Run{{Epoch: 1 << 50, Seq: seq, First: maxKnown - 1, Bits: []byte{1}}}), nil)
 		}
-		s.Receive(at(0), 3, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, []wire.Run{{Epoch: 1000, Seq: 0, First: maxKnown - 1, Bits: []byte{1}}}))
+		s.Receive(at(0), 3, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, []wire.Run{{Epoch: 1000, Seq: 0, First: maxKnown - 1, Bits: []byte{1}}}), nil)
 		got := 0
 		for i, rec := range all {
-			s.Receive(at(40*i), 2, message(s, rec, 0))
+			s.Receive(at(40*i), 2, message(s, rec, 0), nil)
 			for _, a := range actions(s) {
 				if a.Kind == Got {
 					got++
@@ -466,7 +466,7 @@ func TestTheWindowIsBounded(t *testing.T) {
 	s := newSwarm(t, 4, false, "balanced", func(c *Config) { c.WindowBytes = 150_000 })
 	meet(t, s, 3)
 	for i, rec := range pieces(t) {
-		s.Receive(at(i*60), 2, message(s, rec, 0))
+		s.Receive(at(i*60), 2, message(s, rec, 0), nil)
 		actions(s)
 	}
 	if s.win.bytes > 150_000+60_000 {
@@ -499,9 +499,9 @@ func FuzzReceive(f *testing.F) {
 			now = now.Add(time.Duration(rng.IntN(200)) * time.Millisecond)
 			switch rng.IntN(4) {
 			case 0:
-				s.Receive(now, Peer(1+rng.IntN(6)), b)
+				s.Receive(now, Peer(1+rng.IntN(6)), b, nil)
 			case 1:
-				s.Receive(now, Peer(1+rng.IntN(6)), message(s, all[i], byte(rng.IntN(4))))
+				s.Receive(now, Peer(1+rng.IntN(6)), message(s, all[i], byte(rng.IntN(4))), nil)
 			case 2:
 				s.Advance(now)
 			case 3:

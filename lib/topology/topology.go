@@ -21,7 +21,24 @@ type Member struct {
 	Seed   bool  // has the stream from elsewhere; belongs to no group
 	Upload bool  // willing to feed others
 	Uplink int64 // bit/s, as the tracker tells everybody; 0: not known
+
+	// Where it stands, as seen from the View's Self. Tier says who feeds whom
+	// across groups: Above feeds Self, Self feeds Below, Fellow is of the same
+	// group (or, in a mesh, simply a neighbour). Group is its own group.
+	Tier  Tier
+	Group uint64
+	Zone  uint32 // where it is in the network; 0: not known
+	Cost  uint32 // from Self's zone to its own; 0: near, or nobody knows
 }
+
+// A Tier is where a member stands in the flow of the stream, seen from another.
+type Tier int8
+
+const (
+	Above  Tier = -1
+	Fellow Tier = 0
+	Below  Tier = 1
+)
 
 // A Piece names a piece of the stream; it is convertible from segment.ID.
 type Piece struct {

@@ -158,7 +158,7 @@ func (p *peer) meet(now time.Time, v topology.View) []wire.SignalMember {
 		}
 		s := wire.SignalMember{
 			ID: o.id, Key: o.hello.Key, Addrs: addrsFor(p, o), Role: o.hello.Role,
-			Upload: o.hello.Upload, UplinkBPS: o.uplink,
+			Upload: o.hello.Upload, UplinkBPS: o.uplink, Tier: int8(m.Tier), Group: m.Group, Cost: m.Cost,
 		}
 		if now.Before(o.expiry) && len(s.Addrs) > 0 && s.Addrs[0] == o.observed[0] {
 			s.Token = o.token

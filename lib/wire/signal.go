@@ -81,6 +81,12 @@ type SignalMember struct {
 	Role      Role             `json:"role"`
 	Upload    bool             `json:"upload"`
 	UplinkBPS int64            `json:"uplink_bps,omitempty"`
+	// Where it stands, seen from the receiver (package topology): -1 feeds it, 1
+	// is fed by it, 0 is a fellow. Group is its group, Cost what a byte costs
+	// between the two (package zone).
+	Tier  int8   `json:"tier,omitempty"`
+	Group uint64 `json:"group,omitempty,string"`
+	Cost  uint32 `json:"cost,omitempty"`
 }
 
 // SignalNeighbours says whom a peer should know: the whole list, which

@@ -118,6 +118,9 @@ func (m *SignalMember) check() error {
 	if m.ID == 0 || m.Key == (Key{}) {
 		return errors.New("member: no id or no key")
 	}
+	if m.Tier < -1 || m.Tier > 1 {
+		return fmt.Errorf("member: tier %d", m.Tier)
+	}
 	return cmp.Or(checkAddrs(m.Addrs), m.Token.check(), m.Role.check(), checkUplink(m.UplinkBPS))
 }
 

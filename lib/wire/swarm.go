@@ -263,7 +263,11 @@ func SwarmRoom(b []byte) (t SwarmType, room RoomTag, ok bool) {
 
 // ParseSwarm parses a message, which must be whole and nothing else. The
 // result aliases b.
-func ParseSwarm(b []byte) (m Swarm, err error) {
+func ParseSwarm(b []byte) (m Swarm, err error) { return ParseSwarmParts(b, nil) }
+
+// ParseSwarmParts parses a message whose end, the body of a piece or an init,
+// may lie apart from its head.
+func ParseSwarmParts(b, tail []byte) (m Swarm, err error) {
 	var ok bool
 	if m.Type, m.Room, ok = SwarmRoom(b); !ok {
 		return m, errSwarmShort
@@ -278,10 +282,10 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 			UplinkKbps: c.varint(), WindowKiB: c.varint()}
 	case SwarmPiece:
 		m.Piece = PieceMessage{Flags: c.byte(), Hops: c.varint(), IngestMS: c.varint(), Descriptor: c.bytes(MaxSwarmDescriptor)}
-		m.Piece.Body = c.rest()
+		m.Piece.Body = c.body(&tail)
 	case SwarmInit:
 		m.Init = InitMessage{Descriptor: c.bytes(MaxSwarmDescriptor)}
-		m.Init.Body = c.rest()
+		m.Init.Body = c.body(&tail)
 	case SwarmRecord:
 		m.Record = RecordMessage{Flags: c.byte(), Descriptor: c.rest()}
 		if len(m.Record.Descriptor) > MaxSwarmDescriptor {
@@ -305,7 +309,7 @@ func ParseSwarm(b []byte) (m Swarm, err error) {
 	default:
 		return m, errSwarmType
 	}
-	if c.err == nil && len(c.b) > 0 {
+	if c.err == nil && len(c.b)+len(tail) > 0 {
 		c.err = errSwarmTail
 	}
 	return m, c.err
@@ -361,3 +365,13 @@ func (c *fields) bytes(bound uint64) []byte {
 }
 
 func (c *fields) rest() []byte { return c.take(len(c.b)) }
+
+// body is the rest of a message: what is left of the head, or the tail.
+func (c *fields) body(tail *[]byte) []byte {
+	if len(c.b) > 0 {
+		return c.rest()
+	}
+	b := *tail
+	*tail = nil
+	return b
+}

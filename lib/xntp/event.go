@@ -75,6 +75,7 @@ type Event struct {
 	Class    Class
 	Priority uint8
 	Data     []byte
+	Tail     []byte // of an object, behind Data: only where bytes travel by reference (package flownet)
 	Fin      bool
 	Reason   Reason
 	Code     uint64
