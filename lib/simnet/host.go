@@ -61,6 +61,9 @@ func (h *Host) SetLinks(up, down Link) {
 	h.down.Set(down)
 }
 
+// Online reports whether the cable is plugged in.
+func (h *Host) Online() bool { return !h.offline }
+
 // Links returns the access link as it is.
 func (h *Host) Links() (up, down Link) { return h.up.Link, h.down.Link }
 

@@ -78,6 +78,12 @@ func (w *World) Note(s string) {
 	w.trace.bytes([]byte(s))
 }
 
+// Mark adds a number to the trace, with the time.
+func (w *World) Mark(x uint64) {
+	w.trace.word(uint64(w.now))
+	w.trace.word(x)
+}
+
 func mixString(seed uint64, s string) uint64 {
 	t := newTrace(seed)
 	t.bytes([]byte(s))

@@ -29,6 +29,13 @@ import (
 // testing/synctest, so that traces can be compared.
 var Epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
+// A post is a function that somebody asked to be called.
+type post struct {
+	f   func()
+	g   func(ref uint32)
+	ref uint32
+}
+
 // A World is a virtual network and its clock.
 type World struct {
 	seed  uint64
@@ -37,7 +44,7 @@ type World struct {
 
 	datagrams []datagram // slab; events refer to it by index
 	freeData  []uint32
-	posts     []func()
+	posts     []post
 	freePosts []uint32
 	procs     []*Process
 
@@ -115,9 +122,26 @@ func (w *World) After(d time.Duration, f func()) {
 
 func (w *World) postAt(at int64, f func()) {
 	i := take(&w.posts, &w.freePosts)
-	w.posts[i] = f
+	w.posts[i] = post{f: f}
 	w.queue.Push(at, postEvent, i)
 }
+
+// Call calls f with ref once d has passed: After without a closure for each
+// call, for models with an event of their own for every object.
+func (w *World) Call(d time.Duration, f func(ref uint32), ref uint32) {
+	i := take(&w.posts, &w.freePosts)
+	w.posts[i] = post{g: f, ref: ref}
+	w.queue.Push(w.now+int64(max(0, d)), postEvent, i)
+}
+
+// Delay is how long a small datagram takes from a to b when nothing else is
+// under way: both access links and the path between.
+func (w *World) Delay(a, b *Host) time.Duration {
+	return a.up.Delay + w.pathDelay(a, b) + b.down.Delay
+}
+
+// HostAt returns the host with an address; nil if there is none.
+func (w *World) HostAt(a netip.Addr) *Host { return w.byAddr[a] }
 
 // RunFor lets d pass.
 func (w *World) RunFor(d time.Duration) {
@@ -168,10 +192,14 @@ func (w *World) happen(e agenda.Event) {
 	case wakeEvent:
 		w.procs[e.Ref].wake(e)
 	case postEvent:
-		f := w.posts[e.Ref]
-		w.posts[e.Ref] = nil
+		p := w.posts[e.Ref]
+		w.posts[e.Ref] = post{}
 		w.freePosts = append(w.freePosts, e.Ref)
-		f()
+		if p.f != nil {
+			p.f()
+		} else {
+			p.g(p.ref)
+		}
 	default:
 		panic(fmt.Sprintf("simnet: event of kind %d", e.Kind))
 	}

@@ -1,0 +1,281 @@
+package flownet
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+type state uint8
+
+const (
+	dialing state = iota
+	accepted
+	open
+	closed
+)
+
+// A conn is one end of a connection.
+type conn struct {
+	ep    *Endpoint
+	id    xntp.ConnID
+	key   xntp.PublicKey
+	addr  netip.AddrPort
+	state state
+	peer  *conn
+	gen   uint32 // grows when it ends: what is on its way then is lost
+
+	next   uint64
+	flying map[xntp.ObjectID]uint32 // transfers, by object
+	early  []waiting                // sent before the handshake was done
+	paced  time.Duration            // until when what was sent is spread
+	cwnd   float64
+	srtt   time.Duration
+	rate   float64 // bytes per second
+
+	sent, received int64
+	watched        bool // somebody looks whether the peer answers
+	heard          time.Duration
+}
+
+type waiting struct {
+	id xntp.ObjectID
+	o  xntp.Object
+}
+
+// Our choices, after what package xntp does.
+const (
+	firstWindow   = 10 * 1400 // RFC 9002 §7.2
+	mostWindow    = 128 << 10 // what slow start comes to at some Mbit/s before its queue shows (RFC 9406)
+	pacingGain    = 2.0
+	handshakeSize = 250
+	handshakeTime = 10 * time.Second
+	handshakeTry  = time.Second // between repetitions of a first datagram that nobody answered
+	lostAfter     = 15 * time.Second
+)
+
+func (c *conn) base() time.Duration {
+	if c.peer == nil {
+		return 0
+	}
+	w := c.ep.net.world
+	return w.Delay(c.ep.host, c.peer.ep.host) + w.Delay(c.peer.ep.host, c.ep.host)
+}
+
+// hello sends the first datagram of a handshake, and again until it is answered
+// or nobody is there.
+func (c *conn) hello(early []byte) {
+	n := c.ep.net
+	host := n.world.HostAt(c.addr.Addr())
+	tries := 0
+	var try func()
+	try = func() {
+		if c.state != dialing || c.ep.dead {
+			return
+		}
+		if time.Duration(tries)*handshakeTry >= handshakeTime {
+			c.end(xntp.ClosedHandshake, 0)
+			return
+		}
+		tries++
+		if host != nil && host.Online() && c.ep.host.Online() && (n.Blocked == nil || !n.Blocked(c.ep.host, host)) {
+			n.Of(c.ep.host).Send(host, handshakeSize+len(early), 0, func(now time.Time) { c.knock(early) })
+		}
+		n.world.After(handshakeTry, try)
+	}
+	try()
+}
+
+// knock: the first datagram is at the other end.
+func (c *conn) knock(early []byte) {
+	n := c.ep.net
+	far := n.at[c.addr]
+	if far == nil || far.dead || c.state != dialing || far.public != c.key {
+		return
+	}
+	d := far.byKey[c.ep.public]
+	switch {
+	case d != nil && d.state == open && d.peer == c:
+		return // a repetition
+	case d != nil && d.state == dialing:
+		// Both dialed: one connection comes of it.
+	default:
+		if d != nil && d.state != closed {
+			d.end(xntp.ClosedReplaced, 0)
+		}
+		d = far.newConn(c.ep.public, c.ep.addr)
+		d.state = accepted
+	}
+	d.peer = c
+	far.byKey[c.ep.public] = d
+	far.tell(xntp.Event{Kind: xntp.EventAccepted, Conn: d.id, Key: c.ep.public, Addr: c.ep.addr, Early: early})
+	// The answer, and with it half of what the other needs to know.
+	n.Of(far.host).Send(c.ep.host, handshakeSize, 0, func(now time.Time) {
+		if c.ep.dead || d.ep.dead || c.state != dialing || d.state == closed {
+			return
+		}
+		c.peer = d
+		c.up()
+		n.Of(c.ep.host).Send(far.host, 80, 0, func(time.Time) {
+			if d.peer == c && c.state == open && (d.state == accepted || d.state == dialing) {
+				d.up()
+			}
+		})
+	})
+}
+
+func (c *conn) up() {
+	c.state = open
+	c.ep.byKey[c.key] = c
+	c.ep.tell(xntp.Event{Kind: xntp.EventConnected, Conn: c.id, Key: c.key, Addr: c.addr})
+	early := c.early
+	c.early = nil
+	for _, w := range early {
+		c.send(c.ep.net.world.Now(), w.id, w.o)
+	}
+}
+
+// send gives an object to the uplink.
+func (c *conn) send(now time.Time, id xntp.ObjectID, o xntp.Object) {
+	// A peer that was accepted may be answered before its key is proved.
+	if c.state == dialing || c.state == accepted && c.peer == nil {
+		c.early = append(c.early, waiting{id, o})
+		return
+	}
+	if c.state == accepted {
+		c.early = append(c.early, waiting{id, o})
+		return
+	}
+	n := c.ep.net
+	n.Stats.Objects++
+	data := o.Data
+	if n.Tap != nil {
+		data = n.Tap(c.ep.host, c.peer.ep.host, data)
+	}
+	if len(data) > 1 {
+		n.Stats.BodyBytes += int64(len(data[1]))
+	}
+	for _, d := range data {
+		n.Stats.ObjectBytes += int64(len(d))
+	}
+	bytes := 0
+	for _, d := range data {
+		bytes += len(d)
+	}
+	size, packets := wireSize(bytes)
+	t := transfer{to: c.peer.ep.host, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority}
+	if o.Class == xntp.Deadline {
+		t.deadline = o.Deadline
+	}
+	if c.flying == nil {
+		c.flying = map[xntp.ObjectID]uint32{}
+	}
+	if !c.watched {
+		c.watched = true
+		c.heard = n.world.Elapsed()
+		n.world.After(lostAfter, c.look)
+	}
+	l := n.Of(c.ep.host)
+	c.flying[id] = 0
+	if i := l.push(t, o.Priority); n.slots[i].from == c && n.slots[i].id == id {
+		c.flying[id] = i
+	} // else it had expired, and has been told
+}
+
+// pace spreads a transfer over the round trip as the window demands, beyond what
+// the uplink took for it, and returns the delay that this adds.
+func (c *conn) pace(now time.Duration, t *transfer) time.Duration {
+	c.sent += int64(t.size)
+	srtt := max(c.srtt, c.base(), time.Millisecond)
+	need := time.Duration(float64(t.size) / (pacingGain * c.cwnd) * float64(srtt))
+	up, _ := c.ep.host.Links()
+	took := nanos(t.size, t.packets, up.Rate)
+	from := max(c.paced, now-took)
+	c.paced = from + need
+	extra := max(0, c.paced-now)
+	if float64(t.size) > c.cwnd {
+		extra += srtt // the rest waits for the first acknowledgement
+	}
+	if float64(t.size) >= c.cwnd/2 {
+		c.cwnd = min(c.cwnd+float64(t.size), mostWindow)
+	}
+	return extra
+}
+
+// deliver gives an object to this end.
+func (c *conn) deliver(t *transfer) {
+	c.received += int64(t.size)
+	ev := xntp.Event{Kind: xntp.EventObject, Conn: c.id, Object: t.id, Priority: t.priority, Data: t.data[0]}
+	if len(t.data) > 1 {
+		ev.Tail = t.data[1]
+	}
+	c.heard = c.ep.net.world.Elapsed()
+	c.ep.tell(ev)
+}
+
+// delivered: the other end has acknowledged an object.
+func (c *conn) delivered(now time.Time, t *transfer) {
+	if _, ok := c.flying[t.id]; !ok {
+		return
+	}
+	delete(c.flying, t.id)
+	c.heard = c.ep.net.world.Elapsed()
+	c.received += int64(ackSize(t.packets))
+	took := now.Sub(t.began)
+	if base := c.base(); t.packets <= 2 {
+		sample := max(took, base)
+		if c.srtt == 0 {
+			c.srtt = sample
+		}
+		c.srtt += (sample - c.srtt) / 8
+	} else if over := took - base; over > 0 {
+		r := float64(t.size) / over.Seconds()
+		if c.rate == 0 {
+			c.rate = r
+		}
+		c.rate += (r - c.rate) / 4
+	}
+	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id})
+}
+
+func (c *conn) expired(id xntp.ObjectID) {
+	delete(c.flying, id)
+	c.ep.tell(xntp.Event{Kind: xntp.EventExpired, Conn: c.id, Object: id})
+}
+
+// look gives up a peer that has not answered.
+func (c *conn) look() {
+	if c.state != open || c.ep.dead {
+		return
+	}
+	now := c.ep.net.world.Elapsed()
+	switch {
+	case len(c.flying) == 0:
+		c.watched = false
+	case now-c.heard >= lostAfter:
+		c.end(xntp.ClosedLost, 0)
+	default:
+		c.ep.net.world.After(c.heard+lostAfter-now, c.look)
+	}
+}
+
+// end closes this end.
+func (c *conn) end(why xntp.Reason, code uint64) {
+	if c.state == closed {
+		return
+	}
+	c.state = closed
+	c.gen++
+	delete(c.ep.conns, c.id)
+	if c.ep.byKey[c.key] == c {
+		delete(c.ep.byKey, c.key)
+	}
+	for _, i := range c.flying {
+		if t := &c.ep.net.slots[i]; t.from == c {
+			t.cut = true
+		}
+	}
+	c.flying, c.early = nil, nil
+	c.ep.tell(xntp.Event{Kind: xntp.EventClosed, Conn: c.id, Key: c.key, Reason: why, Code: code})
+}

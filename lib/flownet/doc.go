@@ -1,0 +1,31 @@
+// Package flownet carries the connections of simulated nodes as flows: an object
+// on its way is one transfer through the two access links, not a dozen packets
+// and their acknowledgements. So thousands of nodes, all of them the shipped
+// code from package node upwards, run in one process in about real time; what
+// runs over packets is package xntp, in the same simulation (bench, --link).
+//
+// # The model
+//
+// A host has one server for its uplink. It serves transfers whole, the lowest
+// priority number first and among equals the oldest, at the link's rate; a
+// server is never taken from a transfer that it has begun. That is what a sender
+// comes to that keeps its queue at home, as package swarm does; and a control
+// message waits for the rest of one piece, as it would wait in a short droptail
+// queue. Behind it lie the delays of both access links and of the path, and the
+// receiver's downlink, first come first served.
+//
+// A connection paces: its first transfer leaves at what ten packets a round trip
+// allow, and each one that fills the window doubles it (RFC 9002 slow start, twice
+// the window for each round trip), up to a bound. What pacing delays does
+// not hold up the server. The handshake takes one round trip, with the early
+// request in its first half. An acknowledgement takes one way back. Whoever is
+// gone acknowledges nothing, and is given up after 15 s, as by package xntp.
+//
+// Sizes: every transfer costs its bytes and a packet's header, tag and frame for
+// each 1,400 bytes; acknowledgements are charged to the way back. The numbers
+// stand beside their constants.
+//
+// What is not modelled: loss and what follows from it, the interleaving of
+// objects on one uplink, migration. Calibration against packets tells what that
+// costs (package bench).
+package flownet

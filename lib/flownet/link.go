@@ -1,0 +1,103 @@
+package flownet
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/simnet"
+)
+
+// A Link is a host's access link: one server for what it sends, and the time at
+// which its downlink will be idle.
+type Link struct {
+	net   *Net
+	host  *simnet.Host
+	queue [priorities][]uint32 // waiting, by priority
+	heads [priorities]int
+	busy  bool
+	idle  time.Duration // when the downlink will have passed on everything
+
+	SentBytes int64 // UDP payload that left
+	Queued    int   // transfers that wait
+	Backlog   int   // bytes of these
+}
+
+// priorities are 0, the most urgent, to 7.
+const priorities = 8
+
+// Of returns a host's link.
+func (n *Net) Of(h *simnet.Host) *Link {
+	l := n.links[h]
+	if l == nil {
+		l = &Link{net: n, host: h}
+		n.links[h] = l
+	}
+	return l
+}
+
+// Send sends bytes that are no object of an endpoint, say of an HTTP answer, to
+// another host, and calls then when they are there; never, if that host is
+// offline by then.
+func (l *Link) Send(to *simnet.Host, bytes int, priority uint8, then func(now time.Time)) {
+	l.net.Stats.Messages++
+	size, packets := wireSize(bytes)
+	l.push(transfer{to: to, size: size, packets: packets, then: then}, priority)
+}
+
+func (l *Link) push(t transfer, priority uint8) uint32 {
+	n := l.net
+	t.link = l
+	var i uint32
+	if k := len(n.free); k > 0 {
+		i, n.free = n.free[k-1], n.free[:k-1]
+	} else {
+		n.slots = append(n.slots, transfer{})
+		i = uint32(len(n.slots) - 1)
+	}
+	n.slots[i] = t
+	p := min(priority, priorities-1)
+	l.queue[p] = append(l.queue[p], i)
+	l.Queued++
+	l.Backlog += t.size
+	l.serve()
+	return i
+}
+
+// serve begins the next transfer, if none is under way.
+func (l *Link) serve() {
+	for !l.busy {
+		i, ok := l.pop()
+		if !ok {
+			return
+		}
+		n := l.net
+		t := &n.slots[i]
+		l.Queued--
+		l.Backlog -= t.size
+		if !n.begin(t) {
+			n.release(i)
+			continue
+		}
+		up, _ := l.host.Links()
+		l.busy = true
+		l.SentBytes += int64(t.size)
+		n.Stats.WireBytes += int64(t.size + ackSize(t.packets))
+		n.world.Call(nanos(t.size, t.packets, up.Rate), n.onEnd, i)
+	}
+}
+
+func (l *Link) pop() (uint32, bool) {
+	for p := range l.queue {
+		q := l.queue[p]
+		if h := l.heads[p]; h < len(q) {
+			i := q[h]
+			if l.heads[p]++; l.heads[p] == len(q) {
+				l.queue[p], l.heads[p] = q[:0], 0
+			} else if l.heads[p] > 64 && l.heads[p]*2 > len(q) {
+				l.queue[p] = append(q[:0], q[l.heads[p]:]...)
+				l.heads[p] = 0
+			}
+			return i, true
+		}
+	}
+	return 0, false
+}

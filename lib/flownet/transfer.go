@@ -1,0 +1,102 @@
+package flownet
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/simnet"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// A transfer is bytes on their way from one host to another.
+type transfer struct {
+	link    *Link
+	to      *simnet.Host
+	size    int // UDP payload
+	packets int
+	then    func(now time.Time)
+
+	// Of an endpoint's object.
+	from     *conn
+	gen      uint32 // of the sender's connection to its peer, when it was sent
+	id       xntp.ObjectID
+	data     [][]byte
+	deadline time.Time
+	began    time.Time
+	priority uint8
+	cut      bool // cancelled
+}
+
+func (n *Net) release(i uint32) {
+	n.slots[i] = transfer{}
+	n.free = append(n.free, i)
+}
+
+// begin reports whether a transfer whose turn has come is still to be made.
+func (n *Net) begin(t *transfer) bool {
+	c := t.from
+	if c == nil {
+		return true
+	}
+	now := n.world.Now()
+	if t.cut || c.state != open || c.ep.dead {
+		return false
+	}
+	if !t.deadline.IsZero() && now.After(t.deadline) {
+		c.expired(t.id)
+		return false
+	}
+	t.began = now
+	return true
+}
+
+// ended: a transfer has left its uplink.
+func (n *Net) ended(i uint32) {
+	t := &n.slots[i]
+	l := t.link
+	l.busy = false
+	now := n.world.Elapsed()
+	wait := n.world.Delay(l.host, t.to)
+	if c := t.from; c != nil {
+		wait += c.pace(now, t)
+	}
+	// The downlink is first come, first served; what is overtaken on the way
+	// there, by other delays, is a matter of microseconds at its rate.
+	_, down := t.to.Links()
+	far := n.Of(t.to)
+	far.idle = max(far.idle, now+wait) + nanos(t.size, t.packets, down.Rate)
+	n.world.Call(far.idle-now, n.onCome, i)
+	l.serve()
+}
+
+// came: a transfer is where it was to go.
+func (n *Net) came(i uint32) {
+	t := n.slots[i]
+	c := t.from
+	if c == nil {
+		n.release(i)
+		if t.to.Online() {
+			t.then(n.world.Now())
+		}
+		return
+	}
+	peer := c.peer
+	if t.cut || c.state != open || peer == nil || peer.gen != t.gen || peer.ep.dead || !t.to.Online() || !c.ep.host.Online() {
+		n.release(i)
+		return
+	}
+	n.world.Mark(uint64(t.id)<<32 | uint64(t.size))
+	// The acknowledgement is on its way while the receiver looks at the object.
+	n.world.Call(n.world.Delay(t.to, c.ep.host), n.onAcked, i)
+	peer.deliver(&t)
+}
+
+// acked: the sender hears that it arrived.
+func (n *Net) acked(i uint32) {
+	t := n.slots[i]
+	n.release(i)
+	c := t.from
+	if c.state != open || c.ep.dead || t.cut {
+		return
+	}
+	c.delivered(n.world.Now(), &t)
+}
