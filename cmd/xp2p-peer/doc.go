@@ -17,6 +17,9 @@
 //
 // Playing begins with what the origin has, at once; most of the rest comes from
 // other viewers, and what they do not bring in time comes from the origin again.
+// An origin whose uplink is full (xp2p-seed --uplink) lets nobody in: then playing
+// begins with what other viewers have, at their newest keyframe; with another
+// --start than live only if that lasts for three seconds.
 //
 // # Flags
 //
@@ -33,9 +36,16 @@
 //	--listen ADDR             UDP address to meet other viewers at
 //	--max-upload RATE         upload at most so many bits per second
 //	--no-upload               upload nothing
+//	--upload-quota BYTES      upload at most so much in a calendar month (2G)
+//	--quota-file FILE         where that is counted; peers may share it
+//	--upload-ratio NUMBER     upload at most so many times what was received
+//	--metered auto|yes|no     whether the link is paid for by the byte
+//	--background              mark what is sent as of less importance
 //	--uplink RATE             what this machine can upload, as others may count on
+//	                          until it was busy for a while, and so is measured
 //	--origin-only             take part in no swarm: everything from the origin
-//	--stats FILE              append counters as JSON lines, one each second
+//	--stats FILE              append counters as JSON lines, one each second and
+//	                          one at the end
 //	--explain                 a line on stderr for every piece: from whom, and why
 //
 // # Live rooms and others
@@ -64,6 +74,36 @@
 // Counters go to the room's log: with the tracker's connection where log and
 // tracker are one server, else by POST.
 //
+// # Manners
+//
+// A viewer passes on what it has, within what its user allows. --max-upload
+// bounds the rate. --upload-quota bounds what is uploaded in a calendar month,
+// of the local time, in all rooms and by all programs that count in the same
+// --quota-file: xp2p/quota.json in the directory of the user's settings
+// (~/.config on Linux), unless it says another. It counts the stream's bytes;
+// headers, some 3 %, come on top. It is written once a minute and at the end,
+// under a lock (FILE.lock), so that no program's count is lost; one that is
+// killed takes its last minute with it, and several that run at a time may
+// exceed the quota by what they upload in a minute. The file is JSON:
+//
+//	{"given_bytes":{"2026-03":1288490188}}
+//
+// --upload-ratio 1 lets a viewer give as much as it gets, of neighbours, seeds
+// and the origin, and 4 MiB before that, as a newcomer has got nothing yet.
+//
+// On a metered link nothing is uploaded, and downloading goes on as usual.
+// --metered auto looks where the default routes lead, on Linux, every 30
+// seconds: links whose names begin with ww (wwan0), ppp, usb or rmnet are taken
+// for metered ones. Behind a VPN it sees the VPN. yes and no decide it, and so
+// do 1 and 0: XP2P_METERED=1.
+//
+// A viewer that uploads nothing more, or not now, tells its neighbours and the
+// tracker, who do not count on it. When it may upload 4 MiB again, it does.
+//
+// --background marks all datagrams as lower effort (RFC 8622, DSCP 1). Routers
+// that know it let all else go first: what others need, but also what asks for
+// the pieces that this viewer needs.
+//
 // # Statistics
 //
 // Lines of --stats and the answer of /stat have the same members: peer_bytes,
@@ -72,7 +112,15 @@
 // that came from viewers, start-up included, lag_ms the time from the origin's
 // taking in of a moment to this program's writing it, buffer_ms what is held
 // ahead of the model player, startup_ms the time from the program's start to
-// the first keyframe's byte, neighbours those we know.
+// the first keyframe's byte, neighbours those we know. upload_allowed says
+// whether something is uploaded now, upload_reason if not, why (flag, metered,
+// quota, ratio), quota_left_bytes what this month allows yet, age_ms the time that
+// all this is of.
+//
+// Uploaded bytes are one's own word, on which nobody relies: a viewer signs for
+// each of the others how much it had of it, and the room's tracker counts that.
+// Who takes and gives next to nothing is served last; who sends bytes that the
+// room's key did not sign meets nobody for ten minutes.
 //
 // # Exit status
 //
@@ -81,7 +129,8 @@
 //	2         usage
 //	3         finished with a gap: nobody had some of the bytes any more
 //	4         what came was not signed by the room's key
-//	5         nobody answered at URL, or there is no such room
+//	5         nobody answered at URL, or there is no such room, or its origin had
+//	          no room for ten seconds in which there was no other viewer either
 //	130, 143  interrupted, after leaving cleanly; the output ends on a tag or
 //	          fragment border
 package main

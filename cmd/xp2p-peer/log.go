@@ -55,6 +55,7 @@ func (s *session) post(ctx context.Context, to string, within time.Duration) {
 		if err != nil {
 			return err
 		}
+		report.QuotaLeftBytes = nil // the user's own business
 		body, err := json.Marshal(report)
 		if err != nil {
 			return err

@@ -17,7 +17,7 @@ var manual string
 func main() { tool.Main(command()) }
 
 func command() *tool.Command {
-	return commandWith(&options{start: "live", format: "media", listen: "[::]:0", window: localWindow, windowBytes: localWindowBytes})
+	return commandWith(&options{start: "live", format: "media", listen: "[::]:0", metered: "auto", window: localWindow, windowBytes: localWindowBytes, lonely: lonely})
 }
 
 func commandWith(o *options) *tool.Command {
@@ -36,9 +36,14 @@ func commandWith(o *options) *tool.Command {
 			tool.String(&o.listen, "listen", "UDP `ADDR` to meet other viewers at"),
 			tool.Rate(&o.maxUpload, "max-upload", "upload at most so much; 0 is no bound"),
 			tool.Bool(&o.noUpload, "no-upload", "upload nothing"),
-			tool.Rate(&o.uplink, "uplink", "what this machine can upload, as others may count on; 0 is not known"),
+			tool.Size(&o.uploadQuota, "upload-quota", "upload at most so much in a calendar month; 0 is no bound"),
+			tool.String(&o.quotaFile, "quota-file", "count what was uploaded in `FILE`, which peers may share; if not given, xp2p/quota.json among the user's settings"),
+			tool.Float(&o.uploadRatio, "upload-ratio", "upload at most so many times what was received; 0 is no bound"),
+			tool.Choice(&o.metered, "metered", "whether the link is paid for by the byte, so that nothing is uploaded; auto asks the system", "auto", "yes", "no", "1", "0"),
+			tool.Bool(&o.background, "background", "mark what is sent as of less importance than other traffic (DSCP LE)"),
+			tool.Rate(&o.uplink, "uplink", "what this machine can upload, as others may count on until it is measured; 0 is not known"),
 			tool.Bool(&o.originOnly, "origin-only", "take part in no swarm: everything from the origin"),
-			tool.String(&o.stats, "stats", "append counters to `FILE` as JSON lines, one each second"),
+			tool.String(&o.stats, "stats", "append counters to `FILE` as JSON lines, one each second and one at the end"),
 			tool.Bool(&o.explain, "explain", "a line on stderr for every piece: from whom, and why"),
 		},
 		Run: func(ctx context.Context, io *tool.IO, args []string) error {
@@ -53,9 +58,13 @@ func commandWith(o *options) *tool.Command {
 type options struct {
 	start, output, format, http, roomKey, listen, stats string
 	maxUpload, uplink                                   int64
-	noUpload, originOnly, explain                       bool
+	noUpload, originOnly, explain, background           bool
+	uploadQuota                                         int64 // bytes in a month
+	uploadRatio                                         float64
+	quotaFile, metered                                  string
 	window                                              time.Duration // of what is kept for the output's reader
 	windowBytes                                         int64
+	lonely                                              time.Duration // before a viewer whom nobody lets begin gives up
 
 	room  origin.RoomURL
 	from  playout.Start
@@ -88,5 +97,18 @@ func (o *options) check(args []string) (err error) {
 	if o.noUpload && o.maxUpload > 0 {
 		return tool.Usage("--no-upload and --max-upload exclude each other")
 	}
+	switch o.metered {
+	case "1": // XP2P_METERED=1
+		o.metered = "yes"
+	case "0":
+		o.metered = "no"
+	}
+	if o.uploadQuota > 0 && o.uploadQuota < minQuota {
+		return tool.Usage("--upload-quota: want at least 16M, or 0 for no bound").Hint("--no-upload uploads nothing")
+	}
 	return nil
 }
+
+// minQuota is what a month must allow: with less, an uploader that had ceased
+// would not begin again (swarm.Polite).
+const minQuota = 16 << 20

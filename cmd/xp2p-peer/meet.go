@@ -84,7 +84,10 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 		return nil
 	}
 	c := signal.Dial(context.WithoutCancel(ctx), signal.ClientConfig{URL: b.doc.Signal, Hello: first, Log: s.io.Log})
-	leave := context.AfterFunc(ctx, c.Close)
+	leave := context.AfterFunc(ctx, func() {
+		s.lastReport()
+		c.Close()
+	})
 	defer leave()
 	s.do(func(time.Time) { s.tracker = c })
 	for ev := range c.Events() {
@@ -101,6 +104,17 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 		}
 	}
 	return nil
+}
+
+// lastReport tells the tracker what nobody can say for us any more: what we had
+// of whom.
+func (s *session) lastReport() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	defer cancel()
+	_ = s.ep.Call(ctx, func(now time.Time) { // without an endpoint there is nothing to tell
+		s.node.Report(now, s.name)
+		s.step(now)
+	})
 }
 
 // say passes a message of the node's to the tracker: the first is a hello, and

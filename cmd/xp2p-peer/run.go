@@ -7,14 +7,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xp2p/xp2p/lib/endpoint"
 	"github.com/xp2p/xp2p/lib/node"
-	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -23,9 +21,9 @@ import (
 // leaveWithin bounds how long saying goodbye may take.
 const leaveWithin = 500 * time.Millisecond
 
-// elsewhere is how long to wait for the tracker's word on where the origin is,
-// when it is not where the URL says.
-const elsewhere = 2 * time.Second
+// lowerEffort is the code point of what may be delayed and dropped before all
+// else (RFC 8622 §4).
+const lowerEffort = 1
 
 // errEnded ends a session whose stream is over and written.
 var errEnded = errors.New("the stream has ended")
@@ -39,64 +37,37 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	// The media and the tracker's word are asked for at the same time: a viewer
 	// starts in one round trip.
 	doc := brief(ctx, o.room)
-	client, pull, err := open(ctx, o, doc)
+	first, err := open(ctx, o, doc)
 	if err != nil {
 		return explainOrigin(err)
 	}
-	header := pull.Header()
+	header := first.header
 	if header.VOD {
-		pull.Close()
-		return save(ctx, t, o, client)
+		first.close()
+		return save(ctx, t, o, first.client)
 	}
 	var out io.WriteCloser
 	if o.http == "" || o.output != "" || !t.OutIsTerminal {
 		if out, err = t.Output(o.output); err != nil {
-			pull.Close()
+			first.close()
 			return err
 		}
 		defer out.Close()
 	}
 	local, err := store.NewRoom(store.RoomConfig{Name: o.room.Room, Key: header.Key, Container: header.Container, Window: o.window, WindowBytes: o.windowBytes})
 	if err != nil {
-		pull.Close()
+		first.close()
 		return err
 	}
 	s := &session{
-		o: o, io: t, name: o.room.Room, began: began, client: client, local: local,
-		opening: pull, requests: map[uint64]func(){}, over: over, playing: out != nil,
+		o: o, io: t, name: o.room.Room, began: began, client: first.client, local: local,
+		opening: first, requests: map[uint64]func(){}, over: over, playing: out != nil,
+	}
+	if first.pull == nil {
+		s.waiting.begin(o.lonely, func() { over(errNobody(o)) })
+		defer s.waiting.end()
 	}
 	return s.run(ctx, out, doc)
-}
-
-// open opens the room at the origin that the URL names, or, if that is only the
-// tracker, at those that it names.
-func open(ctx context.Context, o *options, doc *briefing) (*origin.Client, *origin.Pull, error) {
-	try := func(base string) (*origin.Client, *origin.Pull, error) {
-		c, err := origin.NewClient(origin.ClientConfig{Base: base, Room: o.room.Room, Key: o.room.Key})
-		if err != nil {
-			return nil, nil, err
-		}
-		p, err := c.Start(ctx, startAt(o.from))
-		return c, p, err
-	}
-	client, pull, first := try(o.room.Base)
-	if first == nil || errors.Is(first, origin.ErrBadData) {
-		return client, pull, first
-	}
-	d, ok := doc.within(ctx, elsewhere)
-	if !ok {
-		return nil, nil, first
-	}
-	for _, base := range d.Origins {
-		base = strings.TrimSuffix(base, "/")
-		if base == o.room.Base {
-			continue
-		}
-		if client, pull, err := try(base); err == nil {
-			return client, pull, nil
-		}
-	}
-	return nil, nil, first
 }
 
 // run runs the session's parts until the stream is over, the player leaves, or
@@ -113,13 +84,25 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	if err != nil {
 		return err
 	}
+	if s.manners, err = newManners(s.io, s.o, time.Now()); err != nil {
+		return err
+	}
+	defer s.manners.leave()
+	bounds := s.manners.bounds(time.Now())(0)
 	s.node = node.New(node.Config{
 		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
-		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload, Uplink: s.o.uplink, Explain: s.o.explain, Born: s.began,
+		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload || s.o.originOnly, Uplink: s.o.uplink, Polite: &bounds, Explain: s.o.explain, Born: s.began,
 	})
+	var class uint8
+	if s.o.background {
+		class = lowerEffort
+	}
 	s.ep, err = endpoint.New(s.node, endpoint.Config{
-		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log,
-		Leave: func(now time.Time) { s.node.Close(now) },
+		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log, DSCP: class,
+		Leave: func(now time.Time) {
+			s.node.Close(now)
+			s.manners.given.Store(s.node.Counts().Given)
+		},
 	})
 	if err != nil {
 		return tool.Failed("--listen %s: %w", s.o.listen, err)
@@ -142,6 +125,7 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 		g.Go(func() error { return s.log(gctx, doc) })
 	}
 	g.Go(func() error { return s.count(gctx) })
+	g.Go(func() error { return s.behave(gctx) })
 	if s.o.http != "" {
 		g.Go(func() error { return s.serve(gctx) })
 	}

@@ -54,7 +54,7 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) er
 		}
 	}
 	for seq := first; seq < len(index.Segments); seq++ {
-		body, err := client.RecordingSegment(ctx, index, seq)
+		body, err := patiently(ctx, func() ([]byte, error) { return client.RecordingSegment(ctx, index, seq) })
 		if err != nil {
 			if o.output != "" && !tool.Interrupted(err) {
 				return tool.Unreachable("segment %d of %d: %w", seq, len(index.Segments), err).Hint("what is written is right; run it again to resume")
@@ -133,7 +133,7 @@ func held(f *os.File, x *segment.Index) (int, error) {
 // copyHead writes the first n bytes of the recording: its init.
 func copyHead(ctx context.Context, c *origin.Client, x *segment.Index, n int64, out io.Writer) error {
 	for seq := 0; n > 0 && seq < len(x.Segments); seq++ {
-		body, err := c.RecordingSegment(ctx, x, seq)
+		body, err := patiently(ctx, func() ([]byte, error) { return c.RecordingSegment(ctx, x, seq) })
 		if err != nil {
 			return explainOrigin(err)
 		}

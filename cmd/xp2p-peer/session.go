@@ -34,8 +34,10 @@ type session struct {
 	ep     *endpoint.Endpoint
 	work   sync.WaitGroup
 
+	manners *manners
+
 	// Of the endpoint's loop.
-	opening  *origin.Pull // the start, asked for before there was a node
+	opening  *opening // the start, asked for before there was a node; nil once it was used
 	requests map[uint64]func()
 	tracker  *signal.Client
 	newest   segment.ID // that an origin has supplied
@@ -43,6 +45,7 @@ type session struct {
 	brokenOff bool
 	hello     chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
+	waiting  waiting
 	entrance entrance
 	playing  bool // somebody reads what is put out, and the backlog says how far
 	backlog  backlog
@@ -84,8 +87,10 @@ func (s *session) step(now time.Time) {
 		case node.EventRestart:
 			s.io.Log.Info("the broadcaster began anew", "at", store.FormatID(ev.Piece))
 		case node.EventUp:
+			s.waiting.met(ev.Neighbour, true)
 			s.io.Log.Info("met a neighbour", "id", ev.Neighbour, "addr", ev.Addr)
 		case node.EventDown:
+			s.waiting.met(ev.Neighbour, false)
 			s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
 		case node.EventExplain:
 			s.explain(ev)
@@ -95,6 +100,7 @@ func (s *session) step(now time.Time) {
 
 // put keeps the next part of the stream for whoever plays it here.
 func (s *session) put(o node.Output) {
+	s.waiting.end()
 	err := s.local.Append(o.Record)
 	if errors.Is(err, store.ErrEnded) {
 		return // the origin's room had closed without an end record

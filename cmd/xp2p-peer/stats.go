@@ -26,12 +26,17 @@ func (s *session) count(ctx context.Context) error {
 	}
 	tick := time.NewTicker(statsEvery)
 	defer tick.Stop()
-	for {
+	why := ""
+	for last := false; ; {
 		r, err := s.take(context.WithoutCancel(ctx))
 		if err != nil {
 			return nil // the node has left: the line before was the last
 		}
 		s.report.Store(r)
+		if r.UploadReason != why {
+			why = r.UploadReason
+			s.io.Log.Info("uploading", "allowed", why == "", "why", why)
+		}
 		if file != nil {
 			if err := json.NewEncoder(file).Encode(struct {
 				Type string `json:"type"`
@@ -44,9 +49,12 @@ func (s *session) count(ctx context.Context) error {
 		if s.io.StatusShown() {
 			s.io.Status("%s", statusLine(s.name, r))
 		}
+		if last {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
-			return nil
+			last = true
 		case <-tick.C:
 		}
 	}
@@ -72,6 +80,9 @@ func statusLine(room string, r *measure.Report) string {
 	}
 	if r.LagMS != nil {
 		line += fmt.Sprintf("  lag %d ms", *r.LagMS)
+	}
+	if r.UploadReason != "" {
+		line += "  uploads nothing (" + r.UploadReason + ")"
 	}
 	if r.StalledMS > 0 {
 		line += fmt.Sprintf("  stalled %.1f s", float64(r.StalledMS)/1e3)

@@ -23,20 +23,18 @@ const maxRun = 64
 // ask carries out what the node wants of the origin. On the loop.
 func (s *session) ask(q node.Origin) {
 	ctx, cancel := context.WithCancel(s.ctx)
-	pull := s.opening
-	if q.Kind == node.OriginStart && pull != nil {
-		s.opening = nil // opened before there was a node: it is this answer
-	} else {
-		pull = nil
+	var first *opening
+	if q.Kind == node.OriginStart {
+		first, s.opening = s.opening, nil // asked before there was a node: it is this answer
 	}
 	s.requests[q.ID] = func() {
 		cancel()
-		if pull != nil {
-			pull.Stop()
+		if first != nil && first.pull != nil {
+			first.pull.Stop()
 		}
 	}
 	s.work.Go(func() {
-		err := s.answer(ctx, q, pull)
+		err := s.answer(ctx, q, first)
 		over := errors.Is(err, store.ErrEnded)
 		if over {
 			err = nil
@@ -63,22 +61,21 @@ func (s *session) stopAsking(id uint64) {
 	}
 }
 
-// answer fetches what q asks for and supplies it, record by record.
-func (s *session) answer(ctx context.Context, q node.Origin, pull *origin.Pull) (err error) {
+// answer fetches what q asks for and supplies it, record by record. first is the
+// answer to a start, if it is there already.
+func (s *session) answer(ctx context.Context, q node.Origin, first *opening) (err error) {
 	defer func() { err = forNode(err) }()
 	switch q.Kind {
 	case node.OriginStart:
-		if pull == nil {
-			if pull, err = s.client.Start(ctx, startAt(q.Start)); err != nil {
-				return err
-			}
+		if first != nil && first.pull == nil {
+			return origin.ErrBusy
 		}
-		return s.stream(ctx, q.ID, pull)
+		if first != nil {
+			return s.stream(ctx, q.ID, first.pull)
+		}
+		return s.streamFrom(ctx, q.ID, startAt(q.Start))
 	case node.OriginAfter:
-		if pull, err = s.client.Start(ctx, store.After(q.After)); err != nil {
-			return err
-		}
-		return s.stream(ctx, q.ID, pull)
+		return s.streamFrom(ctx, q.ID, store.After(q.After))
 	case node.OriginPieces:
 		for ids := q.Pieces; len(ids) > 0; {
 			n := runLength(ids)
@@ -111,6 +108,14 @@ func (s *session) closeBroken() {
 	if edge, ok := s.local.Edge(); s.brokenOff && ok && edge.Compare(s.newest) >= 0 {
 		s.local.Close()
 	}
+}
+
+func (s *session) streamFrom(ctx context.Context, id uint64, from store.Start) error {
+	pull, err := s.client.Start(ctx, from)
+	if err != nil {
+		return err
+	}
+	return s.stream(ctx, id, pull)
 }
 
 // stream supplies a slice stream until it is cancelled or over: store.ErrEnded,
@@ -172,8 +177,11 @@ func runLength(ids []segment.ID) int {
 
 // forNode puts an origin's error into the node's words.
 func forNode(err error) error {
-	if errors.Is(err, store.ErrGone) || errors.Is(err, origin.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrGone), errors.Is(err, origin.ErrNotFound):
 		return fmt.Errorf("%w: %w", node.ErrGone, err)
+	case errors.Is(err, origin.ErrBusy):
+		return fmt.Errorf("%w: %w", node.ErrBusy, err)
 	}
 	return err
 }

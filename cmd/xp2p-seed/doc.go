@@ -36,10 +36,14 @@
 //	--log URL             the seed at http://HOST:PORT takes what viewers report
 //	--only PART           serve only this: origin, tracker, stun, seed or log; may
 //	                      be given several times
-//	--topology balanced|mesh  how viewers are arranged
+//	--topology balanced|mesh|tree  how viewers are arranged
+//	--zones FILE          where viewers are and what the way between them costs;
+//	                      may be given several times
 //	--window TIME         keep so much of a live room in memory
 //	--store DIR           keep rooms on disk as well, in DIR/ROOM
 //	--max-upload RATE     give viewers over XNTP at most so many bits per second
+//	--uplink RATE         what this machine's uplink carries: origin and seed keep
+//	                      within it; without it there is no bound
 //	--linger TIME         go on serving for so long after stdin has ended, or until
 //	                      every viewer has left
 //	--identity FILE       the seed's secret XNTP and token keys; made if missing,
@@ -79,7 +83,45 @@
 // Viewers open http://TRACKER/match: its room document names all of them. The
 // seed of a tracker elsewhere is known by its key.
 //
+// # Near viewers first
+//
+// With --zones the tracker knows in which zone of the network, such as an ISP,
+// each address is, and tells every viewer what the way to the others costs. A
+// file is text, with a # before comments:
+//
+//	203.0.113.0/24 isp-a        a network, and the zone that it is in
+//	2001:db8::/32  isp-b
+//	cost isp-a isp-b 10         of a byte from zone to zone, both ways;
+//	cost isp-a -> isp-c 20      one way; within a zone it is 0
+//	default-cost 5              where no line says it; else the highest cost given
+//	budget isp-b 20M            bits per second that may cross the border of a zone
+//
+// or the network and cost maps of ALTO (RFC 7285, JSON, one or both in a file),
+// or a database in the MaxMind format (MMDB) that knows the AS or the ISP of an
+// address. Such a zone is called AS64500, or like the ISP with hyphens for what
+// is neither letter nor digit; a text beside it says what is between them. All
+// files together are one map, of which the longest prefix counts; what has no
+// network in a text or ALTO map is looked up in the databases.
+//
+// An address that is in no zone is far from all that are in one, and near to
+// others like it: give the network of the seed itself a line too. A budget is
+// shared by all rooms; one copy of a stream may always cross. The metric
+// xp2p_inter_zone_bytes_total, and inter_zone_bytes of xp2p-peer --stats, say
+// what crossed.
+//
 // The names live, v1, metrics, healthz and stat are no rooms.
+//
+// # An uplink that is bounded
+//
+// With --uplink nine tenths of it are planned with. What is given over XNTP comes
+// first, for viewers hand it on; what a viewer's player is about to lack comes
+// next; and who comes anew is let in while some is left. To the others the origin
+// answers 503 with Retry-After, and xp2p-peer begins with what other viewers have.
+// An ordinary player knows no others: /live is refused to it in the same way, and
+// it has to come again. What was let in is not cut off, so ordinary players who
+// watch for long can fill an uplink for good; give them an edge or a cache. An
+// edge takes --uplink too, and is itself one of those who come anew at its
+// upstream. The metric xp2p_origin_busy_total counts who was refused.
 //
 // # URLs
 //
@@ -98,12 +140,41 @@
 //	                                 upstream or tracker does not answer, or the disk
 //	                                 takes no more
 //
+// # Who gave how much
+//
+// A viewer signs for each of the others how much it had of it, and the tracker
+// checks and adds up what was signed. Of a room /metrics then shows:
+//
+//	xp2p_share_vouched_ratio       the part of all payload that viewers signed to
+//	                               have had of each other: the room's share, to be
+//	                               shown to people. Signatures come some ten to
+//	                               twenty seconds late, so it is low at first
+//	xp2p_peer_bytes_vouched_total  these bytes
+//	xp2p_peer_bytes_vouched_local  of them, those between two at one address
+//	xp2p_peer_bytes_cut            signed for, and more than its receiver can have
+//	                               had by then: not counted
+//	xp2p_receipts_refused_total    signatures that were not good
+//	xp2p_free_riders               viewers that took from others for a minute and
+//	                               gave less than a twentieth of it: they are
+//	                               served last
+//	xp2p_polluters                 viewers of whom two others, at two addresses, had
+//	                               bytes that the room's key did not sign: for ten
+//	                               minutes they have the origin, and no neighbours
+//	xp2p_share_ratio               what viewers say without a signature, beside it;
+//	                               xp2p_uploaded_bytes_total is theirs as well
+//
+// The seed that is the tracker shows them; a log elsewhere (--only log) has but
+// the unsigned ones. Each minute a line of the log says the same of every room
+// that has viewers (vouched_bytes, vouched_share_ratio, claimed_bytes,
+// free_riders, polluters), with -v.
+//
 // # Exit status
 //
 //	0         stdin ended and was served
 //	1         failed
 //	2         usage
-//	4         stdin or a directory is not what xp2p-slice writes
+//	4         stdin or a directory is not what xp2p-slice writes, or --zones not
+//	          what it takes
 //	5         an upstream did not answer
 //	130, 143  interrupted, after leaving cleanly
 package main

@@ -44,10 +44,12 @@ func command() *tool.Command {
 			tool.Strings(&o.stuns, "stun", "a STUN responder elsewhere: `ADDR` or ADDR#KEY"),
 			tool.String(&o.log, "log", "where viewers POST their counters, if not here: the base `URL` of a seed"),
 			tool.Strings(&o.only, "only", "serve only this `PART`: origin, tracker, stun, seed or log"),
-			tool.Choice(&o.topology, "topology", "how viewers are arranged", "balanced", "mesh"),
+			tool.Choice(&o.topology, "topology", "how viewers are arranged", "balanced", "mesh", "tree"),
+			tool.Strings(&o.zones, "zones", "where viewers are and what the way between them costs: text, ALTO or MMDB in `FILE`"),
 			tool.Duration(&o.window, "window", "keep so much of a live room in memory"),
 			tool.String(&o.store, "store", "keep rooms on disk as well, in `DIR`/ROOM"),
 			tool.Rate(&o.maxUpload, "max-upload", "give viewers over XNTP at most so much; 0 is no bound"),
+			tool.Rate(&o.uplink, "uplink", "what this machine's uplink carries: origin and seed keep within it; 0 is no bound"),
 			tool.Duration(&o.linger, "linger", "go on serving for so long after stdin has ended, or until every viewer has left"),
 			tool.String(&o.identity, "identity", "`FILE` with the seed's secret keys; made if missing"),
 			tool.Bool(&o.printKey, "print-key", "print the public keys of --identity and end"),
@@ -80,9 +82,9 @@ type options struct {
 	room, listen, udp, public, tracker, topology string
 	store, identity, readyFile                   string
 	log                                          string
-	upstreams, only, allow, stuns                []string
+	upstreams, only, allow, stuns, zones         []string
 	window, linger                               time.Duration
-	maxUpload                                    int64
+	maxUpload, uplink                            int64
 	printKey                                     bool
 
 	dirs      []string
@@ -189,6 +191,9 @@ func (o *options) check(args []string, io *tool.IO) error {
 			return tool.Usage("%s: %q: want http://HOST:PORT", f.name, *f.value)
 		}
 		*f.value = strings.TrimSuffix(*f.value, "/")
+	}
+	if len(o.zones) > 0 && !o.serves(partTracker) {
+		return tool.Usage("--zones: the tracker is not here").Hint("give the files to the seed that is the tracker")
 	}
 	return o.checkKeys()
 }

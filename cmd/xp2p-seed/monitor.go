@@ -13,7 +13,7 @@ import (
 
 // newMonitor counts what this seed does and what viewers report.
 func (s *seed) newMonitor() *monitor.Monitor {
-	m := monitor.New(monitor.Config{Rooms: s.roomsNow})
+	m := monitor.New(monitor.Config{Rooms: s.roomsNow, Account: s.account})
 	if s.content != nil {
 		served := s.content.Served()
 		for name, n := range map[string]func() int64{
@@ -24,6 +24,7 @@ func (s *seed) newMonitor() *monitor.Monitor {
 		}
 		m.Counter("xp2p_origin_requests_total", "Requests to the origin.", func() float64 { return float64(served.Requests.Load()) })
 		m.Counter("xp2p_origin_refused_total", "Requests answered with a status of 400 or above.", func() float64 { return float64(served.Refused.Load()) })
+		m.Counter("xp2p_origin_busy_total", "Requests refused because --uplink had no room.", func() float64 { return float64(served.Busy.Load()) })
 		m.Counter("xp2p_origin_dropped_total", "Streams cut off because their reader was too slow.", func() float64 { return float64(served.Dropped.Load()) })
 		m.Gauge("xp2p_origin_streams", "Streams that are open now.", func() float64 { return float64(served.Streams.Load()) })
 	}
@@ -97,6 +98,49 @@ func (s *seed) roomsNow() (all []monitor.Room) {
 		}
 	}
 	return all
+}
+
+// account is what the tracker in this process makes of a room's receipts.
+func (s *seed) account(room string) (monitor.Account, bool) {
+	if s.tracker == nil {
+		return monitor.Account{}, false
+	}
+	a, ok := s.tracker.Account(room)
+	return monitor.Account{
+		PayloadBytes: a.PayloadBytes, VouchedBytes: a.VouchedBytes, LocalBytes: a.LocalBytes, ClaimedBytes: a.ClaimedBytes,
+		CutBytes: a.CutBytes, VouchedShare: a.VouchedShare, Refused: a.Refused, FreeRiders: len(a.FreeRiders), Polluters: len(a.Polluters),
+	}, ok
+}
+
+// tallyEvery is how often the log says how the rooms are.
+const tallyEvery = time.Minute
+
+// tally writes a line for every room that has viewers, now and then: what a chart
+// of the metrics shows, for those who have but the log.
+func (s *seed) tally(ctx context.Context) error {
+	tick := time.NewTicker(tallyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for _, r := range s.roomsNow() {
+			if r.Peers > 0 {
+				s.tallyRoom(r)
+			}
+		}
+	}
+}
+
+func (s *seed) tallyRoom(r monitor.Room) {
+	a, ok := s.account(r.Name)
+	if !ok {
+		return
+	}
+	s.t.Log.Info("the room", "room", r.Name, "peers", r.Peers, "payload_bytes", a.PayloadBytes, "vouched_bytes", a.VouchedBytes,
+		"claimed_bytes", a.ClaimedBytes, "vouched_share_ratio", a.VouchedShare, "free_riders", a.FreeRiders, "polluters", a.Polluters)
 }
 
 // report takes what a viewer said of itself over the tracker's connection.

@@ -28,6 +28,7 @@ import (
 	"github.com/xp2p/xp2p/lib/tool"
 	"github.com/xp2p/xp2p/lib/tracker"
 	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/zone"
 )
 
 // leaveWithin bounds how long saying goodbye may take.
@@ -41,6 +42,7 @@ type seed struct {
 	o     *options
 	t     *tool.IO
 	id    identity
+	zones zone.Source // nil without --zones
 	ctx   context.Context
 	rooms *store.Store
 	base  string // URL of the HTTP address, as seen from this machine
@@ -64,6 +66,10 @@ type seed struct {
 
 // run opens the addresses, serves what is to be served, and feeds the rooms.
 func run(ctx context.Context, t *tool.IO, o *options) error {
+	zones, err := o.loadZones()
+	if err != nil {
+		return err
+	}
 	id, err := loadIdentity(o.identity)
 	if err != nil {
 		return err
@@ -72,7 +78,7 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	defer cancel(nil)
 	g, gctx := errgroup.WithContext(ctx)
 	s := &seed{
-		o: o, t: t, id: id, ctx: gctx, rooms: store.New(),
+		o: o, t: t, id: id, zones: zones, ctx: gctx, rooms: store.New(),
 		clients: map[string]*origin.Client{}, links: map[string]trackerLink{}, opened: make(chan struct{}),
 	}
 	for _, up := range o.pulls {
@@ -91,12 +97,16 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		defer s.tracker.Close()
 	}
 	if o.serves(partOrigin) {
-		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Upstream: s.upstream, Log: t.Log})
+		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Uplink: o.uplink, Upstream: s.upstream, Log: t.Log})
 	}
 	s.monitor = s.newMonitor()
 	g.Go(func() error { return s.serve(gctx, ln) })
 	g.Go(func() error { return s.feedAll(gctx, g) })
 	g.Go(func() error { return s.ready(gctx) })
+	g.Go(func() error { return s.tally(gctx) })
+	if o.uplink > 0 && s.content != nil && s.ep != nil {
+		g.Go(func() error { return s.share(gctx) })
+	}
 	if looped != nil {
 		g.Go(func() error {
 			select {
@@ -150,7 +160,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	}
 	cfg := node.Config{
 		Key: s.id.xntp, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
-		Role: wire.RoleSeed, MaxUpload: s.o.maxUpload,
+		Role: wire.RoleSeed, MaxUpload: s.o.swarmUpload(), Uplink: origin.Planned(s.o.uplink),
 	}
 	if s.o.serves(partSTUN) {
 		cfg.TokenKey = s.id.token
@@ -201,6 +211,7 @@ func (s *seed) newTracker() *signal.Server {
 		Tracker: tracker.Config{
 			Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader, TokenKeys: tokens,
 			SeedKeys: append([]wire.Key{wire.Key(s.id.xntp.Public())}, s.o.seedKeys...),
+			Zones:    s.zones,
 		},
 		Document: s.document,
 		Report:   s.report,

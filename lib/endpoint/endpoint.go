@@ -42,6 +42,9 @@ type Config struct {
 	Leave func(now time.Time)
 	// Log, which may be nil, hears about sockets that fail.
 	Log *slog.Logger
+	// DSCP is the code point of all that is sent (RFC 2474), where the system
+	// allows it; 0 is best effort.
+	DSCP uint8
 	// Plain runs without what only Linux has, as on other systems.
 	Plain bool
 }

@@ -64,7 +64,7 @@ func (w *sender) write(s *socket, pkts []machine.Packet) (sent, bytes int) {
 func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes int) {
 	total := 0
 	for i := range pkts {
-		if w.msgs.put(total, s.v6, &pkts[i]) {
+		if w.msgs.put(total, s.v6, s.class, &pkts[i]) {
 			total++
 		}
 	}
@@ -114,7 +114,7 @@ func (w *sender) setDontFragment(s *socket, on bool) {
 
 // put makes message i of a packet; false if its address is not of the
 // socket's family.
-func (m *messages) put(i int, v6 bool, p *machine.Packet) bool {
+func (m *messages) put(i int, v6 bool, class uint8, p *machine.Packet) bool {
 	to := p.Remote.Addr().Unmap()
 	h := &m.hdrs[i].hdr
 	sa := &m.names[i]
@@ -149,7 +149,7 @@ func (m *messages) put(i int, v6 bool, p *machine.Packet) bool {
 		n += putInt(c[n:], level, ttl, uint32(p.TTL))
 	}
 	if p.ECN != machine.NotECT {
-		n += putInt(c[n:], level, tos, uint32(p.ECN))
+		n += putInt(c[n:], level, tos, uint32(class)|uint32(p.ECN)) // in place of the socket's
 	}
 	h.Control = nil
 	if n > 0 {

@@ -7,6 +7,9 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
@@ -21,6 +24,7 @@ type socket struct {
 	conn  *net.UDPConn
 	local netip.AddrPort
 	v6    bool          // an IPv6 socket, which may speak IPv4 too
+	class uint8         // the six bits above ECN's in each header
 	gone  chan struct{} // closed when it is
 	sys   socketSys
 }
@@ -53,6 +57,12 @@ func (e *Endpoint) OpenSocket(a netip.AddrPort) (machine.Socket, error) {
 	if err := s.sys.init(s, e.c.Plain); err != nil {
 		conn.Close()
 		return 0, fmt.Errorf("endpoint: %v: %w", s.local, err)
+	}
+	if s.class = e.c.DSCP << 2; s.class != 0 {
+		ipv4.NewPacketConn(conn).SetTOS(int(s.class)) // an IPv6 socket that speaks IPv4 has both
+		if s.v6 {
+			ipv6.NewPacketConn(conn).SetTrafficClass(int(s.class))
+		}
 	}
 	e.sockets = append(e.sockets, s)
 	if e.started {

@@ -32,7 +32,9 @@ type conn struct {
 	paced  time.Duration            // until when what was sent is spread
 	cwnd   float64
 	srtt   time.Duration
-	rate   float64 // bytes per second
+	rate   float64       // bytes per second
+	trip   time.Duration // of the empty path
+	there  time.Duration // its first half
 
 	sent, received int64
 	watched        bool // somebody looks whether the peer answers
@@ -55,12 +57,14 @@ const (
 	lostAfter     = 15 * time.Second
 )
 
+// base is the round trip of the empty path; 0 before there is one.
 func (c *conn) base() time.Duration {
-	if c.peer == nil {
-		return 0
+	if c.trip == 0 && c.peer != nil {
+		w := c.ep.net.world
+		c.there = w.Delay(c.ep.host, c.peer.ep.host)
+		c.trip = c.there + w.Delay(c.peer.ep.host, c.ep.host)
 	}
-	w := c.ep.net.world
-	return w.Delay(c.ep.host, c.peer.ep.host) + w.Delay(c.peer.ep.host, c.ep.host)
+	return c.trip
 }
 
 // hello sends the first datagram of a handshake, and again until it is answered
@@ -80,7 +84,7 @@ func (c *conn) hello(early []byte) {
 		}
 		tries++
 		if host != nil && host.Online() && c.ep.host.Online() && (n.Blocked == nil || !n.Blocked(c.ep.host, host)) {
-			n.Of(c.ep.host).Send(host, handshakeSize+len(early), 0, func(now time.Time) { c.knock(early) })
+			n.Of(c.ep.host).handshake(host, handshakeSize+len(early), func(now time.Time) { c.knock(early) })
 		}
 		n.world.After(handshakeTry, try)
 	}
@@ -111,17 +115,17 @@ func (c *conn) knock(early []byte) {
 	far.byKey[c.ep.public] = d
 	far.tell(xntp.Event{Kind: xntp.EventAccepted, Conn: d.id, Key: c.ep.public, Addr: c.ep.addr, Early: early})
 	// The answer, and with it half of what the other needs to know.
-	n.Of(far.host).Send(c.ep.host, handshakeSize, 0, func(now time.Time) {
+	n.Of(far.host).handshake(c.ep.host, handshakeSize, func(now time.Time) {
 		if c.ep.dead || d.ep.dead || c.state != dialing || d.state == closed {
 			return
 		}
 		c.peer = d
-		c.up()
-		n.Of(c.ep.host).Send(far.host, 80, 0, func(time.Time) {
+		n.Of(c.ep.host).handshake(far.host, 80, func(time.Time) {
 			if d.peer == c && c.state == open && (d.state == accepted || d.state == dialing) {
 				d.up()
 			}
 		})
+		c.up() // what was kept for this leaves behind the proof
 	})
 }
 
@@ -239,6 +243,20 @@ func (c *conn) delivered(now time.Time, t *transfer) {
 	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id})
 }
 
+// lost: an object went to where nobody is. It is repeated in vain until its
+// deadline.
+func (c *conn) lost(t *transfer) {
+	if t.cut || c.state != open || t.deadline.IsZero() {
+		return
+	}
+	id, n := t.id, c.ep.net
+	n.world.After(t.deadline.Sub(n.world.Now()), func() {
+		if _, on := c.flying[id]; on && c.state == open {
+			c.expired(id)
+		}
+	})
+}
+
 func (c *conn) expired(id xntp.ObjectID) {
 	delete(c.flying, id)
 	c.ep.tell(xntp.Event{Kind: xntp.EventExpired, Conn: c.id, Object: id})
@@ -260,6 +278,13 @@ func (c *conn) look() {
 	}
 }
 
+// cut stops an object, if it has not been lost: then its slot may be another's.
+func (c *conn) cut(id xntp.ObjectID, slot uint32) {
+	if t := &c.ep.net.slots[slot]; t.from == c && t.id == id {
+		t.cut = true
+	}
+}
+
 // end closes this end.
 func (c *conn) end(why xntp.Reason, code uint64) {
 	if c.state == closed {
@@ -271,10 +296,8 @@ func (c *conn) end(why xntp.Reason, code uint64) {
 	if c.ep.byKey[c.key] == c {
 		delete(c.ep.byKey, c.key)
 	}
-	for _, i := range c.flying {
-		if t := &c.ep.net.slots[i]; t.from == c {
-			t.cut = true
-		}
+	for id, i := range c.flying {
+		c.cut(id, i)
 	}
 	c.flying, c.early = nil, nil
 	c.ep.tell(xntp.Event{Kind: xntp.EventClosed, Conn: c.id, Key: c.key, Reason: why, Code: code})

@@ -25,7 +25,6 @@ type Endpoint struct {
 	nextID xntp.ConnID
 	events []xntp.Event
 	head   int
-	wakes  int // connections whose end is being waited for
 	counts xntp.Counts
 }
 
@@ -144,7 +143,7 @@ func (e *Endpoint) Cancel(_ time.Time, id xntp.ConnID, object xntp.ObjectID) {
 		return
 	}
 	if i, ok := c.flying[object]; ok {
-		e.net.slots[i].cut = true
+		c.cut(object, i)
 		delete(c.flying, object)
 	}
 	c.early = slices.DeleteFunc(c.early, func(w waiting) bool { return w.id == object })
@@ -187,4 +186,3 @@ func (e *Endpoint) Stats(id xntp.ConnID) (xntp.Stats, bool) {
 	return xntp.Stats{SRTT: max(c.srtt, base), MinRTT: base, DeliveryRate: c.rate, Cwnd: int(c.cwnd),
 		SentBytes: c.sent, ReceivedBytes: c.received, Connected: c.state == open, MTU: xntp.DefaultMTU}, true
 }
-

@@ -35,7 +35,8 @@ type Stats struct {
 	ObjectBytes int64 // of these
 	BodyBytes   int64 // of these, the second parts: bodies of pieces and inits
 	WireBytes   int64 // UDP payload that left: objects, handshakes and messages, with headers and acknowledgements
-	Messages    int64 // of Link.Send and handshakes
+	PlainBytes  int64 // of these, what Link.Send sent: no endpoint's
+	Messages    int64 // of Link.Send
 }
 
 // New returns the flows of a world.

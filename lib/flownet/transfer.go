@@ -55,9 +55,12 @@ func (n *Net) ended(i uint32) {
 	l := t.link
 	l.busy = false
 	now := n.world.Elapsed()
-	wait := n.world.Delay(l.host, t.to)
+	var wait time.Duration
 	if c := t.from; c != nil {
-		wait += c.pace(now, t)
+		c.base()
+		wait = c.there + c.pace(now, t)
+	} else {
+		wait = n.world.Delay(l.host, t.to)
 	}
 	// The downlink is first come, first served; what is overtaken on the way
 	// there, by other delays, is a matter of microseconds at its rate.
@@ -82,11 +85,12 @@ func (n *Net) came(i uint32) {
 	peer := c.peer
 	if t.cut || c.state != open || peer == nil || peer.gen != t.gen || peer.ep.dead || !t.to.Online() || !c.ep.host.Online() {
 		n.release(i)
+		c.lost(&t)
 		return
 	}
 	n.world.Mark(uint64(t.id)<<32 | uint64(t.size))
 	// The acknowledgement is on its way while the receiver looks at the object.
-	n.world.Call(n.world.Delay(t.to, c.ep.host), n.onAcked, i)
+	n.world.Call(c.trip-c.there, n.onAcked, i)
 	peer.deliver(&t)
 }
 

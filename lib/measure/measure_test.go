@@ -136,6 +136,7 @@ func TestAMeterTellsItsStory(t *testing.T) {
 	m.Received(Relay, 50)
 	m.Uploaded(900)
 	m.Duplicate(5)
+	m.InterZone(120)
 	m.Startup(300 * time.Millisecond)
 	m.Startup(time.Hour)
 	m.Keyframe(at(0), 0)
@@ -150,7 +151,7 @@ func TestAMeterTellsItsStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"peer_bytes":700`, `"seed_bytes":100`, `"origin_bytes":150`, `"relay_bytes":50`, `"uploaded_bytes":900`, `"share_ratio":0.7`,
+		`"peer_bytes":700`, `"seed_bytes":100`, `"origin_bytes":150`, `"relay_bytes":50`, `"uploaded_bytes":900`, `"share_ratio":0.7`, `"inter_zone_bytes":120`,
 		`"lag_ms":120`, `"buffer_ms":1500`, `"startup_ms":300`, `"continuity_ratio":1`, `"continuity_400ms_ratio":0.5`, `"neighbours":[]`,
 	} {
 		if !strings.Contains(string(b), want) {
@@ -163,12 +164,47 @@ func TestAMeterTellsItsStory(t *testing.T) {
 	}
 }
 
+func TestARateIsThatOfTheStreamAndNotOfItsArrival(t *testing.T) {
+	var r Rate
+	add := func(from, to int64, bytes int) { // ten pieces a second
+		for dts := from; dts < to; dts += 100 {
+			r.Add(dts, bytes)
+		}
+	}
+	add(500, 1900, 1000)
+	if r.BPS() != 0 {
+		t.Errorf("%d bit/s of part of a second", r.BPS())
+	}
+	add(1900, 3000, 1000)
+	r.Add(2950, 0) // audio, a little behind
+	r.Add(3000, 1000)
+	if r.BPS() != 80_000 {
+		t.Errorf("%d bit/s, want 80,000", r.BPS())
+	}
+	add(3100, 30_000, 2000) // minutes at once: no faster
+	if r.BPS() != 160_000 {
+		t.Errorf("%d bit/s, want 160,000", r.BPS())
+	}
+	add(-5000, 500, 500) // another clock
+	if r.BPS() != 40_000 {
+		t.Errorf("%d bit/s, want 40,000", r.BPS())
+	}
+	r.Add(math.MaxInt64, 7)
+	r.Add(math.MinInt64, 7)
+	if r.BPS() != 0 {
+		t.Errorf("%d bit/s of a clock that is mad", r.BPS())
+	}
+}
+
 func TestReportsOfOthersAreChecked(t *testing.T) {
 	for name, s := range map[string]string{
 		"no JSON":             `{`,
 		"a negative counter":  `{"peer_bytes":-1}`,
+		"a negative rate":     `{"rate_bps":-1}`,
 		"a sum that wraps":    `{"peer_bytes":9000000000000000000}`,
 		"a long name":         `{"room":"` + strings.Repeat("x", 65) + `"}`,
+		"an owner's debt":     `{"quota_left_bytes":-1}`,
+		"a long reason":       `{"upload_reason":"` + strings.Repeat("x", 65) + `"}`,
 		"a neighbour's claim": `{"neighbours":[{"id":"1","received_bytes":-5}]}`,
 		"a crowd":             `{"neighbours":[{}` + strings.Repeat(",{}", MaxReportNeighbours) + `]}`,
 		"a book":              `{"room":"` + strings.Repeat("x", MaxReport) + `"}`,

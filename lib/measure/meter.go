@@ -25,6 +25,7 @@ type Meter struct {
 	duplicate int64
 	polluted  int64
 	overhead  int64
+	interZone int64
 
 	lag      Histogram
 	lastLag  *int64
@@ -59,6 +60,10 @@ func (m *Meter) Polluted(n int) { m.polluted += int64(n) }
 
 // Overhead counts bytes sent or received that are not payload.
 func (m *Meter) Overhead(n int) { m.overhead += int64(n) }
+
+// InterZone counts payload that Received has counted and that came from another
+// zone.
+func (m *Meter) InterZone(n int) { m.interZone += int64(n) }
 
 // Lag notes how far behind the origin a piece was when it was written.
 func (m *Meter) Lag(d time.Duration) {
@@ -128,6 +133,7 @@ func (m *Meter) Fill(r *Report) {
 	r.OriginBytes, r.RelayBytes = m.received[Origin], m.received[Relay]
 	r.UploadedBytes, r.DuplicateBytes = m.uploaded, m.duplicate
 	r.PollutedBytes, r.OverheadBytes = m.polluted, m.overhead
+	r.InterZoneBytes = m.interZone
 	r.ShareRatio = r.Share()
 	r.UplinkBPS = m.uplink
 	r.LagMS, r.StartupMS, r.BufferMS = clone(m.lastLag), clone(m.startup), clone(m.bufferMS)

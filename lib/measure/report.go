@@ -17,6 +17,8 @@ type Report struct {
 	Room string `json:"room,omitempty"`
 	ID   string `json:"id,omitempty"` // 16 hexadecimal digits, as the tracker calls the peer
 	Role string `json:"role,omitempty"`
+	// AgeMS is how long ago the peer joined: the counters are of this time.
+	AgeMS int64 `json:"age_ms,omitempty"`
 
 	// Payload that was received, verified and not had before, by source. Relayed
 	// bytes are server bytes, whoever sent them.
@@ -24,6 +26,8 @@ type Report struct {
 	SeedBytes   int64 `json:"seed_bytes"`
 	OriginBytes int64 `json:"origin_bytes"`
 	RelayBytes  int64 `json:"relay_bytes"`
+	// StreamBytes is a seed's: the payload that the stream had since it joined.
+	StreamBytes int64 `json:"stream_bytes,omitempty"`
 	// UploadedBytes is the payload handed to others.
 	UploadedBytes int64 `json:"uploaded_bytes"`
 	// DuplicateBytes is payload that was here already, PollutedBytes payload that
@@ -31,6 +35,9 @@ type Report struct {
 	DuplicateBytes int64 `json:"duplicate_bytes"`
 	PollutedBytes  int64 `json:"polluted_bytes"`
 	OverheadBytes  int64 `json:"overhead_bytes"`
+	// InterZoneBytes is what of the payload came from another zone, as far as the
+	// tracker's costs tell: from whom a byte costs more than nothing.
+	InterZoneBytes int64 `json:"inter_zone_bytes"`
 
 	// ShareRatio is the peer share: PeerBytes of all payload, start-up included.
 	ShareRatio float64 `json:"share_ratio"`
@@ -49,13 +56,21 @@ type Report struct {
 	ContinuityRatio    *float64 `json:"continuity_ratio,omitempty"`
 	Continuity400Ratio *float64 `json:"continuity_400ms_ratio,omitempty"`
 
-	UplinkBPS  int64       `json:"uplink_bps,omitempty"` // measured
+	UplinkBPS int64 `json:"uplink_bps,omitempty"` // measured
+	RateBPS   int64 `json:"rate_bps,omitempty"`   // of the stream, as a seed takes it in
+	// UploadAllowed says whether the peer gives to others now, and UploadReason if
+	// not, why: flag, metered, quota or ratio. QuotaLeftBytes is for its owner.
+	UploadAllowed  *bool  `json:"upload_allowed,omitempty"`
+	UploadReason   string `json:"upload_reason,omitempty"`
+	QuotaLeftBytes *int64 `json:"quota_left_bytes,omitempty"`
+
 	Neighbours []Neighbour `json:"neighbours"`
 }
 
 // A Neighbour is one connection of a peer. Its ReceivedBytes are what the
-// receiver vouches for: the log counts them as the sender's upload, and not
-// what the sender says.
+// receiver says that it had of it, and not what the sender says. One that was
+// left because it sent bad bytes stays in the list, for the tracker to hear of
+// it: with PollutedBytes, and no counters of a connection.
 type Neighbour struct {
 	ID            string         `json:"id"`
 	Addr          netip.AddrPort `json:"addr,omitzero"`
@@ -64,9 +79,10 @@ type Neighbour struct {
 	ConnectMS     *int64         `json:"connect_ms,omitempty"`
 	RTTMS         float64        `json:"rtt_ms,omitempty"`
 	LossRatio     float64        `json:"loss_ratio,omitempty"`
-	RateBPS       int64          `json:"rate_bps,omitempty"` // delivery rate towards it
-	SentBytes     int64          `json:"sent_bytes"`         // payload
-	ReceivedBytes int64          `json:"received_bytes"`     // verified payload
+	RateBPS       int64          `json:"rate_bps,omitempty"`       // delivery rate towards it
+	SentBytes     int64          `json:"sent_bytes"`               // payload
+	ReceivedBytes int64          `json:"received_bytes"`           // verified payload
+	PollutedBytes int64          `json:"polluted_bytes,omitempty"` // that did not verify
 }
 
 // TotalBytes returns all payload that was received and counted once.
@@ -111,8 +127,9 @@ func ParseReport(b []byte) (*Report, error) {
 func (r *Report) check() error {
 	for _, v := range []int64{
 		r.PeerBytes, r.SeedBytes, r.OriginBytes, r.RelayBytes, r.UploadedBytes, r.DuplicateBytes, r.PollutedBytes,
-		r.OverheadBytes, r.DuePieces, r.LatePieces, r.MissingPieces, r.StalledMS, r.UplinkBPS,
-		value(r.BufferMS), value(r.StartupMS), // the lag may be negative: clocks differ
+		r.OverheadBytes, r.AgeMS, r.StreamBytes, r.DuePieces, r.LatePieces, r.MissingPieces, r.StalledMS, r.UplinkBPS,
+		r.RateBPS, r.InterZoneBytes,
+		value(r.BufferMS), value(r.StartupMS), value(r.QuotaLeftBytes), // the lag may be negative: clocks differ
 	} {
 		if v < 0 || v > maxCount {
 			return fmt.Errorf("a counter of %d", v)
@@ -123,7 +140,7 @@ func (r *Report) check() error {
 			return fmt.Errorf("a lag of %d ms", v)
 		}
 	}
-	if len(r.Room) > maxReportText || len(r.ID) > maxReportText || len(r.Role) > maxReportText {
+	if len(r.Room) > maxReportText || len(r.ID) > maxReportText || len(r.Role) > maxReportText || len(r.UploadReason) > maxReportText {
 		return fmt.Errorf("a name of more than %d bytes", maxReportText)
 	}
 	if len(r.Neighbours) > MaxReportNeighbours {
@@ -131,7 +148,8 @@ func (r *Report) check() error {
 	}
 	for i := range r.Neighbours {
 		n := &r.Neighbours[i]
-		if n.SentBytes < 0 || n.SentBytes > maxCount || n.ReceivedBytes < 0 || n.ReceivedBytes > maxCount {
+		if n.SentBytes < 0 || n.SentBytes > maxCount || n.ReceivedBytes < 0 || n.ReceivedBytes > maxCount ||
+			n.PollutedBytes < 0 || n.PollutedBytes > maxCount {
 			return errors.New("neighbour: a counter out of range")
 		}
 		if len(n.ID) > maxReportText || len(n.Role) > maxReportText || len(n.Path) > maxReportText {

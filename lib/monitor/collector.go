@@ -13,6 +13,8 @@ var (
 	descPeers = prometheus.NewDesc("xp2p_peers", "Members of a room, by role.", []string{"room", "role"}, nil)
 	descBytes = prometheus.NewDesc("xp2p_received_bytes_total", "Payload that peers received, by where it came from.",
 		[]string{"room", "source"}, nil)
+	descInterZone = prometheus.NewDesc("xp2p_inter_zone_bytes_total", "Of the payload that peers received, what came from another zone.",
+		[]string{"room"}, nil)
 	descUpload = prometheus.NewDesc("xp2p_uploaded_bytes_total", "Payload that peers handed to others: by their own word (claimed) and by that of the receivers (vouched).",
 		[]string{"room", "word"}, nil)
 	descWaste = prometheus.NewDesc("xp2p_wasted_bytes_total", "Bytes that were no new payload: duplicate, polluted, overhead.",
@@ -21,6 +23,15 @@ var (
 		[]string{"room", "state"}, nil)
 	descShare     = prometheus.NewDesc("xp2p_share_ratio", "Peer share: peer bytes of all payload, by the receivers' word.", []string{"room"}, nil)
 	descReporting = prometheus.NewDesc("xp2p_reporting_peers", "Peers that reported of late.", []string{"room"}, nil)
+
+	// By what receivers signed; only where the tracker is in this process.
+	descVouched      = prometheus.NewDesc("xp2p_peer_bytes_vouched_total", "Payload between peers that its receivers signed for.", []string{"room"}, nil)
+	descLocal        = prometheus.NewDesc("xp2p_peer_bytes_vouched_local", "Of the vouched bytes, those between two at one address.", []string{"room"}, nil)
+	descVouchedShare = prometheus.NewDesc("xp2p_share_vouched_ratio", "Peer share: payload that receivers signed for, of all payload. Receipts are some ten to twenty seconds late.", []string{"room"}, nil)
+	descCut          = prometheus.NewDesc("xp2p_peer_bytes_cut", "Payload that receivers signed for and cannot have received: not counted.", []string{"room"}, nil)
+	descRefused      = prometheus.NewDesc("xp2p_receipts_refused_total", "Receipts that were not good.", []string{"room"}, nil)
+	descFreeRiders   = prometheus.NewDesc("xp2p_free_riders", "Peers that take from others and give them next to nothing: they are served last.", []string{"room"}, nil)
+	descPolluters    = prometheus.NewDesc("xp2p_polluters", "Peers that sent bytes that did not verify, and meet nobody for a while.", []string{"room"}, nil)
 )
 
 // collector is a Monitor as Prometheus sees it.
@@ -28,7 +39,8 @@ type collector Monitor
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRooms, descPeers, descBytes, descUpload, descWaste, descPieces, descShare, descReporting} {
+	for _, d := range []*prometheus.Desc{descRooms, descPeers, descBytes, descInterZone, descUpload, descWaste, descPieces, descShare, descReporting,
+		descVouched, descLocal, descVouchedShare, descCut, descRefused, descFreeRiders, descPolluters} {
 		ch <- d
 	}
 }
@@ -44,6 +56,19 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(descRooms, float64(len(rooms)))
+	for _, r := range rooms {
+		a, ok := m.account(r.Name)
+		if !ok {
+			continue
+		}
+		count(descVouched, a.VouchedBytes, r.Name)
+		gauge(descLocal, float64(a.LocalBytes), r.Name)
+		gauge(descVouchedShare, a.VouchedShare, r.Name)
+		gauge(descCut, float64(a.CutBytes), r.Name)
+		count(descRefused, a.Refused, r.Name)
+		gauge(descFreeRiders, float64(a.FreeRiders), r.Name)
+		gauge(descPolluters, float64(a.Polluters), r.Name)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(rooms)
@@ -62,6 +87,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		count(descBytes, t.seed, r.Name, "seed")
 		count(descBytes, t.origin, r.Name, "origin")
 		count(descBytes, t.relay, r.Name, "relay")
+		count(descInterZone, t.interZone, r.Name)
 		count(descUpload, t.uploaded, r.Name, "claimed")
 		count(descUpload, s.VouchedBytes, r.Name, "vouched")
 		count(descWaste, t.duplicate, r.Name, "duplicate")

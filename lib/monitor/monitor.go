@@ -3,7 +3,11 @@
 //
 // A peer counts what it received and says from whom. So a room's share is made
 // of receivers' words, and what somebody uploaded is what others vouch for; his
-// own claim stands beside it and counts for nothing.
+// own claim stands beside it and counts for nothing. Where the tracker is in this
+// process it holds receipts that receivers signed (package tracker), and the
+// share that they make (xp2p_share_vouched_ratio) is the one to show: nobody can
+// write them in another's name, and what cannot be true is cut. A log without a
+// tracker has no more than unsigned words.
 package monitor
 
 import (
@@ -29,6 +33,9 @@ const (
 type Config struct {
 	// Rooms says which rooms there are now: reports for others are refused.
 	Rooms func() []Room
+	// Account returns what the tracker's receipts come to in a room. Nil without a
+	// tracker; false if it has no such room.
+	Account func(room string) (Account, bool)
 }
 
 // A Room is what the tracker knows of a room.
@@ -36,6 +43,19 @@ type Room struct {
 	Name  string
 	Peers int
 	Seeds int
+}
+
+// An Account is a room by the receipts that receivers signed.
+type Account struct {
+	PayloadBytes int64   `json:"payload_bytes"`       // that peers had, from wherever
+	VouchedBytes int64   `json:"vouched_bytes"`       // that receivers signed for
+	LocalBytes   int64   `json:"vouched_local_bytes"` // of these, between two at one address
+	ClaimedBytes int64   `json:"claimed_bytes"`       // that senders say they gave
+	CutBytes     int64   `json:"cut_bytes"`           // signed for, and more than can have been
+	VouchedShare float64 `json:"vouched_share_ratio"` // VouchedBytes of PayloadBytes
+	Refused      int64   `json:"refused_receipts"`
+	FreeRiders   int     `json:"free_riders"`
+	Polluters    int     `json:"polluters"`
 }
 
 // A Monitor gathers reports. Its methods may be called from any goroutine.
@@ -63,8 +83,8 @@ type peer struct {
 
 // totals are sums over reports.
 type totals struct {
-	peer, seed, origin, relay, uploaded, duplicate, polluted, overhead int64
-	due, late, missing                                                 int64
+	peer, seed, origin, relay, interZone, uploaded, duplicate, polluted, overhead int64
+	due, late, missing                                                            int64
 }
 
 func (t *totals) add(r *measure.Report) {
@@ -72,6 +92,7 @@ func (t *totals) add(r *measure.Report) {
 	t.seed += r.SeedBytes
 	t.origin += r.OriginBytes
 	t.relay += r.RelayBytes
+	t.interZone += r.InterZoneBytes
 	t.uploaded += r.UploadedBytes
 	t.duplicate += r.DuplicateBytes
 	t.polluted += r.PollutedBytes
@@ -200,6 +221,9 @@ type Summary struct {
 	ShareRatio    float64  `json:"share_ratio"`
 	Continuity    *float64 `json:"continuity_ratio,omitempty"`
 	Senders       []Sender `json:"senders"` // ascending by id
+	Account       *Account `json:"account,omitempty"`
+
+	InterZoneBytes int64 `json:"inter_zone_bytes"` // of what was received, from another zone
 
 	totals totals
 }
@@ -213,13 +237,27 @@ type Sender struct {
 
 // Summary returns what was reported of a room; ok is false if nothing was.
 func (m *Monitor) Summary(now time.Time, name string) (Summary, bool) {
+	a, ok := m.account(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rm := m.rooms[name]
 	if rm == nil {
 		return Summary{}, false
 	}
-	return rm.summary(now, name), true
+	s := rm.summary(now, name)
+	if ok {
+		s.Account = &a
+	}
+	return s, true
+}
+
+// account asks the tracker for a room's account. The tracker may be waiting for mu
+// to report to us: it is asked without it.
+func (m *Monitor) account(name string) (Account, bool) {
+	if m.cfg.Account == nil {
+		return Account{}, false
+	}
+	return m.cfg.Account(name)
 }
 
 func (rm *room) summary(now time.Time, name string) Summary {
@@ -229,7 +267,7 @@ func (rm *room) summary(now time.Time, name string) Summary {
 		t.add(p.last)
 	}
 	s := Summary{
-		Room: name, Reporting: len(rm.peers), PeerBytes: t.peer, SeedBytes: t.seed, OriginBytes: t.origin, RelayBytes: t.relay,
+		Room: name, Reporting: len(rm.peers), PeerBytes: t.peer, SeedBytes: t.seed, OriginBytes: t.origin, RelayBytes: t.relay, InterZoneBytes: t.interZone,
 		UploadedBytes: t.uploaded, Senders: []Sender{}, totals: t,
 	}
 	if all := t.peer + t.seed + t.origin + t.relay; all > 0 {

@@ -76,8 +76,8 @@ func TestReportsBecomeMetrics(t *testing.T) {
 	m.Gauge("xp2p_signal_connections", "WebSockets.", func() float64 { return 2 })
 	h := serve(m)
 	for _, body := range []string{
-		`{"id":"` + anna + `","peer_bytes":600,"seed_bytes":400,"uploaded_bytes":900,"lag_ms":120,"due_pieces":10,"late_pieces":1,"neighbours":[{"id":"` + bert + `","received_bytes":600}]}`,
-		`{"id":"` + bert + `","peer_bytes":900,"origin_bytes":100,"uploaded_bytes":600,"lag_ms":400,"neighbours":[{"id":"` + anna + `","received_bytes":900}]}`,
+		`{"id":"` + anna + `","peer_bytes":600,"seed_bytes":400,"inter_zone_bytes":400,"uploaded_bytes":900,"lag_ms":120,"due_pieces":10,"late_pieces":1,"neighbours":[{"id":"` + bert + `","received_bytes":600}]}`,
+		`{"id":"` + bert + `","peer_bytes":900,"origin_bytes":100,"inter_zone_bytes":50,"uploaded_bytes":600,"lag_ms":400,"neighbours":[{"id":"` + anna + `","received_bytes":900}]}`,
 	} {
 		if code := post(h, "match", body); code != 204 {
 			t.Fatalf("%d for %s", code, body)
@@ -87,12 +87,40 @@ func TestReportsBecomeMetrics(t *testing.T) {
 	for _, want := range []string{
 		"xp2p_rooms 1", `xp2p_peers{role="peer",room="match"} 2`, `xp2p_share_ratio{room="match"} 0.75`,
 		`xp2p_received_bytes_total{room="match",source="seed"} 400`, `xp2p_uploaded_bytes_total{room="match",word="vouched"} 1500`,
+		`xp2p_inter_zone_bytes_total{room="match"} 450`,
 		`xp2p_lag_seconds_bucket{room="match",le="0.15"} 1`, `xp2p_lag_seconds_count{room="match"} 2`, "xp2p_stun_requests_total 7",
 		"xp2p_signal_connections 2", `xp2p_pieces_total{room="match",state="late"} 1`, `xp2p_reports_total{result="taken"} 2`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("no line %s", want)
 		}
+	}
+}
+
+func TestReceiptsMakeTheShareToShow(t *testing.T) {
+	var m *Monitor
+	m = New(Config{Rooms: func() []Room { return []Room{{Name: "match"}, {Name: "other"}} }, Account: func(room string) (Account, bool) {
+		// A tracker that holds its own lock reports to us at the same time.
+		m.Report(start, "match", anna, &measure.Report{PeerBytes: 900, OriginBytes: 100})
+		return Account{PayloadBytes: 1000, VouchedBytes: 700, LocalBytes: 50, ClaimedBytes: 1 << 30, CutBytes: 5, VouchedShare: 0.7, Refused: 3, FreeRiders: 2, Polluters: 1}, room == "match"
+	}})
+	got := metrics(t, serve(m))
+	for _, want := range []string{
+		`xp2p_share_vouched_ratio{room="match"} 0.7`, `xp2p_share_ratio{room="match"} 0.9`, `xp2p_peer_bytes_vouched_total{room="match"} 700`,
+		`xp2p_peer_bytes_vouched_local{room="match"} 50`, `xp2p_peer_bytes_cut{room="match"} 5`, `xp2p_receipts_refused_total{room="match"} 3`,
+		`xp2p_free_riders{room="match"} 2`, `xp2p_polluters{room="match"} 1`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if strings.Contains(got, `vouched_ratio{room="other"}`) {
+		t.Error("a room without a tracker has a vouched share")
+	}
+	s, _ := m.Summary(start, "match")
+	b, err := json.Marshal(s)
+	if err != nil || !strings.Contains(string(b), `"account":{"payload_bytes":1000,"vouched_bytes":700,`) || !strings.Contains(string(b), `"vouched_share_ratio":0.7`) {
+		t.Errorf("%s, %v", b, err)
 	}
 }
 

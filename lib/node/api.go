@@ -28,6 +28,9 @@ type Config struct {
 	MaxUpload int64 // bits per second of pieces that the node gives to others; 0: no bound
 	NoUpload  bool  // gives nothing; others are told and do not count on it
 	Uplink    int64 // bits per second that the node can upload, as far as it knows; 0: not known
+	// Polite bounds what a viewer gives in all its rooms together; nil: nothing
+	// does. SetPolite changes it. A seed takes no notice.
+	Polite *Polite
 
 	// TokenKey lets a seed's STUN responder prove addresses; TokenKeys are the
 	// responders whose proofs the node believes.
@@ -40,6 +43,9 @@ type Config struct {
 	// room. Nodes of one simulation share one, which checks each record once.
 	Verifier *segment.Verifier
 
+	// NoReceipts: nothing is signed for others. A simulation of thousands may do
+	// without, where nobody looks at accounts.
+	NoReceipts bool
 	// Explain asks for an EventExplain for every piece.
 	Explain bool
 	// Born is when the process started; start-up is counted from there. Zero: from
@@ -185,6 +191,9 @@ var (
 	ErrSignature  = errors.New("record does not verify with the room's key")
 	ErrNotSeed    = errors.New("only a seed offers records")
 	ErrNodeClosed = errors.New("node is closed")
+	// ErrBusy is for Supply.Err: the origin has more to do than its uplink carries
+	// (503). Who has not begun yet begins with what neighbours have.
+	ErrBusy = errors.New("origin is busy")
 	// ErrGone is for Supply.Err: the origin does not have it any more and never
 	// will (404, 410). Any other error is tried again.
 	ErrGone = errors.New("gone from the origin")

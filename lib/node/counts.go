@@ -9,13 +9,14 @@ import (
 type Counts struct {
 	Conns   int                     // connections that are up
 	Payload int64                   // bytes of pieces, both ways
+	Given   int64                   // bytes of pieces handed to others, as Polite counts them
 	Dropped xntp.Counts             // datagrams that came to nothing, by cause
 	STUN    natprobe.ResponderStats // a seed's
 }
 
 // Counts returns the node's counters.
 func (n *Node) Counts() Counts {
-	c := Counts{Dropped: n.xn.Counts(), Payload: n.spent.payload}
+	c := Counts{Dropped: n.xn.Counts(), Payload: n.spent.payload, Given: n.polite.Given()}
 	if n.answer != nil {
 		c.STUN = n.answer.Stats()
 	}

@@ -100,8 +100,10 @@ func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort
 	}
 	if p.conn == nil && p.dialAt.IsZero() && n.cfg.Role != wire.RoleSeed {
 		p.dialAt = now
+		n.wakeDial(p.dialAt)
 		if !seed && n.Public().Compare(p.key) > 0 {
 			p.dialAt = now.Add(expectTime)
+			n.wakeDial(p.dialAt)
 		}
 	}
 }
@@ -125,16 +127,15 @@ func (n *Node) prune(p *peer) {
 	}
 }
 
-func (n *Node) nextDial() (t time.Time) {
-	for _, p := range n.peers {
-		t = earlier(t, p.dialAt)
-		t = earlier(t, p.closeAt)
-	}
-	return t
-}
+// wakeDial sees to it that advanceDials looks at t.
+func (n *Node) wakeDial(t time.Time) { n.dialWake = earlier(n.dialWake, t) }
 
 // advanceDials dials whom it is time to dial, and closes what has lingered.
 func (n *Node) advanceDials(now time.Time) {
+	if n.dialWake.IsZero() || now.Before(n.dialWake) {
+		return
+	}
+	n.dialWake = time.Time{}
 	for _, p := range slices.Clone(n.peers) {
 		if !p.closeAt.IsZero() && !now.Before(p.closeAt) {
 			p.closeAt = time.Time{}
@@ -145,6 +146,8 @@ func (n *Node) advanceDials(now time.Time) {
 		if !p.dialAt.IsZero() && !now.Before(p.dialAt) {
 			n.dial(now, p)
 		}
+		n.wakeDial(p.dialAt)
+		n.wakeDial(p.closeAt)
 	}
 }
 
@@ -175,6 +178,7 @@ func (n *Node) dial(now time.Time, p *peer) {
 		return
 	case err != nil:
 		p.dialAt = now.Add(redialMin)
+		n.wakeDial(p.dialAt)
 		return
 	}
 	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: o.Addr, objects: map[xntp.ObjectID]object{}}
@@ -182,6 +186,7 @@ func (n *Node) dial(now time.Time, p *peer) {
 	p.conn = c
 	if p.next < len(p.addrs) {
 		p.dialAt = now.Add(secondAddr)
+		n.wakeDial(p.dialAt)
 	}
 }
 
@@ -203,6 +208,7 @@ func (n *Node) connected(now time.Time, c *conn) {
 	}
 	if len(p.in) == 0 {
 		p.closeAt = now.Add(10 * lingerTime) // it came by itself, and may yet say why
+		n.wakeDial(p.closeAt)
 	}
 }
 
@@ -234,6 +240,7 @@ func (n *Node) out(now time.Time, p *peer, r *room) {
 	p.in = slices.DeleteFunc(p.in, func(x *room) bool { return x == r })
 	if len(p.in) == 0 && p.conn != nil && p.conn.up {
 		p.closeAt = now.Add(lingerTime)
+		n.wakeDial(p.closeAt)
 	}
 	n.prune(p)
 }
@@ -244,7 +251,7 @@ func (n *Node) tellPath(p *peer) {
 		return
 	}
 	for _, r := range p.in {
-		r.sw.SetPath(p.id, swarm.Path{SRTT: st.SRTT, Rate: st.DeliveryRate})
+		r.sw.SetPath(p.id, swarm.Path{SRTT: st.SRTT, MinRTT: st.MinRTT, Rate: st.DeliveryRate})
 	}
 }
 
@@ -381,6 +388,7 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)
 		p.fails++
 		p.dialAt = now.Add(wait)
+		n.wakeDial(p.dialAt)
 	}
 	n.prune(p)
 }

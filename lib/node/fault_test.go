@@ -139,7 +139,7 @@ func TestAPolluterIsLeftAndNoBadByteGetsOut(t *testing.T) {
 			dice := x.w.Rand("polluter's dice")
 			honest := bad.n.send
 			bad.n.send = func(now time.Time, c xntp.ConnID, o xntp.Object) (xntp.ObjectID, error) {
-				if kind, _, _ := wire.SwarmRoom(o.Data[0]); kind == wire.SwarmPiece && dice.IntN(100) == 0 {
+				if kind, _, _ := wire.SwarmRoom(o.Data[0]); kind == wire.SwarmPiece && dice.IntN(10) == 0 {
 					body := slices.Clone(o.Data[1])
 					body[dice.IntN(len(body))] ^= 1 << dice.IntN(8)
 					o.Data = [][]byte{o.Data[0], body}

@@ -41,20 +41,31 @@ func (n *Node) Meet(now time.Time, name string, m Meeting) error {
 	return nil
 }
 
-// meet begins to make acquaintance: seeds are dialed, STUN servers asked, and
-// the tracker hears of us as soon as we know our address, or a little later.
+// meet begins to make acquaintance: STUN servers are asked, and the tracker hears
+// of us as soon as we know our address, or a little later. It says whether we
+// are of those whom seeds feed: a seed cannot know everybody.
 func (r *room) meet(now time.Time) {
 	if !r.cfg.NoSignal {
 		r.helloAt = now
 		if len(r.cfg.STUN) > 0 && len(r.n.ownTokens(now)) == 0 {
 			r.helloAt = now.Add(helloPatience)
 		}
-		r.reportAt = now.Add(reportEvery)
+		r.reportAt = now.Add(reportFirst)
 	}
 	r.n.setServers()
-	if r.pl != nil {
-		for _, s := range r.cfg.Seeds {
-			r.n.name(now, r, s.Key, s.Addrs, true)
+	if r.pl != nil && !r.listed && len(r.cfg.Seeds) > 0 {
+		r.seedsAt = now
+		if !r.cfg.NoSignal {
+			r.seedsAt = now.Add(seedPatience)
 		}
+	}
+}
+
+// nameSeeds makes neighbours of the seeds of the room document: there is no
+// tracker that would say who should meet them, or it does not answer.
+func (r *room) nameSeeds(now time.Time) {
+	r.seedsAt = time.Time{}
+	for _, s := range r.cfg.Seeds {
+		r.n.name(now, r, s.Key, s.Addrs, true)
 	}
 }

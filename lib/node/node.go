@@ -9,6 +9,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/natprobe"
+	"github.com/xp2p/xp2p/lib/swarm"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/xntp"
 )
@@ -27,11 +28,14 @@ const (
 // A Node is a member of rooms.
 type Node struct {
 	cfg    Config
+	polite *Polite // of all rooms
 	self   wire.PeerID
 	xn     Transport
 	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
 	bind   *natprobe.Binding
 	answer *natprobe.Responder // a seed's
+
+	receiptKey ed25519.PrivateKey // nil: signs no receipts
 
 	rooms        []*room
 	peers        []*peer // by ID
@@ -41,6 +45,7 @@ type Node struct {
 	spent        overhead // of connections that are gone
 	overheadTold int64
 	closed       bool
+	dialWake     time.Time // no dial or close is due before
 
 	events []Event
 }
@@ -58,8 +63,14 @@ func New(cfg Config) *Node {
 	if cfg.Role == "" {
 		cfg.Role = wire.RolePeer
 	}
-	n := &Node{cfg: cfg, conns: map[xntp.ConnID]*conn{}}
+	n := &Node{cfg: cfg, polite: &Polite{Allowance: swarm.Unbounded}, conns: map[xntp.ConnID]*conn{}}
+	if cfg.Polite != nil {
+		n.polite.Set(*cfg.Polite)
+	}
 	n.self = wire.PeerIDOf(wire.Key(cfg.Key.Public()))
+	if cfg.Role != wire.RoleSeed && !cfg.NoReceipts {
+		n.receiptKey = receiptKey(cfg.Key)
+	}
 	xc := xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken}
 	switch cfg.Role {
 	case wire.RoleSeed:
@@ -117,17 +128,17 @@ func (n *Node) Receive(now time.Time, p machine.Packet) {
 func (n *Node) Advance(now time.Time) {
 	n.xn.Advance(now)
 	n.bind.Advance(now)
-	n.advanceDials(now)
 	for _, r := range n.rooms {
 		r.advance(now)
 	}
+	n.advanceDials(now) // whom the rooms want to meet by now
 	n.turn(now)
 }
 
 // NextTimeout implements machine.Machine.
 func (n *Node) NextTimeout() time.Time {
 	t := earlier(n.xn.NextTimeout(), n.bind.NextTimeout())
-	t = earlier(t, n.nextDial())
+	t = earlier(t, n.dialWake)
 	for _, r := range n.rooms {
 		t = earlier(t, r.nextTimeout())
 	}

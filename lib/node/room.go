@@ -2,7 +2,6 @@ package node
 
 import (
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -21,8 +20,10 @@ import (
 const (
 	helloPatience = 500 * time.Millisecond // for a STUN server, before the tracker hears of us without an address
 	reportEvery   = 10 * time.Second
+	reportFirst   = 3 * time.Second // its place in a tree depends on what it says
 	askInitEvery  = 500 * time.Millisecond
 	startAlone    = 700 * time.Millisecond // without an answer of the origin
+	seedPatience  = 2 * time.Second        // for the tracker's list, before the document's seeds are dialed
 	startBack     = 2                      // segments before the newest: a keyframe each two seconds is usual
 )
 
@@ -36,18 +37,29 @@ type room struct {
 	born  time.Time // start-up counts from here
 
 	joined time.Time
-	alone  bool // the start is looked for among the neighbours
+	busy   bool       // the origin said that it has no room for us
+	entry  segment.ID // where the start is looked for among the neighbours
 
-	helloAt  time.Time // when to say hello to the tracker; zero: said
-	resume   string
-	reportAt time.Time
-	asked    map[segment.Hash]time.Time // inits that neighbours were asked for
-	asks     map[uint64]string          // why the origin was asked, by request
-	newest   segment.ID                 // that the player was told of
-	epoch    int64                      // of the last output
-	lastDTS  int64
-	counted  swarm.Counters // what the meter has of them
-	leaving  bool
+	listed  bool      // the tracker has named our neighbours
+	seedsAt time.Time // when to meet the document's seeds all the same
+
+	helloAt    time.Time // when to say hello to the tracker; zero: said
+	hello      said      // what was said
+	resume     string
+	reportAt   time.Time
+	reportedAt time.Time
+	offered    int64                      // payload, by a seed's owner
+	asked      map[segment.Hash]time.Time // inits that neighbours were asked for
+	asks       map[uint64]string          // why the origin was asked, by request
+	newest     segment.ID                 // that the player was told of
+	epoch      int64                      // of the last output
+	lastDTS    int64
+	counted    swarm.Counters // what the meter has of them
+	leaving    bool
+
+	rate    measure.Rate // of the stream, at a seed
+	carries bool         // the tracker has heard what the uplink carries
+	origin  originZone
 }
 
 // Join enters a room.
@@ -66,7 +78,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	sw, err := swarm.New(swarm.Config{
 		Name: cfg.Name, Key: cfg.Key, Self: n.self, Seed: seed, Upload: !n.cfg.NoUpload, Uplink: n.cfg.Uplink,
 		Topology: cfg.Topology, Rand: n.cfg.Rand, MaxUpload: n.cfg.MaxUpload, Window: cfg.Window, WindowBytes: int(cfg.WindowBytes),
-		Explain: n.cfg.Explain, Verifier: n.cfg.Verifier,
+		Explain: n.cfg.Explain, Verifier: n.cfg.Verifier, Polite: n.polite, ReceiptKey: n.receiptKey,
 	})
 	if err != nil {
 		return err
@@ -76,7 +88,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 		r.born = now
 	}
 	if !seed {
-		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin})
+		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin, Turn: sw.Turn})
 	}
 	n.rooms = append(n.rooms, r)
 	r.meet(now)
@@ -94,6 +106,7 @@ func (n *Node) Leave(now time.Time, name string) error {
 	r.sw.Leave(now)
 	r.drainSwarm(now)
 	if !r.cfg.NoSignal {
+		r.tellReport(now)
 		n.tell(Event{Kind: EventSignal, Room: name, Signal: &wire.SignalBye{}})
 	}
 	n.rooms = slices.DeleteFunc(n.rooms, func(x *room) bool { return x == r })
@@ -123,8 +136,11 @@ func (n *Node) Signal(now time.Time, name string, m wire.Signal) error {
 	switch m := m.(type) {
 	case *wire.SignalWelcome:
 		r.resume = m.Resume
+		r.sw.RepeatReceipts() // it may be another, or the last report went down with the connection
 	case *wire.SignalNeighbours:
+		r.listed, r.seedsAt = true, time.Time{}
 		r.setNamed(now, m.Members)
+		r.placeOrigin(m)
 		err = r.sw.SetNeighbours(now, m)
 	case *wire.SignalFeed:
 		err = r.sw.SetFeed(now, m)
@@ -136,16 +152,14 @@ func (n *Node) Signal(now time.Time, name string, m wire.Signal) error {
 }
 
 // setNamed knows the members of a new list, and no longer those who are not in
-// it. Seeds of the room document stay.
+// it.
 func (r *room) setNamed(now time.Time, members []wire.SignalMember) {
 	for _, p := range slices.Clone(r.n.peers) {
 		if !slices.Contains(p.named, r) {
 			continue
 		}
 		key := wire.Key(p.key)
-		listed := slices.ContainsFunc(members, func(m wire.SignalMember) bool { return m.Key == key }) ||
-			slices.ContainsFunc(r.cfg.Seeds, func(s wire.RoomSeed) bool { return s.Key == key })
-		if !listed {
+		if !slices.ContainsFunc(members, func(m wire.SignalMember) bool { return m.Key == key }) {
 			r.n.unname(r, p)
 		}
 	}
@@ -178,6 +192,10 @@ func (n *Node) Offer(now time.Time, name string, rec segment.Record) error {
 		return fmt.Errorf("%w: %s", ErrNoRoom, name)
 	case r.pl != nil:
 		return ErrNotSeed
+	}
+	if rec.Kind == segment.KindPiece {
+		r.rate.Add(rec.Piece.DTS, len(rec.Body))
+		r.offered += int64(len(rec.Body))
 	}
 	r.sw.Offer(now, rec, uint64(max(0, now.UnixMilli())))
 	n.turn(now)
@@ -213,6 +231,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 			if s.Record.Kind == segment.KindPiece {
 				if v == playout.Fresh {
 					r.meter.Received(measure.Origin, len(s.Record.Body))
+					r.fromOrigin(len(s.Record.Body))
 					r.explain(s.Record.Piece.ID, measure.Origin, 0, r.asks[s.ID])
 				} else {
 					r.meter.Duplicate(len(s.Record.Body))
@@ -223,8 +242,9 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 	}
 	if s.Done {
 		delete(r.asks, s.ID)
-		gone := errors.Is(s.Err, ErrGone)
-		r.pl.Answered(now, s.ID, s.Err != nil && !gone, gone)
+		gone, busy := errors.Is(s.Err, ErrGone), errors.Is(s.Err, ErrBusy)
+		r.busy = r.busy || busy
+		r.pl.Answered(now, s.ID, playout.Answer{Failed: s.Err != nil && !gone, Gone: gone, Busy: busy})
 	}
 	n.turn(now)
 	return err
@@ -251,15 +271,19 @@ func (r *room) observed(now time.Time, server netip.AddrPort, news bool) {
 func (r *room) advance(now time.Time) {
 	if !r.helloAt.IsZero() && !now.Before(r.helloAt) {
 		r.helloAt = time.Time{}
+		r.hello = said{now, r.uploads()}
 		h := &wire.SignalHello{Key: wire.Key(r.n.Public()), Tokens: r.n.ownTokens(now), Hosts: r.n.cfg.Hosts, Role: r.n.cfg.Role,
-			Upload: !r.n.cfg.NoUpload, UplinkBPS: max(0, r.n.cfg.Uplink), Name: r.n.cfg.Name, Resume: r.resume}
+			Upload: r.hello.upload, UplinkBPS: max(0, r.n.cfg.Uplink), Name: r.n.cfg.Name, Resume: r.resume, ReceiptKey: r.n.receiptPublic()}
 		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: h})
 	}
+	if !r.carries && !r.reportAt.IsZero() && r.n.cfg.Uplink == 0 && r.sw.Uplink() > 0 {
+		r.carries, r.reportAt = true, now
+	}
 	if !r.reportAt.IsZero() && !now.Before(r.reportAt) {
-		r.reportAt = now.Add(reportEvery)
-		if b, err := json.Marshal(r.report(now)); err == nil {
-			r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: &wire.SignalReport{Report: b}})
-		}
+		r.tellReport(now)
+	}
+	if !r.seedsAt.IsZero() && !now.Before(r.seedsAt) {
+		r.nameSeeds(now)
 	}
 	r.sw.Advance(now)
 	if r.pl != nil {
@@ -268,7 +292,7 @@ func (r *room) advance(now time.Time) {
 }
 
 func (r *room) nextTimeout() time.Time {
-	t := earlier(r.helloAt, r.reportAt)
+	t := earlier(earlier(r.helloAt, r.reportAt), r.seedsAt)
 	t = earlier(t, r.sw.NextTimeout())
 	if r.pl != nil {
 		t = earlier(t, r.pl.NextTimeout())
@@ -279,6 +303,7 @@ func (r *room) nextTimeout() time.Time {
 // drain passes on between the swarm, the player and the connections.
 func (r *room) drain(now time.Time) (moved bool) {
 	moved = r.drainSwarm(now)
+	r.mindUpload(now)
 	if r.pl != nil {
 		moved = r.drainPlayer(now) || moved
 	}
@@ -308,6 +333,9 @@ func (r *room) drainSwarm(now time.Time) (moved bool) {
 			r.n.tell(e)
 		case swarm.Down:
 			r.n.tell(Event{Kind: EventDown, Room: r.cfg.Name, Neighbour: a.Peer, Why: a.Why})
+			if a.Ban && a.Code == wire.ByePolluted {
+				r.hurryReport(now) // others shall not wait for theirs
+			}
 			if p != nil {
 				if a.Ban {
 					r.n.unname(r, p)
@@ -385,26 +413,20 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 			break
 		}
 		moved = true
+		if o.Gap {
+			r.tellPlayer(playout.Gap) // before what lies behind it
+		}
 		r.output(now, o)
 	}
-	for {
-		e, ok := r.pl.NextEvent()
-		if !ok {
-			break
-		}
-		moved = true
-		kind := map[playout.EventKind]EventKind{playout.Stall: EventStall, playout.Resume: EventResume, playout.Gap: EventGap,
-			playout.Restart: EventRestart, playout.End: EventEnd}[e.Kind]
-		r.n.tell(Event{Kind: kind, Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
-	}
+	moved = r.tellPlayer(0) || moved
 	at, started := r.pl.Position()
-	if !started && now.Sub(r.joined) >= startAlone {
-		r.startAlone(now)
+	if !started && (r.busy || r.cfg.NoOrigin || !r.pl.OriginAnswers()) {
+		r.startAmong(now)
 	}
 	if started {
 		line := swarm.Line{}
 		if epoch, dts, due, ok := r.pl.Line(); ok {
-			line = swarm.Line{Epoch: epoch, DTS: dts, At: due}
+			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now)}
 		}
 		r.sw.SetWant(now, at, line)
 		if _, open := r.pl.Streaming(); open && r.sw.Covers(now, at) {
@@ -427,12 +449,37 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 	}
 }
 
-// startAlone looks for a start among the neighbours: the origin, if there is
-// one, has not answered. A keyframe is somewhere in their newest segments.
-func (r *room) startAlone(now time.Time) {
-	if id, ok := r.sw.Newest(); ok && !r.alone {
-		r.alone = true
-		r.sw.SetWant(now, segment.ID{Epoch: id.Epoch, Seq: id.Seq - startBack}, swarm.Line{})
+// tellPlayer passes on what happened to the player, up to the first event of a
+// kind.
+func (r *room) tellPlayer(upTo playout.EventKind) (moved bool) {
+	for {
+		e, ok := r.pl.NextEvent()
+		if !ok {
+			return moved
+		}
+		moved = true
+		kind := map[playout.EventKind]EventKind{playout.Stall: EventStall, playout.Resume: EventResume, playout.Gap: EventGap,
+			playout.Restart: EventRestart, playout.End: EventEnd}[e.Kind]
+		r.n.tell(Event{Kind: kind, Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
+		if e.Kind == upTo {
+			return true
+		}
+	}
+}
+
+// startAmong looks for a start among the neighbours: the origin, if there is one,
+// has not answered by the time that they have, or has no room. They say where their newest keyframe is; of
+// those who do not, one is somewhere in their newest segments.
+func (r *room) startAmong(now time.Time) {
+	id, ok := r.sw.Entry(now)
+	if !ok && now.Sub(r.joined) >= startAlone {
+		if id, ok = r.sw.Newest(); ok {
+			id = segment.ID{Epoch: id.Epoch, Seq: id.Seq - startBack}
+		}
+	}
+	if ok && id.Compare(r.entry) > 0 {
+		r.entry = id
+		r.sw.SetWant(now, id, swarm.Line{})
 	}
 }
 

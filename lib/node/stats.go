@@ -13,7 +13,12 @@ func (n *Node) Stats(now time.Time, name string) (measure.Report, bool) {
 	if r == nil {
 		return measure.Report{}, false
 	}
-	return *r.report(now), true
+	rep := r.report(now)
+	// It is the owner's, and goes to no log.
+	if left, ok := n.polite.QuotaLeft(); ok {
+		rep.QuotaLeftBytes = &left
+	}
+	return *rep, true
 }
 
 func (r *room) report(now time.Time) *measure.Report {
@@ -24,13 +29,18 @@ func (r *room) report(now time.Time) *measure.Report {
 	r.meter.Uploaded(int(c.Uploaded - d.Uploaded))
 	r.meter.Duplicate(int(c.Duplicate - d.Duplicate))
 	r.meter.Polluted(int(c.Polluted - d.Polluted))
+	r.meter.InterZone(int(c.InterZone - d.InterZone))
 	r.counted = c
 	if r.pl != nil {
 		r.meter.Buffer(r.pl.Buffered(now))
 	}
-	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role)}
+	rep := &measure.Report{Room: r.cfg.Name, ID: r.n.self.String(), Role: string(r.n.cfg.Role),
+		AgeMS: now.Sub(r.joined).Milliseconds(), StreamBytes: r.offered}
 	r.meter.Fill(rep)
 	rep.UplinkBPS = max(0, r.sw.Uplink())
+	rep.RateBPS = r.rate.BPS()
+	up, why := r.sw.Uploads()
+	rep.UploadAllowed, rep.UploadReason = &up, why
 	if r == r.n.rooms[0] {
 		rep.OverheadBytes = r.n.overhead()
 	}
@@ -51,6 +61,7 @@ func (r *room) report(now time.Time) *measure.Report {
 		}
 		rep.Neighbours = append(rep.Neighbours, nb)
 	}
+	addPolluters(rep, r.sw.Polluters())
 	return rep
 }
 

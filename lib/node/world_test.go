@@ -51,6 +51,7 @@ type world struct {
 
 	originRTT  time.Duration
 	originDead bool
+	originBusy bool  // it has room for nobody
 	originOut  int64 // bytes that the origin gave
 
 	viewers []*viewer
@@ -86,13 +87,17 @@ type hostOptions struct {
 	loss     float64
 }
 
-func newWorld(t *testing.T, seed uint64, topo string) *world {
+func newWorld(t *testing.T, seed uint64, topo string, with ...func(*tracker.Config)) *world {
 	x := &world{t: t, w: simnet.New(seed), topo: topo, where: map[segment.ID]int{}, sessions: map[tracker.Session]func(wire.Signal){}, originRTT: 40 * time.Millisecond}
 	x.rng = x.w.Rand("test")
 	x.roomPub, x.roomKey = x.ed25519("room")
 	pub, tokenKey := x.ed25519("token")
 	x.tokenPub = pub
-	x.tr = tracker.New(tracker.Config{Rand: x.w.Rand("tracker"), Entropy: x.entropy("tracker"), TokenKeys: []ed25519.PublicKey{pub}})
+	cfg := tracker.Config{Rand: x.w.Rand("tracker"), Entropy: x.entropy("tracker"), TokenKeys: []ed25519.PublicKey{pub}}
+	for _, f := range with {
+		f(&cfg)
+	}
+	x.tr = tracker.New(cfg)
 	if err := x.tr.Open(x.w.Now(), "match", topo); err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +113,15 @@ func newWorld(t *testing.T, seed uint64, topo string) *world {
 				return
 			}
 			if e.Kind == EventSignal {
-				if h, ok := e.Signal.(*wire.SignalHello); ok {
-					x.arrive(tracker.Arrival{Session: sess, Room: "match", Remote: x.seedHost.Addr(), Hello: h, Trusted: true, Addrs: []netip.AddrPort{x.seedProc.Addr(0)}})
+				switch m := e.Signal.(type) {
+				case *wire.SignalHello:
+					x.arrive(tracker.Arrival{Session: sess, Room: "match", Remote: x.seedHost.Addr(), Hello: m, Trusted: true, Addrs: []netip.AddrPort{x.seedProc.Addr(0)}})
+				case *wire.SignalReport:
+					if !x.trGone {
+						_, err := x.tr.Report(sess, m)
+						x.must(err)
+						x.drainTracker()
+					}
 				}
 			}
 		}
@@ -391,6 +403,10 @@ func (v *viewer) needOrigin(now time.Time, o Origin) {
 	x.w.After(x.originRTT/2, func() {
 		if x.originDead {
 			x.w.After(2*time.Second, func() { v.supply(o.ID, Supply{Done: true, Err: fmt.Errorf("no answer")}) })
+			return
+		}
+		if x.originBusy {
+			answer.Send(x.originRTT/2, Supply{Done: true, Err: ErrBusy})
 			return
 		}
 		give := func(i int) { answer.Send(x.originRTT/2, Supply{Record: x.recs[i], Ingest: x.ingest[i]}) }

@@ -28,6 +28,9 @@ import (
 var (
 	// ErrUnreachable: no answer, or none to this question: ask again or elsewhere.
 	ErrUnreachable = errors.New("origin does not answer")
+	// ErrBusy: it has no room just now (503), and may in a second. It is an
+	// ErrUnreachable too.
+	ErrBusy = fmt.Errorf("%w: it has no room just now", ErrUnreachable)
 	// ErrNotFound: the origin answered that it does not have it.
 	ErrNotFound = errors.New("not at the origin")
 	// ErrBadData: what came is not what was asked for, or not signed by the room.
@@ -141,9 +144,9 @@ func (c *Client) answered(err error) {
 	c.gone = err
 }
 
-// pin checks a key that the origin named against the one we know, and takes it
-// if we know none.
-func (c *Client) pin(k ed25519.PublicKey) error {
+// Pin checks a key that somebody named for the room against the one we know, and
+// takes it if we know none. The error is ErrBadData.
+func (c *Client) Pin(k ed25519.PublicKey) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(k) != ed25519.PublicKeySize {
@@ -171,7 +174,7 @@ func (c *Client) Newest(ctx context.Context) (*Newest, error) {
 	}
 	k, err := ParseKey(n.RoomKey)
 	if err == nil {
-		err = c.pin(k)
+		err = c.Pin(k)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.url("newest"), err)
@@ -262,7 +265,7 @@ func (c *Client) parseRun(b []byte, id segment.ID, n int) (recs []segment.Record
 	rd := segment.NewReader(bytes.NewReader(b))
 	h, err := rd.Header()
 	if err == nil {
-		err = c.pin(h.Key)
+		err = c.Pin(h.Key)
 	}
 	if err != nil {
 		return nil, err
@@ -377,6 +380,8 @@ func (c *Client) do(ctx context.Context, path string) (*http.Response, error) {
 		kind = ErrNotFound
 	case http.StatusGone:
 		kind = store.ErrGone
+	case http.StatusServiceUnavailable:
+		kind = ErrBusy
 	}
 	return nil, fmt.Errorf("%w: %s: %s", kind, c.url(path), resp.Status)
 }

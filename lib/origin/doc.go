@@ -57,6 +57,14 @@
 // second ftyp and moov are skipped by ffmpeg and taken by Media Source
 // Extensions, so they stay.
 //
+// # A bounded uplink
+//
+// With Config.Uplink the handler keeps within an uplink that a seed may use too
+// (Handler.Spent): see [Admission]. When it is full, /start and /live are
+// answered with 503 and Retry-After; when it is overdrawn, /pieces, /segments
+// and /at too. A viewer then begins with what its neighbours have. An ordinary
+// player has none and has to come again. What was let in goes on to its end.
+//
 // # Slow and hostile clients
 //
 // A reader that does not keep up is cut off, by closing its connection, when

@@ -25,5 +25,9 @@ func missing(w http.ResponseWriter, err error, why string) {
 		refuse(w, http.StatusNotFound, why)
 		return
 	}
+	if errors.Is(err, ErrBusy) {
+		busy(w, "the upstream has no room just now")
+		return
+	}
 	refuse(w, http.StatusBadGateway, "the upstream does not give it")
 }

@@ -37,6 +37,10 @@ type Config struct {
 	// MaxStreams bounds the /start and /live answers that are open at once; one
 	// more is told 503.
 	MaxStreams int64
+	// Uplink is what the machine's uplink carries, in bits per second; 0: no
+	// bound. The handler plans with UplinkPart of it, and with what Spent leaves
+	// of that.
+	Uplink int64
 	// Upstream, if set, returns the client that an edge asks for what a room
 	// does not hold (any more): pieces, inits, segments, an index. nil is no
 	// upstream for this room.
@@ -50,6 +54,7 @@ type Handler struct {
 	store  *store.Store
 	cfg    Config
 	served Served
+	uplink uplink
 	ctx    context.Context // done when streams are to end
 	stop   context.CancelFunc
 }
@@ -69,6 +74,7 @@ func NewHandler(s *store.Store, c Config) *Handler {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Handler{store: s, cfg: c}
+	h.uplink.init(c.Uplink)
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -85,7 +91,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.served.Requests.Add(1)
 	t, bad := parseTarget(r.URL.Path)
 	c := &counted{
-		ResponseWriter: w, bytes: h.served.counter(t.kind), refused: &h.served.Refused,
+		ResponseWriter: w, bytes: h.served.counter(t.kind), refused: &h.served.Refused, uplink: &h.uplink,
 		ctl: http.NewResponseController(w), until: time.Now().Add(h.cfg.WriteTimeout),
 	}
 	head := c.Header()
@@ -144,6 +150,10 @@ func (h *Handler) answer(w *counted, r *http.Request, t target) {
 		refuse(w, http.StatusNotFound, "no such room")
 		return
 	}
+	if h.full(w, r, room, t.kind) {
+		return
+	}
+	defer w.settle()
 	switch t.kind {
 	case newestTarget:
 		h.newest(w, r, room)
@@ -187,6 +197,8 @@ type counted struct {
 	http.ResponseWriter
 	bytes   *atomic.Int64
 	refused *atomic.Int64
+	uplink  *uplink
+	paid    int // bytes that were taken out of the bucket before they were written
 
 	// What has an end is held in memory until the client has taken it, and must
 	// be taken until then; each byte gives a little more time.
@@ -211,7 +223,16 @@ func (c *counted) Write(b []byte) (int, error) {
 	}
 	n, err := c.ResponseWriter.Write(b)
 	c.bytes.Add(int64(n))
+	advance := min(n, c.paid)
+	c.paid -= advance
+	c.uplink.spend(n - advance)
 	return n, err
+}
+
+// settle gives back what was taken out of the bucket and not written.
+func (c *counted) settle() {
+	c.uplink.spend(-c.paid)
+	c.paid = 0
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -121,7 +121,7 @@ func (p *Pull) read() (segment.Record, error) {
 
 // begin takes a version line.
 func (p *Pull) begin(h *segment.Header) error {
-	if err := p.c.pin(h.Key); err != nil {
+	if err := p.c.Pin(h.Key); err != nil {
 		return err
 	}
 	p.header = *h

@@ -15,6 +15,7 @@ type Served struct {
 
 	Requests atomic.Int64
 	Refused  atomic.Int64 // answered with a status of 400 or above
+	Busy     atomic.Int64 // of these, because the uplink had no room
 	Streams  atomic.Int64 // /start and /live answers that are open now
 	Dropped  atomic.Int64 // streams cut off because their reader was too slow
 }

@@ -27,8 +27,7 @@ const pushBuffer = 64 << 10
 // written to the push goes through buffers that the caller puts in front.
 func (h *Handler) open(w *counted, r *http.Request, kind string) (*push, bool) {
 	if h.ctx.Err() != nil || h.served.Streams.Load() >= h.cfg.MaxStreams {
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, "no more streams")
+		busy(w, "no more streams")
 		return nil, false
 	}
 	head := w.Header()

@@ -36,10 +36,13 @@ const (
 	leadMin     = 150 * time.Millisecond
 	askBatch    = 64                     // pieces in one request
 	askAhead    = 60 * time.Millisecond  // holes that are due a little later go along
+	notOurTurn  = 150 * time.Millisecond // an answer of the origin, and a copy from a neighbour
+	trustAgain  = 3 * time.Second        // after a failure of the origin
 	askRetry    = time.Second            // at least, before a piece is asked for again
 	backoffMin  = 250 * time.Millisecond // after a failure, doubled each time
 	backoffMax  = 4 * time.Second
 	maxAskedFor = 4096
+	busyRetry   = time.Second     // as Retry-After says; neighbours have the time to do better
 	dryRepeat   = 2 * time.Second // between two streams that brought nothing
 )
 
@@ -54,14 +57,15 @@ type asks struct {
 		got   bool
 		pos   segment.ID // newest piece it brought
 	}
-	fails   int       // of streams, in a row
-	retryAt time.Time // no new stream before
-	pieces  map[segment.ID]*asked
-	inits   map[segment.Hash]time.Time // when it was asked for; zero: not yet
-	want    []segment.Hash             // inits to ask for, in order
-	rtts    map[uint64]time.Time       // requests that have not been answered
-	queue   []Ask
-	wake    time.Time
+	failedAt time.Time // when the origin last failed, or was busy
+	fails    int       // of streams, in a row
+	retryAt  time.Time // no new stream before
+	pieces   map[segment.ID]*asked
+	inits    map[segment.Hash]time.Time // when it was asked for; zero: not yet
+	want     []segment.Hash             // inits to ask for, in order
+	rtts     map[uint64]time.Time       // requests that have not been answered
+	queue    []Ask
+	wake     time.Time
 }
 
 type asked struct {
@@ -85,6 +89,25 @@ func (a *asks) newID(now time.Time) uint64 {
 // lead is how long before its deadline a hole is asked for.
 func (p *Player) lead() time.Duration {
 	return min(max(2*p.asks.rtt+leadMargin, leadMin), p.cfg.Buffer*6/10)
+}
+
+// turn is how much later than others this viewer asks the origin for a hole: it
+// is another's turn, who will give it to us.
+func (p *Player) turn(id segment.ID) time.Duration {
+	if p.cfg.Turn == nil || p.cfg.Turn(id) {
+		return 0
+	}
+	return min(notOurTurn, p.lead()/2)
+}
+
+// Backstop is how long before a piece is due the origin will have been asked for
+// it, and will bring it; 0 if it has not answered well of late. Within that time
+// nobody else need be asked.
+func (p *Player) Backstop(now time.Time) time.Duration {
+	if p.cfg.NoOrigin || !p.asks.failedAt.IsZero() && now.Sub(p.asks.failedAt) < trustAgain {
+		return 0
+	}
+	return p.lead()
 }
 
 // NextAsk returns what to ask of the origin.
@@ -126,6 +149,9 @@ func (p *Player) Streaming() (newest segment.ID, ok bool) {
 	return s.pos, s.id != 0
 }
 
+// OriginAnswers reports whether the stream that was asked for has begun to come.
+func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.stream.got }
+
 // StopStream closes the stream: the neighbours bring everything from here on.
 func (p *Player) StopStream(now time.Time) {
 	if s := &p.asks.stream; s.id != 0 {
@@ -136,10 +162,21 @@ func (p *Player) StopStream(now time.Time) {
 	p.plan(now)
 }
 
-// Answered tells that a request is done with. gone: the origin does not have
-// it and never will; failed: it could not answer.
-func (p *Player) Answered(now time.Time, ask uint64, failed, gone bool) {
+// An Answer is how a request to the origin ended. The zero Answer: it was
+// complete.
+type Answer struct {
+	Failed bool // the origin could not answer
+	Gone   bool // it does not have it, and never will
+	Busy   bool // it has no room for us just now (Failed is set too)
+}
+
+// Answered tells that a request is done with.
+func (p *Player) Answered(now time.Time, ask uint64, end Answer) {
 	a := &p.asks
+	failed, gone := end.Failed, end.Gone
+	if failed {
+		a.failedAt = now
+	}
 	delete(a.rtts, ask)
 	if s := &a.stream; s.id == ask && ask != 0 {
 		s.id = 0
@@ -147,6 +184,8 @@ func (p *Player) Answered(now time.Time, ask uint64, failed, gone bool) {
 		case gone && p.started:
 			p.lost = true
 			a.retryAt = now.Add(backoffMin)
+		case end.Busy:
+			a.retryAt = now.Add(busyRetry)
 		case failed || gone:
 			a.retryAt = now.Add(backoff(a.fails))
 			a.fails++
@@ -160,6 +199,9 @@ func (p *Player) Answered(now time.Time, ask uint64, failed, gone bool) {
 		}
 		q.gone = gone
 		q.again = now.Add(backoff(q.tries))
+		if end.Busy {
+			q.again = now.Add(backoffMin) // it is there, and room for it may be in a moment
+		}
 		q.id = 0
 	}
 	if failed || gone {
@@ -264,7 +306,7 @@ func (p *Player) plan(now time.Time) {
 	var ids []segment.ID
 	var deadline time.Time
 	ok := p.holes(func(id segment.ID, dts int64) bool {
-		due := p.model.Deadline(dts)
+		due := p.model.Deadline(dts).Add(p.turn(id))
 		if due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 {
 			a.wake = earlier(a.wake, due.Add(-p.lead()))
 			return false

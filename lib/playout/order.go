@@ -326,7 +326,7 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 		p.rebuffer(now)
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
-	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true})
+	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true, Gap: kind == Gap})
 	p.inForce = h.rec.Init.Hash
 	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
 		p.tl.release(r, d.Index+1)

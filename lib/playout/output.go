@@ -28,4 +28,6 @@ type Output struct {
 	// Begin: the first piece or init of a run: what came before, if anything,
 	// does not join up with it.
 	Begin bool
+	// Gap: the init of a run that begins behind a gap, of which a Gap event tells.
+	Gap bool
 }

@@ -16,6 +16,9 @@ type Config struct {
 	OriginRTT time.Duration // until one was measured; 0: 200 ms
 	NoOrigin  bool          // there is no origin to ask
 	MaxBytes  int           // bodies that wait for their turn; 0: 64 MiB
+	// Turn reports whether it is this viewer's turn, among those near him, to ask
+	// the origin for a piece that all of them lack; nil: always.
+	Turn func(segment.ID) bool
 }
 
 // Our choices, where DESIGN leaves them open.

@@ -199,12 +199,12 @@ func TestWhatNobodyHasIsJumpedOverAndCounted(t *testing.T) {
 			p.Add(t0, r, measure.Origin, time.Time{}, start)
 		}
 	}
-	p.Answered(at(1), start, false, false)
+	p.Answered(at(1), start, Answer{Failed: false, Gone: false})
 	now := at(1)
 	for range 100 {
 		for _, q := range asksOf(p) {
 			if q.Kind == AskPieces {
-				p.Answered(now.Add(30*time.Millisecond), q.ID, false, true) // 404
+				p.Answered(now.Add(30*time.Millisecond), q.ID, Answer{Failed: false, Gone: true}) // 404
 			}
 		}
 		next := p.NextTimeout()
@@ -279,7 +279,7 @@ func TestAFailingOriginIsAskedAgainAndNotMoreThanThat(t *testing.T) {
 	for now.Sub(t0) < 20*time.Second {
 		for _, q := range asksOf(p) {
 			asked++
-			p.Answered(now, q.ID, true, false)
+			p.Answered(now, q.ID, Answer{Failed: true, Gone: false})
 		}
 		next := p.NextTimeout()
 		if next.IsZero() {

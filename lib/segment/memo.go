@@ -52,7 +52,7 @@ func (m *memo) proved(r *Record) bool {
 }
 
 func (m *memo) prove(r *Record) {
-	if m != nil && r.Kind == KindPiece && len(m.bodies) < 2*memoSize {
+	if m != nil && r.Kind == KindPiece && len(r.Body) > 0 && len(m.bodies) < 2*memoSize {
 		m.bodies[r.Piece] = &r.Body[0]
 	}
 }

@@ -131,11 +131,18 @@ func (s *Server) Close() {
 	s.wg.Wait()
 }
 
-// RoomStats returns a room in numbers, and Rooms the names of all.
+// RoomStats returns a room in numbers.
 func (s *Server) RoomStats(room string) (tracker.RoomStats, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tracker.Stats(room)
+}
+
+// Account returns a room by what receivers signed.
+func (s *Server) Account(room string) (tracker.Account, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tracker.Account(room)
 }
 
 // Rooms returns the names of all rooms, ascending.

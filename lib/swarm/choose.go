@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
 )
 
 // answerTime is when an answer of a neighbour is overdue: three round trips and
@@ -27,39 +28,48 @@ func (n *neighbour) cost() time.Duration {
 
 // choose picks whom to ask for a piece; nil if nobody can be asked now.
 func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neighbour {
-	var best *neighbour
-	var bestCost time.Duration
-	ties := 0
-	for _, n := range s.peers {
-		if n.seed || !n.ready() || !n.have.has(id) || n.shunned(now) || slices.Contains(m.tried, n.id) || n.asked >= n.room() {
-			continue
-		}
-		// Costs within a tenth are equal: the dice spread the load.
-		switch c := n.cost(); {
-		case best == nil || c < bestCost*9/10:
-			best, bestCost, ties = n, c, 1
-		case c < bestCost*11/10:
-			if ties++; s.cfg.Rand.IntN(ties) == 0 {
-				best, bestCost = n, min(c, bestCost)
-			}
-		}
+	best := s.holder(now, id, m, urgent, false)
+	if best == nil && urgent {
+		best = s.holder(now, id, m, true, true) // one who was slow is better than none
 	}
 	if best != nil {
 		return best
 	}
+	if s.flows() {
+		return s.askAbove(now, id, m, urgent)
+	}
 	busy := slices.ContainsFunc(s.peers, func(n *neighbour) bool {
-		return !n.seed && n.ready() && n.have.has(id) && !n.shunned(now) && !slices.Contains(m.tried, n.id)
+		return n.gives(id) && !n.shunned(now) && !slices.Contains(m.tried, n.id)
 	})
 	if busy && !urgent {
 		return nil // who has it has room in a moment
 	}
-	if !urgent && m.tries < guesses && !s.mesh() {
+	if all := len(m.tried); all > 0 && slices.ContainsFunc(s.peers, func(n *neighbour) bool {
+		return n.gives(id) && slices.Contains(m.tried, n.id)
+	}) {
+		m.tried = m.tried[:0] // they had too much to send; the next time they may not
+		if m.tries < guesses || !urgent {
+			return nil
+		}
+	}
+	if !urgent && !m.heard && m.tries < guesses && !s.mesh() {
 		// Nobody said so, but most likely they all have it; the owner, who is the
 		// first in the list, would have sent it if he could.
 		for i, src := range s.sources(id) {
 			if n := s.peer(Peer(src)); i > 0 && n != nil && !n.seed && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) {
 				return n
 			}
+		}
+	}
+	if !s.mesh() && (s.starting() || urgent || m.heard) {
+		// Who feeds us has it, or is about to, and will keep our request.
+		for _, n := range s.peers {
+			if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
+				best = n
+			}
+		}
+		if best != nil {
+			return best
 		}
 	}
 	if s.mesh() && !urgent && now.Sub(m.since) < seedAfter {
@@ -72,6 +82,29 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	}
 	if best == nil {
 		m.tried = m.tried[:0] // begin again with those who failed
+	}
+	return best
+}
+
+// holder picks among those who have a piece the one who will have sent it first;
+// nil if none has room. What is urgent overtakes the requests that fill it.
+// shunned: of those who did not answer lately too.
+func (s *Swarm) holder(now time.Time, id segment.ID, m *miss, urgent, shunned bool) (best *neighbour) {
+	var bestCost time.Duration
+	ties := 0
+	for _, n := range s.peers {
+		if !n.gives(id) || n.shunned(now) && !shunned || slices.Contains(m.tried, n.id) || n.asked >= maxOpen || n.asked >= n.room() && !urgent {
+			continue
+		}
+		// Costs within a tenth are equal: the dice spread the load.
+		switch c := n.cost(); {
+		case best == nil || c < bestCost*9/10:
+			best, bestCost, ties = n, c, 1
+		case c < bestCost*11/10:
+			if ties++; s.cfg.Rand.IntN(ties) == 0 {
+				best, bestCost = n, min(c, bestCost)
+			}
+		}
 	}
 	return best
 }

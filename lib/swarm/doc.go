@@ -50,6 +50,30 @@
 // it at once shall not all be served by the seed. Who got a piece by asking, or
 // from the origin, tells it at once to those who lack it.
 //
+// # Politeness
+//
+// What a member gives may be bounded ([Polite]): by what its owner allows for a
+// month, by what it got itself, by a link that is paid for by the byte. Shortly
+// before a bound is reached it tells all neighbours that it does not upload, and
+// is then like one that never did; it begins again when there is enough to give
+// that it pays, and shows what it has. And it yields to what else uses the
+// uplink: when round trips to several neighbours grow at once, it gives less
+// until they are short again.
+//
+// # Receipts
+//
+// A member signs for each neighbour, seeds excepted, how much it has had of it
+// (wire.Receipt), every ten seconds at the most and more rarely as time goes on.
+// The neighbour shows the tracker the newest that it has of everybody. Who is
+// gone before he got his last one has it shown by the receiver. The account with
+// a neighbour outlives the connection, so that its receipts only grow; it also
+// remembers what did not verify.
+//
+// The tracker knows from the receipts who takes and gives nothing, and says so in
+// its lists (standing). Such neighbours are served last: they wait behind all
+// others for the upload budget, and their requests are declined while it is
+// short.
+//
 // # Bounds
 //
 // The window of pieces is bounded in time and bytes; neighbours, unacknowledged

@@ -5,71 +5,64 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
-	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
-// give is the sending side: the upload budget, what waits for it, what a seed
-// watches and what it holds back.
+// give is the sending side: what waits to leave, in the order in which it
+// matters, and what was handed to others to be handed on.
 type give struct {
-	rate     float64 // bytes per second; 0: no bound
-	tokens   float64
-	filled   time.Time
-	waiting  []push    // for tokens, in order
-	watched  []*watch  // at a seed, until acknowledged
+	queues [ranks][]push
+	bytes  int     // that wait
+	flying int     // that are on their way to all neighbours
+	rate   float64 // the bound on what leaves, bytes per second; 0: none
+	tokens float64
+	filled time.Time
+
+	stuckAt  time.Time // no neighbour is stuck before
+	watched  []watch   // pieces that somebody was given to hand on, until acknowledged
 	deferred []request // at a seed, until the group had its chance
 	wake     time.Time
+	idle     time.Time // when nothing waited, the last time
 }
+
+// The ranks of what waits to leave, the first first.
+const (
+	rankBelow  = iota // to be handed on: many wait behind it
+	rankUrgent        // asked for, and the asker's player needs it soon
+	rankRest          // for those to play who get it
+	rankLast          // for those who take and give nothing
+	ranks
+)
 
 // A push is a piece that shall go to a neighbour.
 type push struct {
 	n      *neighbour
 	h      *held
 	flags  byte
-	fan    *fanout
-	owner  bool
-	prio   uint8
-	queued time.Time
-}
-
-// A watch is a piece that was handed to an owner.
-type watch struct {
-	peer Peer
-	tag  uint64
-	due  time.Time
-}
-
-// A request is a WANT that a seed answers later.
-type request struct {
-	peer  Peer
-	id    segment.ID
-	due   time.Time
-	times int
-}
-
-// A fanout is the copies of one piece that an owner sends.
-type fanout struct {
-	at    time.Time
-	left  int // not yet acknowledged
-	need  int // acknowledged ones that make a sample
-	acked int
-	bytes int
+	rank   uint8
+	target time.Time // when it should leave; what has the earliest goes first
+	end    time.Time // then it is of no use any more
 }
 
 const (
-	pushLife     = 3 * time.Second // then a copy is not sent any more: it was pulled long since
-	maxWaiting   = 4096
-	maxDeferred  = 4096
-	deferTimes   = 3
-	ackMin       = 150 * time.Millisecond
-	ackQueueMax  = 500 * time.Millisecond
-	handOnLimit  = 3 * time.Second
-	ownerOwed    = 512 << 10 // a member with more on its way is no owner
-	burstMin     = 64 << 10  // the bucket holds this, or a quarter of a second
-	yieldDelay   = 400 * time.Millisecond
-	yieldMin     = 5 * time.Second
-	yieldMax     = time.Minute
-	waitingLimit = 600 * time.Millisecond
+	pushLife    = 1500 * time.Millisecond // then a copy is not sent any more: it was asked for elsewhere
+	keyTarget   = 200 * time.Millisecond  // copies of a new piece with a keyframe should have left by then,
+	newTarget   = 350 * time.Millisecond  // others by then,
+	askedTarget = 300 * time.Millisecond  // and what was asked for so long before it is needed
+	maxWaiting  = 4096
+	maxDeferred = 4096
+	deferTimes  = 3
+	handOnLimit = 3 * time.Second
+	burstMin    = 64 << 10 // the bucket holds this, or a quarter of a second
+	// waitMost is how long a copy may have to wait, as far as that can be known
+	// when it is queued. Beyond it the neighbour is told at once that it will not
+	// come from here, and can turn to another while there is time.
+	waitMost = 700 * time.Millisecond
+	// waitLeast is the same where the uplink is short all the time, which it is when
+	// the queue has not been empty for overloadTime: a keyframe's burst is over by
+	// then.
+	waitLeast    = 150 * time.Millisecond
+	overloadTime = 2 * time.Second
 )
 
 func (g *give) init(bps int64) {
@@ -78,6 +71,9 @@ func (g *give) init(bps int64) {
 }
 
 func (g *give) burst() float64 { return max(burstMin, g.rate/4) }
+
+// SetMaxUpload changes the bound, in bits per second.
+func (s *Swarm) SetMaxUpload(bps int64) { s.give.rate = float64(max(0, bps)) / 8 }
 
 // take spends tokens for n bytes; it may overdraw by one piece, so that none is
 // too large.
@@ -96,176 +92,156 @@ func (g *give) take(now time.Time, n int) bool {
 	return true
 }
 
-// SetMaxUpload changes the bound, in bits per second.
-func (s *Swarm) SetMaxUpload(bps int64) { s.give.rate = float64(max(0, bps)) / 8 }
-
-// Offer gives a seed the next record of its stream.
-func (s *Swarm) Offer(now time.Time, rec segment.Record, ingest uint64) {
-	switch rec.Kind {
-	case segment.KindPiece:
-		h := &held{piece: rec.Piece, desc: segment.AppendPiece(nil, rec.Piece), body: rec.Body, ingest: ingest}
-		if s.keep(now, h) {
-			for _, g := range s.groups {
-				s.hand(now, g, h, 0)
-			}
-			s.trim(now)
-		}
-	case segment.KindInit:
-		if s.keepInit(rec) {
-			for _, n := range s.peers {
-				if n.ready() {
-					s.sendInit(n, &s.inits[len(s.inits)-1])
-				}
-			}
-		}
-	case segment.KindSegment:
-		s.offerRecord(now, rec, topology.Piece{Epoch: rec.Segment.Epoch, Seq: rec.Segment.Seq})
-	case segment.KindEnd:
-		s.end = &rec
-		s.offerRecord(now, rec, topology.Piece{Epoch: rec.End.Last.Epoch, Seq: rec.End.Last.Seq})
+// pace is how fast what waits will leave, in bytes per second; 0: nobody knows.
+func (s *Swarm) pace() float64 {
+	r := s.up.rate()
+	if s.give.rate > 0 && (r == 0 || s.give.rate < r) {
+		r = s.give.rate
 	}
-	s.run(now)
+	return r
 }
 
-// offerRecord sends a bodyless record the way of a piece: small as it is, ten
-// copies a second would be felt.
-func (s *Swarm) offerRecord(now time.Time, rec segment.Record, p topology.Piece) {
-	desc := segment.AppendStored(nil, &rec, "")
-	for _, g := range s.groups {
-		s.feedView(now, g, 0)
-		s.top.Route(&g.feed, p, 0, &s.route)
-		for _, id := range s.route.Push {
-			if n := s.peer(Peer(id)); n != nil && n.ready() {
-				s.control(n, wire.AppendRecord(nil, s.tag, wire.PieceDistribute, desc))
+// waits is how long a piece would wait before it left.
+func (s *Swarm) waits(p *push) time.Duration {
+	r := s.pace()
+	if r == 0 {
+		return 0
+	}
+	ahead := 0
+	for rank := range p.rank + 1 {
+		for i := range s.give.queues[rank] {
+			if q := &s.give.queues[rank][i]; rank < p.rank || !q.target.After(p.target) {
+				ahead += len(q.h.body)
 			}
 		}
 	}
+	return time.Duration(float64(ahead) / r * float64(time.Second))
 }
 
-// feedView makes the list of a group from which an owner is chosen: who is
-// there, willing, and up to it. If that is nobody, whoever is willing; if that
-// is nobody, the topology hands the piece to each.
-func (s *Swarm) feedView(now time.Time, g *group, not Peer) {
-	g.feed.Self, g.feed.Group = g.view.Self, g.view.Group
-	for _, strict := range [...]bool{true, false} {
-		g.feed.Members = g.feed.Members[:0]
-		able := false
-		for _, m := range g.view.Members {
-			if m.Seed || m.ID == g.view.Self {
-				g.feed.Members = append(g.feed.Members, m)
-				continue
-			}
-			n := s.peer(Peer(m.ID))
-			if n == nil || !n.ready() || n.id == not {
-				continue
-			}
-			m.Upload = m.Upload && n.uploads && !(strict && (n.shunned(now) || n.owed > ownerOwed))
-			able = able || m.Upload
-			g.feed.Members = append(g.feed.Members, m)
-		}
-		if able {
-			return
-		}
+// patient is how long a copy may have to wait here.
+func (s *Swarm) patient(now time.Time, p *push) time.Duration {
+	if s.mesh() && !s.cfg.Seed {
+		return pullQueue
 	}
+	if s.overloaded(now) {
+		return waitLeast
+	}
+	return waitMost
 }
 
-// hand gives a piece to a group's owner of it.
-func (s *Swarm) hand(now time.Time, g *group, h *held, not Peer) {
-	s.feedView(now, g, not)
-	s.top.Route(&g.feed, topology.Piece(h.piece.ID), 0, &s.route)
-	h.handed = now
-	for _, id := range s.route.Push {
-		if n := s.peer(Peer(id)); n != nil {
-			s.push(now, push{n: n, h: h, flags: wire.PieceDistribute, owner: true, prio: prioOf(h), queued: now})
-		}
-	}
-}
-
-// handOn gives a piece to another member than the one that did not take it.
-func (s *Swarm) handOn(now time.Time, id segment.ID, not Peer) {
-	h := s.win.get(id)
-	if h == nil || !s.cfg.Seed || now.Sub(h.came) > handOnLimit {
-		return
-	}
-	for _, g := range s.groups {
-		if _, in := g.view.Member(topology.ID(not)); in {
-			s.hand(now, g, h, not)
-		}
-	}
-}
-
-// fanOut pushes a piece to fellows.
-func (s *Swarm) fanOut(now time.Time, h *held, to []topology.ID) {
-	fan := &fanout{at: now}
-	for _, id := range to {
-		if n := s.peer(Peer(id)); n != nil && s.lacks(n, h.piece.ID) {
-			fan.left++
-			s.push(now, push{n: n, h: h, fan: fan, prio: prioOf(h), queued: now})
-		}
-	}
-	fan.need = (fan.left + 1) / 2
-}
-
-func prioOf(h *held) uint8 {
-	if len(h.piece.Keyframes) > 0 {
-		return prioKey
-	}
-	return prioNew
+// overloaded reports whether more is to be sent than the uplink carries, and not
+// only for a moment: the queue has not been empty for long. Then what would wait
+// long would come when the origin has brought it already.
+func (s *Swarm) overloaded(now time.Time) bool {
+	return s.give.bytes > 0 && now.Sub(s.give.idle) > overloadTime
 }
 
 // lacks reports whether a neighbour can and should be sent a piece.
 func (s *Swarm) lacks(n *neighbour, id segment.ID) bool {
 	_, on := n.held[id]
-	return n.ready() && !on && !n.have.has(id) && n.owed < maxOwed
+	return n.ready() && !on && !n.have.has(id) && n.owed < maxOwed && !(n.stuck && n.owed > 0) && id.Compare(n.from) >= 0
 }
 
-// push sends a piece, or lets it wait for the upload budget.
-func (s *Swarm) push(now time.Time, p push) {
+// push queues a piece for a neighbour; false if it would not leave in time.
+func (s *Swarm) push(now time.Time, p push) bool {
 	if !s.lacks(p.n, p.h.piece.ID) {
-		return
+		return true
 	}
-	if len(s.give.waiting) > 0 || !s.give.take(now, len(p.h.body)) {
-		if len(s.give.waiting) < maxWaiting {
-			s.give.waiting = append(s.give.waiting, p)
+	if p.n.last() {
+		p.rank = rankLast
+	}
+	g := &s.give
+	q := g.queues[p.rank]
+	if len(q) >= maxWaiting || s.waits(&p) > min(s.patient(now, &p), p.end.Sub(now)) {
+		return false
+	}
+	at, _ := slices.BinarySearchFunc(q, p.target, func(o push, t time.Time) int {
+		if o.target.After(t) {
+			return 1
 		}
-		s.give.wake = earlier(s.give.wake, now.Add(20*time.Millisecond))
-		return
-	}
-	s.send(now, p, now.Add(pushLife))
+		return -1 // behind those with the same target
+	})
+	g.queues[p.rank] = slices.Insert(q, at, p)
+	g.bytes += len(p.h.body)
+	s.pump(now)
+	return true
 }
 
-func (s *Swarm) send(now time.Time, p push, deadline time.Time) {
+// pump sends what waits, as far as the uplink takes it.
+func (s *Swarm) pump(now time.Time) {
+	g := &s.give
+	if g.bytes == 0 {
+		g.idle = now
+	}
+	for g.bytes > 0 {
+		if float64(g.flying) >= s.politeFactor()*float64(s.up.window()) && !s.stuck(now) {
+			return // an acknowledgement will bring us back
+		}
+		p, ok := s.first(now)
+		if !ok {
+			return
+		}
+		if !g.take(now, len(p.h.body)) {
+			wait := time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
+			g.wake = earlier(g.wake, now.Add(max(wait, time.Millisecond)))
+			return
+		}
+		g.queues[p.rank] = g.queues[p.rank][1:]
+		g.bytes -= len(p.h.body)
+		s.send(now, p)
+	}
+}
+
+// first returns what leaves next, and drops what is of no use any more.
+func (s *Swarm) first(now time.Time) (push, bool) {
+	g := &s.give
+	for r := range g.queues {
+		for len(g.queues[r]) > 0 {
+			p := g.queues[r][0]
+			if s.peer(p.n.id) == p.n && s.lacks(p.n, p.h.piece.ID) && now.Before(p.end) {
+				return p, true
+			}
+			g.queues[r] = g.queues[r][1:]
+			g.bytes -= len(p.h.body)
+		}
+		g.queues[r] = nil
+	}
+	return push{}, false
+}
+
+// priorities are those of the connection's objects, by rank.
+var priorities = [ranks]uint8{rankUrgent: prioUrgent, rankBelow: prioUrgent, rankRest: prioNew, rankLast: prioNew}
+
+func (s *Swarm) send(now time.Time, p push) {
 	n, h := p.n, p.h
+	if !s.spend(len(h.body)) {
+		return
+	}
 	s.tags++
-	x := &sending{id: h.piece.ID, size: len(h.body), at: now, owner: p.owner, copyOf: p.fan}
+	x := &sending{id: h.piece.ID, size: len(h.body), at: now, acked: s.up.acked, owner: p.flags&wire.PieceDistribute != 0}
 	n.tags[s.tags], n.held[x.id] = x, s.tags
-	n.owed += x.size
-	if p.owner {
-		x.due = now.Add(s.patience(n))
-		s.give.watched = append(s.give.watched, &watch{n.id, s.tags, x.due})
-		s.give.wake = earlier(s.give.wake, x.due)
+	if n.owed == 0 {
+		n.due = now.Add(s.patience(n))
+	}
+	s.give.owes(n, x.size)
+	if x.owner {
+		n.note(now, x.id)
+		due := now.Add(s.patience(n))
+		s.give.watched = append(s.give.watched, watch{n.id, s.tags, due})
+		s.give.wake = earlier(s.give.wake, due)
 	}
 	head := wire.AppendPieceHead(make([]byte, 0, 32+len(h.desc)), s.tag, &wire.PieceMessage{
 		Flags: p.flags, Hops: h.hops, IngestMS: h.ingest, Descriptor: h.desc})
-	s.act(Action{Kind: Send, Peer: n.id, Tag: s.tags, Priority: p.prio, Deadline: deadline, Data: [][]byte{head, h.body}})
+	s.act(Action{Kind: Send, Peer: n.id, Tag: s.tags, Priority: priorities[p.rank], Deadline: now.Add(max(p.end.Sub(now), pushLife)), Data: [][]byte{head, h.body}})
 }
 
-// patience is how long an owner may take to acknowledge a piece.
-func (s *Swarm) patience(n *neighbour) time.Duration {
-	d := max(3*n.rtt(), ackMin)
-	if n.path.Rate > 0 {
-		d += min(time.Duration(float64(n.owed)/n.path.Rate*float64(time.Second)), ackQueueMax)
-	}
-	return d
-}
-
-// settle takes an object off a neighbour's books.
+// settle takes an object off the books.
 func (s *Swarm) settle(n *neighbour, tag uint64, x *sending) {
 	delete(n.tags, tag)
 	if n.held[x.id] == tag {
 		delete(n.held, x.id)
 	}
-	n.owed -= x.size
+	s.give.owes(n, -x.size)
 }
 
 // Delivered tells that a neighbour has acknowledged an object.
@@ -275,24 +251,18 @@ func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64) {
 		return
 	}
 	x := n.tags[tag]
+	s.took(now, n)
+	waited := s.give.bytes > 0
 	s.settle(n, tag, x)
+	s.up.sample(now, x)
 	n.have.add(x.id)
 	n.out += int64(x.size)
 	s.Meter.Uploaded += int64(x.size)
 	if x.owner {
 		n.serve(now)
 	}
-	if x.copyOf == nil && !x.owner {
-		s.yield.answered(now.Sub(x.at))
-	}
-	if f := x.copyOf; f != nil {
-		f.left--
-		f.bytes += x.size
-		if f.acked++; f.acked == f.need {
-			s.yield.sample(now.Sub(f.at), f.bytes)
-		}
-	}
 	s.run(now)
+	s.up.loaded(now, x.size, waited, s.give.bytes > 0)
 }
 
 // Failed tells that an object was given up: it expired, or the queue was full.
@@ -307,131 +277,43 @@ func (s *Swarm) Failed(now time.Time, id Peer, tag uint64) {
 		n.fail(now, 1)
 		s.handOn(now, x.id, n.id)
 	}
-	if f := x.copyOf; f != nil {
-		f.left--
-	}
 }
 
-// runGive sends what waited for the budget, hands on what was not acknowledged,
-// answers what was held back, and lets an overloaded owner yield.
+// runGive hands on what was not acknowledged, answers what was held back, and
+// sends what may leave.
 func (s *Swarm) runGive(now time.Time) {
+	s.runUplink(now)
 	g := &s.give
-	s.runYield(now)
-	if g.wake.IsZero() || now.Before(g.wake) {
-		return
+	if !g.wake.IsZero() && !now.Before(g.wake) {
+		g.wake = time.Time{}
+		s.runWatched(now)
+		s.runDeferred(now)
 	}
-	g.wake = time.Time{}
-	for len(g.waiting) > 0 {
-		p := g.waiting[0]
-		live := s.peer(p.n.id) == p.n && s.lacks(p.n, p.h.piece.ID) && now.Sub(p.queued) < pushLife
-		if live && !g.take(now, len(p.h.body)) {
-			wait := time.Duration((1 - g.tokens) / g.rate * float64(time.Second))
-			g.wake = earlier(g.wake, now.Add(max(wait, time.Millisecond)))
-			if now.Sub(p.queued) > waitingLimit {
-				s.yield.sample(now.Sub(p.queued), 0)
-			}
-			break
-		}
-		g.waiting = g.waiting[1:]
-		if live {
-			s.send(now, p, now.Add(pushLife))
-		}
-	}
-	if len(g.waiting) == 0 {
-		g.waiting = nil
-	}
-	s.runWatched(now)
-	s.runDeferred(now)
-}
-
-func (s *Swarm) runWatched(now time.Time) {
-	g := &s.give
-	var late []*watch
-	g.watched = slices.DeleteFunc(g.watched, func(w *watch) bool {
-		n := s.peer(w.peer)
-		if n == nil || n.tags[w.tag] == nil {
-			return true
-		}
-		if now.Before(w.due) {
-			g.wake = earlier(g.wake, w.due)
-			return false
-		}
-		late = append(late, w)
-		return true
-	})
-	for _, w := range late {
-		n := s.peer(w.peer)
-		x := n.tags[w.tag]
-		s.act(Action{Kind: Cancel, Peer: n.id, Tag: w.tag})
-		s.settle(n, w.tag, x)
-		n.fail(now, 1)
-		s.handOn(now, x.id, n.id)
-	}
+	s.pump(now)
 }
 
 // left forgets what waited for a neighbour.
 func (g *give) left(n *neighbour) {
-	g.waiting = slices.DeleteFunc(g.waiting, func(p push) bool { return p.n == n })
+	for r := range g.queues {
+		g.queues[r] = slices.DeleteFunc(g.queues[r], func(p push) bool {
+			if p.n == n {
+				g.bytes -= len(p.h.body)
+			}
+			return p.n == n
+		})
+	}
 	g.deferred = slices.DeleteFunc(g.deferred, func(r request) bool { return r.peer == n.id })
 }
 
-// yield is how an owner that cannot keep up says so: it tells the seeds that it
-// does not upload, for a while that doubles each time, and how fast it was.
-type yield struct {
-	delay time.Duration // how long half of a piece's copies take, smoothed
-	rate  float64       // bytes per second at which copies left, while they queued
-	on    bool
-	until time.Time
-	pause time.Duration
-}
-
-// sample notes how long half of a piece's copies took.
-func (y *yield) sample(d time.Duration, bytes int) {
-	if y.on {
-		return
-	}
-	y.delay += (d - y.delay) / 2
-	if d > yieldDelay/2 && bytes > 0 {
-		r := float64(bytes) / d.Seconds()
-		if y.rate == 0 {
-			y.rate = r
-		}
-		y.rate += (r - y.rate) / 4
-	}
-}
-
-// answered notes how long an answer took: one alone may be its receiver's
-// fault, so it counts little.
-func (y *yield) answered(d time.Duration) {
-	if !y.on {
-		y.delay += (d - y.delay) / 16
-	}
-}
-
-// Uplink returns how many bits per second the swarm can upload: as far as it
-// was seen queueing, else what was said at the start; 0 if nobody knows.
-func (s *Swarm) Uplink() int64 {
-	if s.yield.rate > 0 {
-		return int64(8 * s.yield.rate)
-	}
-	return s.cfg.Uplink
-}
-
-func (s *Swarm) runYield(now time.Time) {
-	y := &s.yield
-	switch {
-	case !y.on && y.delay > yieldDelay:
-		y.pause = min(max(2*y.pause, yieldMin), yieldMax)
-		y.on, y.until = true, now.Add(y.pause)
-	case y.on && !now.Before(y.until):
-		// On probation: one more late piece is enough.
-		y.on, y.until, y.delay = false, time.Time{}, yieldDelay*3/4
-	default:
-		return
-	}
-	for _, n := range s.peers {
-		if n.seed && n.ready() {
-			s.greet(n, 0)
-		}
+// callOffWaiting drops what waits for a neighbour that has it already.
+func (g *give) callOffWaiting(n *neighbour, id segment.ID) {
+	for r := range g.queues {
+		g.queues[r] = slices.DeleteFunc(g.queues[r], func(p push) bool {
+			off := p.n == n && p.h.piece.ID == id
+			if off {
+				g.bytes -= len(p.h.body)
+			}
+			return off
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -14,7 +15,6 @@ type group struct {
 	number  uint64
 	version uint64
 	view    topology.View
-	feed    topology.View // of these, self and who can be an owner now
 }
 
 // maxGroups bounds what one seed feeds directly.
@@ -29,7 +29,20 @@ func (s *Swarm) SetNeighbours(now time.Time, m *wire.SignalNeighbours) error {
 	self := s.selfMember()
 	self.Upload = m.Upload
 	self.Uplink = m.UplinkBPS
+	self.Group = m.Group
+	var left []*neighbour
+	for _, id := range m.Left {
+		if n := s.peer(id); n != nil && !n.seed {
+			s.doubt(now, n)
+			left = append(left, n)
+		}
+	}
 	s.view, s.listed = view(m.Group, self, m.Members), true
+	s.shut(now, m.Banned)
+	s.strangerAt = earlier(s.strangerAt, now.Add(strangerTime))
+	for _, n := range left {
+		s.handAgain(now, n)
+	}
 	s.rename(now)
 	return nil
 }
@@ -51,9 +64,9 @@ func (s *Swarm) SetFeed(now time.Time, m *wire.SignalFeed) error {
 		case len(g.Members) == 0:
 		case ok && g.Version < s.groups[at].version && !m.Reset:
 		case ok:
-			s.groups[at].version, s.groups[at].view = g.Version, view(g.Group, s.selfMember(), g.Members)
+			s.groups[at].version, s.groups[at].view = g.Version, feedView(g.Group, s.selfMember(), g.Members)
 		case len(s.groups) < maxGroups:
-			s.groups = slices.Insert(s.groups, at, &group{number: g.Group, version: g.Version, view: view(g.Group, s.selfMember(), g.Members)})
+			s.groups = slices.Insert(s.groups, at, &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members)})
 		}
 	}
 	s.rename(now)
@@ -78,10 +91,41 @@ func view(number uint64, self topology.Member, members []wire.SignalMember) topo
 		m := &members[i]
 		if topology.ID(m.ID) != self.ID {
 			v.Members = append(v.Members, topology.Member{ID: topology.ID(m.ID), Seed: m.Role == wire.RoleSeed, Upload: m.Upload, Uplink: m.UplinkBPS,
-				Tier: topology.Tier(m.Tier), Group: m.Group, Cost: m.Cost})
+				Tier: topology.Tier(m.Tier), Group: m.Group, Cost: m.Cost, Standing: m.Standing})
 		}
 	}
 	slices.SortFunc(v.Members, func(a, b topology.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return v
+}
+
+// doubt takes a neighbour for gone until it is heard of again: the tracker has lost
+// it, which mostly means that it is no more. What it was asked for is asked of
+// others at once.
+func (s *Swarm) doubt(now time.Time, n *neighbour) {
+	if m, ok := s.view.Member(topology.ID(n.id)); ok {
+		n.group = m.Group
+	}
+	n.doubted = true
+	s.give.left(n)
+	s.disinterested(n.id, segment.ID{})
+	s.want.left(now, n.id)
+	n.asked = 0
+	for _, tag := range sortedTags(n) {
+		s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
+		s.settle(n, tag, n.tags[tag])
+	}
+}
+
+// feedView is a seed's view of a group. If the tracker does not say who of it
+// stands below the seed, all do.
+func feedView(number uint64, self topology.Member, members []wire.SignalMember) topology.View {
+	v := view(number, self, members)
+	said := slices.ContainsFunc(v.Members, func(m topology.Member) bool { return !m.Seed && m.Tier == topology.Below })
+	for i := range v.Members {
+		if m := &v.Members[i]; !m.Seed && !said {
+			m.Tier, m.Group = topology.Below, number
+		}
+	}
 	return v
 }
 
@@ -104,11 +148,13 @@ func (s *Swarm) rename(now time.Time) {
 		named := s.isNamed(n.id)
 		if n.named && !named {
 			n.since = now // it has a while to say goodbye
+			s.strangerAt = earlier(s.strangerAt, now.Add(strangerTime))
 		}
-		n.named = named
+		n.named, n.standing = named, s.standingOf(n.id)
 		if m, ok := s.view.Member(topology.ID(n.id)); ok {
-			n.seed = m.Seed
+			n.seed, n.tier = m.Seed, m.Tier
 		}
+		s.price(n)
 	}
 	s.want.again(now)
 	s.run(now)
@@ -119,26 +165,23 @@ func (s *Swarm) rename(now time.Time) {
 // what we ask for. A seed lets them be: they were told of it by the room
 // document.
 func (s *Swarm) runMembers(now time.Time) {
+	if s.strangerAt.IsZero() || now.Before(s.strangerAt) {
+		return
+	}
+	s.strangerAt = time.Time{}
 	if s.cfg.Seed || !s.listed {
 		return
 	}
 	for i := len(s.peers) - 1; i >= 0; i-- {
-		if n := s.peers[i]; !n.named && !n.seed && now.Sub(n.since) >= strangerTime {
+		n := s.peers[i]
+		switch {
+		case n.named || n.seed:
+		case now.Sub(n.since) >= strangerTime:
 			s.leave(now, n, wire.ByeLeaving, false, "the tracker put us elsewhere")
+		default:
+			s.strangerAt = earlier(s.strangerAt, n.since.Add(strangerTime))
 		}
 	}
-}
-
-func (s *Swarm) strangerWake() (t time.Time) {
-	if s.cfg.Seed || !s.listed {
-		return t
-	}
-	for _, n := range s.peers {
-		if !n.named && !n.seed {
-			t = earlier(t, n.since.Add(strangerTime))
-		}
-	}
-	return t
 }
 
 // reportEvery is how often a neighbour hears what became of what it sent.
@@ -157,5 +200,6 @@ func (s *Swarm) runReports(now time.Time) {
 			n.reported = r.UniqueBytes + r.DuplicateBytes
 			s.control(n, wire.AppendReport(nil, s.tag, &r))
 		}
+		s.signFor(now, n)
 	}
 }

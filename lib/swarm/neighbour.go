@@ -13,26 +13,40 @@ import (
 
 // A neighbour is a member of the room that we are connected to.
 type neighbour struct {
-	id      Peer
-	seed    bool // by the tracker's or the room document's word, not by its own
-	named   bool // the tracker named it
-	open    bool // the connection stands
-	greeted bool // it has said HELLO
-	told    bool // we have
-	uploads bool // it gives
-	since   time.Time
-	heard   time.Time
+	id       Peer
+	seed     bool          // by the tracker's or the room document's word, not by its own
+	named    bool          // the tracker named it
+	tier     topology.Tier // where it stands, by the tracker
+	open     bool          // the connection stands
+	greeted  bool          // it has said HELLO
+	doubted  bool          // the tracker says that it has left, and it was not heard of since
+	told     bool          // we have
+	starts   bool          // it has nothing to play yet
+	uploads  bool          // it gives
+	uplink   int64         // bit/s, by its own word; 0: it does not know
+	priced   bool          // the tracker has said what a byte from it costs
+	toll     uint32
+	receipts bool  // it knows what to do with one
+	standing uint8 // the tracker's word: 0 is good
+	since    time.Time
+	heard    time.Time
 
-	have set
-	tell []segment.ID // what it does not know that we hold
-	tags map[uint64]*sending
-	held map[segment.ID]uint64 // tags of pieces on their way to it
-	owed int                   // bytes of these
+	from  segment.ID // it wants nothing before
+	have  set
+	tell  []segment.ID // what it does not know that we hold
+	tags  map[uint64]*sending
+	held  map[segment.ID]uint64 // tags of pieces on their way to it
+	owed  int                   // bytes of these
+	due   time.Time             // when it should have acknowledged one of them
+	stuck bool                  // it has not: what is on its way to it does not count
 
 	path   Path
-	asked  int     // open requests to it
-	rate   float64 // measured goodput of its answers, bytes per second
-	misses int     // requests in a row that it did not answer in time
+	queue  queue
+	asked  int       // open requests to it
+	rate   float64   // measured goodput of its answers, bytes per second
+	group  uint64    // its group, when it was lost
+	handed []handing // what it was given to hand on lately, oldest first
+	misses int       // requests in a row that it did not answer in time
 	shunUp time.Time
 	shun   time.Duration // how long the next shunning lasts
 
@@ -43,18 +57,24 @@ type neighbour struct {
 
 // A sending is an object with a piece on its way to a neighbour.
 type sending struct {
-	id     segment.ID
-	size   int
-	at     time.Time
-	owner  bool      // it went to be distributed: the seed watches it
-	due    time.Time // when it should have been acknowledged, if it is watched
-	copyOf *fanout   // it is one of an owner's copies
+	id    segment.ID
+	size  int
+	at    time.Time
+	acked int64 // bytes of pieces acknowledged by all when it was sent
+	owner bool  // it went to be handed on: it is watched
+}
+
+// A handing is a piece that a neighbour was given to hand on.
+type handing struct {
+	id segment.ID
+	at time.Time
 }
 
 // Path is what the connection to a neighbour knows.
 type Path struct {
-	SRTT time.Duration
-	Rate float64 // delivery rate towards it, bytes per second; 0: not known
+	SRTT   time.Duration
+	MinRTT time.Duration // the least since the path is the same; 0: not known
+	Rate   float64       // delivery rate towards it, bytes per second; 0: not known
 }
 
 // Our choices.
@@ -65,7 +85,7 @@ const (
 	firstRTT    = 100 * time.Millisecond // until it was measured
 	firstRate   = 500e3                  // bytes per second
 	shunMin     = 2 * time.Second
-	shunMax     = time.Minute
+	shunMax     = 10 * time.Second
 	missesLimit = 3 // requests unanswered in a row, before a neighbour is shunned
 )
 
@@ -81,7 +101,7 @@ func (s *Swarm) peer(id Peer) *neighbour {
 }
 
 // ready reports whether pieces may go to it and requests too.
-func (n *neighbour) ready() bool { return n.open && n.greeted }
+func (n *neighbour) ready() bool { return n.open && n.greeted && !n.doubted }
 
 func (n *neighbour) shunned(now time.Time) bool { return now.Before(n.shunUp) }
 
@@ -145,10 +165,14 @@ func (s *Swarm) admit(now time.Time, id Peer) *neighbour {
 		return nil
 	}
 	n := &neighbour{id: id, since: now, heard: now, rate: firstRate, tags: map[uint64]*sending{}, held: map[segment.ID]uint64{}}
-	n.named = s.isNamed(id)
-	if m, ok := s.view.Member(topology.ID(id)); ok {
-		n.seed = m.Seed
+	n.standing = s.standingOf(id)
+	if n.named = s.isNamed(id); !n.named {
+		s.strangerAt = earlier(s.strangerAt, now.Add(strangerTime))
 	}
+	if m, ok := s.view.Member(topology.ID(id)); ok {
+		n.seed, n.tier = m.Seed, m.Tier
+	}
+	s.price(n)
 	s.peers = slices.Insert(s.peers, i, n)
 	return n
 }
@@ -157,11 +181,16 @@ func (s *Swarm) admit(now time.Time, id Peer) *neighbour {
 func (s *Swarm) Hello() []byte { return s.hello(0) }
 
 func (s *Swarm) hello(flags byte) []byte {
-	if s.cfg.Upload && !s.yield.on {
+	if s.uploads() {
 		flags |= wire.HelloUpload
 	}
 	if s.cfg.Seed {
 		flags |= wire.HelloSeed
+	} else {
+		flags |= wire.HelloReceipts
+		if !s.want.on {
+			flags |= wire.HelloStart
+		}
 	}
 	return wire.AppendHello(nil, s.tag, &wire.Hello{Flags: flags, Name: s.cfg.Name,
 		UplinkKbps: uint64(max(0, s.Uplink()) / 1000), WindowKiB: maxOwed >> 10})
@@ -183,8 +212,10 @@ func (s *Swarm) onHello(now time.Time, from Peer, n *neighbour, h *wire.Hello) {
 	}
 	n.heard = now
 	n.uploads = h.Flags&wire.HelloUpload != 0
+	n.uplink = int64(min(h.UplinkKbps, 1e9)) * 1000
+	n.receipts = h.Flags&wire.HelloReceipts != 0
 	first := !n.greeted
-	n.greeted = true
+	n.greeted, n.starts = true, h.Flags&wire.HelloStart != 0
 	// Whoever has greeted already and greets again may have forgotten us.
 	if n.open && (!n.told || !first && h.Flags&wire.HelloReply == 0) {
 		s.greet(n, wire.HelloReply)
@@ -203,13 +234,15 @@ func (s *Swarm) welcome(now time.Time, n *neighbour) {
 		for i := range s.inits {
 			s.sendInit(n, &s.inits[i])
 		}
+		if n.starts {
+			s.sayKey(n)
+		}
 		return
 	}
-	if !n.seed && s.cfg.Upload {
-		if runs := s.win.runs(); len(runs) > 0 {
-			s.control(n, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, runs))
-		}
+	if s.want.on && !n.seed {
+		s.tellFrom(n)
 	}
+	s.show(n)
 	s.want.again(now)
 }
 
@@ -250,15 +283,15 @@ func (s *Swarm) forget(now time.Time, n *neighbour, code uint64, ban bool, why s
 	if ban {
 		s.banned[n.id] = true
 	}
+	s.signLast(now, n)
 	s.give.left(n)
+	s.disinterested(n.id, segment.ID{})
 	s.want.left(now, n.id)
 	s.act(Action{Kind: Down, Peer: n.id, Code: code, Ban: ban, Why: why})
 	for _, tag := range sortedTags(n) {
 		x := n.tags[tag]
 		s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
-		if x.copyOf != nil {
-			x.copyOf.left--
-		}
+		s.give.owes(n, -x.size)
 		if x.owner {
 			s.handOn(now, x.id, n.id)
 		}

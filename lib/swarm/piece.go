@@ -31,7 +31,7 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 			if m.Flags&wire.PieceAsked == 0 && !h.missed.IsZero() && !n.seed {
 				s.want.lateBy(now.Sub(h.missed))
 			}
-			if m.Flags&wire.PieceDistribute != 0 && !h.spread {
+			if m.Flags&wire.PieceDistribute != 0 && (!h.spread && !h.shared || m.Flags&wire.PieceAgain != 0) {
 				s.passOn(now, h, n, true, false)
 			}
 		}
@@ -40,6 +40,7 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	rec := segment.Record{Kind: segment.KindPiece, Piece: d, Body: m.Body}
 	if err := s.verify.Verify(&rec); err != nil {
 		s.Meter.Polluted += int64(len(m.Body))
+		s.ledger.polluted(now, n, len(m.Body))
 		s.leave(now, n, wire.ByePolluted, true, "sent bytes that the room's key did not sign")
 		return
 	}
@@ -50,6 +51,9 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 		why = s.want.why(now, n, d.ID, m.Flags)
 	}
 	h := &held{piece: d, desc: m.Descriptor, body: m.Body, ingest: m.IngestMS, hops: min(m.Hops, 1<<16) + 1}
+	if m.Flags&(wire.PieceDistribute|wire.PieceAsked) == 0 {
+		h.shared = true
+	}
 	if miss := s.want.misses[d.ID]; miss != nil && miss.peer == n.id && !miss.heard {
 		h.missed = miss.since
 	}
@@ -59,7 +63,11 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 		return
 	}
 	n.in += int64(len(m.Body))
+	s.ledger.got(now, n, len(m.Body))
 	s.Meter.Received[n.source()] += int64(len(m.Body))
+	if n.toll > 0 {
+		s.Meter.InterZone += int64(len(m.Body))
+	}
 	s.lastGot = now
 	if m.IngestMS > 0 {
 		s.lag = now.Sub(time.UnixMilli(int64(min(m.IngestMS, 1<<53))))
@@ -75,6 +83,10 @@ func (s *Swarm) keep(now time.Time, h *held) bool {
 		return false
 	}
 	id := h.piece.ID
+	if len(h.piece.Keyframes) > 0 {
+		s.keyed(id)
+	}
+	s.cfg.Polite.took(len(h.body))
 	s.want.got(s, now, id)
 	s.exists(now, id, false, true)
 	if p := h.piece.Prev; p != nil {
@@ -163,28 +175,50 @@ func (s *Swarm) Store(now time.Time, rec segment.Record, ingest uint64) {
 // passOn hands a new piece on, if that is ours to do, and lets the others know
 // of it.
 func (s *Swarm) passOn(now time.Time, h *held, from *neighbour, distribute, fetched bool) {
-	if !s.cfg.Upload || s.cfg.Seed {
+	if s.cfg.Seed || !s.may(len(h.body)) {
 		return
 	}
 	id := h.piece.ID
-	if distribute && from != nil {
+	defer s.satisfy(now, h) // behind those to whom it goes anyway
+	switch {
+	case s.flows():
+		s.flow(now, h, from)
+	case distribute && from != nil:
 		h.spread = true
-		s.top.Route(&s.view, topology.Piece(id), topology.ID(from.id), &s.route)
+		s.willing(now, &s.view, 0)
+		s.top.Route(&s.feed, topology.Piece(id), topology.ID(from.id), &s.route)
 		if len(s.route.Push) == 0 && len(s.route.Tell) == 0 {
-			// The sender is one that our list does not have yet: a seed, since
-			// only seeds ask for distribution.
-			s.order = s.order[:0]
-			for _, m := range s.view.Members {
-				if !m.Seed && m.ID != s.view.Self && m.ID != topology.ID(from.id) {
-					s.order = append(s.order, m.ID)
-				}
+			s.routeUnknown(from)
+		}
+		s.pushAll(now, h, s.route.Push)
+	case fetched && !s.mesh():
+		// Whoever had to fetch it is the first of its group to have it, as far as
+		// it knows: the others wait for it, and so do those below.
+		h.spread = true
+		s.willing(now, &s.view, 0)
+		s.top.Route(&s.feed, topology.Piece(id), 0, &s.route)
+		s.pushAll(now, h, s.route.Push)
+	}
+	if !s.flows() {
+		s.tell(now, id, fetched || s.mesh() && distribute)
+	}
+	if len(h.piece.Keyframes) > 0 {
+		for _, n := range s.peers {
+			if n.ready() && n.starts && !n.seed && now.Sub(n.since) < startsFor {
+				s.sayKey(n) // it may not have begun yet
 			}
-			s.fanOut(now, h, s.order)
-		} else {
-			s.fanOut(now, h, s.route.Push)
 		}
 	}
-	s.tell(now, id, fetched || s.mesh() && distribute)
+}
+
+// routeUnknown routes a piece from one that our list does not have yet: it stands
+// above us, for only those ask for distribution.
+func (s *Swarm) routeUnknown(from *neighbour) {
+	for _, m := range s.feed.Members {
+		if !m.Seed && m.ID != s.view.Self && m.ID != topology.ID(from.id) && m.Tier == topology.Fellow {
+			s.route.Push = append(s.route.Push, m.ID)
+		}
+	}
 }
 
 // onInit takes an init.
@@ -198,11 +232,13 @@ func (s *Swarm) onInit(now time.Time, n *neighbour, m *wire.InitMessage) {
 	rec.Body = m.Body
 	if err := s.verify.Verify(&rec); err != nil {
 		s.Meter.Polluted += int64(len(m.Body))
+		s.ledger.polluted(now, n, len(m.Body))
 		s.leave(now, n, wire.ByePolluted, true, "sent an init that the room's key did not sign")
 		return
 	}
 	if s.keepInit(rec) {
 		s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source()})
+		s.passInit(&s.inits[len(s.inits)-1])
 	}
 }
 
@@ -225,16 +261,27 @@ func (s *Swarm) sendInit(n *neighbour, i *heldInit) {
 	s.act(Action{Kind: Send, Peer: n.id, Priority: prioControl, Data: [][]byte{head, i.rec.Body}})
 }
 
-// AskInit asks the neighbours for an init that a keyframe names.
+// AskInit asks neighbours for an init that a keyframe names: the nearest who
+// feeds us, and one at random, for they may lack it too.
 func (s *Swarm) AskInit(h segment.Hash) {
-	var best *neighbour
+	var best, dice *neighbour
+	count := 0
 	for _, n := range s.peers {
-		if n.ready() && (best == nil || n.rtt() < best.rtt()) {
+		if !n.ready() {
+			continue
+		}
+		if best == nil || n.tier < best.tier || n.tier == best.tier && n.rtt() < best.rtt() {
 			best = n
+		}
+		if count++; s.cfg.Rand.IntN(count) == 0 {
+			dice = n
 		}
 	}
 	if best != nil {
 		s.control(best, wire.AppendAskInit(nil, s.tag, h))
+	}
+	if dice != nil && dice != best {
+		s.control(dice, wire.AppendAskInit(nil, s.tag, h))
 	}
 }
 
@@ -256,6 +303,7 @@ func (s *Swarm) onRecord(now time.Time, n *neighbour, m *wire.RecordMessage) {
 		return
 	}
 	if err := s.verify.Verify(&rec); err != nil {
+		s.ledger.polluted(now, n, 0) // its bytes are no payload
 		s.leave(now, n, wire.ByePolluted, true, "sent a record that the room's key did not sign")
 		return
 	}
@@ -268,11 +316,13 @@ func (s *Swarm) onRecord(now time.Time, n *neighbour, m *wire.RecordMessage) {
 		}
 		s.end = &rec
 	}
-	if rec.Kind == segment.KindSegment {
-		s.whole(now, rec.Segment.Link())
+	if rec.Kind == segment.KindSegment && !s.flows() {
+		s.whole(now, rec.Segment.Link()) // where pieces flow in order, it has only overtaken the last of them
 	}
 	s.act(Action{Kind: Got, Peer: n.id, Record: rec, Source: n.source()})
-	if m.Flags&wire.PieceDistribute != 0 && s.cfg.Upload {
+	if s.flows() && s.uploads() {
+		s.flowRecord(n, m.Descriptor)
+	} else if m.Flags&wire.PieceDistribute != 0 && s.may(len(m.Descriptor)) {
 		msg := wire.AppendRecord(nil, s.tag, 0, m.Descriptor)
 		for _, o := range s.peers {
 			if o != n && o.ready() && !o.seed {

@@ -14,15 +14,19 @@ const maxWant = 512
 // answerLife is how long an answer is worth sending when the asker did not say.
 const answerLife = 3 * time.Second
 
-// onWant answers a request: with pieces, or at once with GONE, so that the
-// asker can turn to somebody else.
+// answerGrace is how long behind the time that the asker named an answer may
+// still leave: a stall that ends is better than one that does not.
+const answerGrace = time.Second
+
+// onWant answers a request: with pieces, or at once with GONE (we lack it) or
+// BUSY (it would come too late), so that the asker can turn to somebody else.
 func (s *Swarm) onWant(now time.Time, n *neighbour, flags byte, budget uint64, runs []wire.Run) {
 	urgent := flags&wire.WantUrgent != 0
 	life := answerLife
 	if budget > 0 {
-		life = min(life, time.Duration(min(budget, 60_000))*time.Millisecond+time.Second)
+		life = min(life, time.Duration(min(budget, 60_000))*time.Millisecond+answerGrace)
 	}
-	var gone []wire.Run
+	var gone, busy []wire.Run
 	looked := 0
 	for _, r := range runs {
 		r.Each(func(i int) {
@@ -31,7 +35,11 @@ func (s *Swarm) onWant(now time.Time, n *neighbour, flags byte, budget uint64, r
 			}
 			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
 			n.have.remove(id)
-			if !s.answer(now, n, id, urgent, life) {
+			switch {
+			case s.answer(now, n, id, urgent, life):
+			case s.win.get(id) != nil && (s.uploads() || s.cfg.Seed):
+				busy, _ = wire.AppendToRuns(busy, id.Epoch, id.Seq, id.Index)
+			default:
 				gone, _ = wire.AppendToRuns(gone, id.Epoch, id.Seq, id.Index)
 			}
 		})
@@ -39,18 +47,24 @@ func (s *Swarm) onWant(now time.Time, n *neighbour, flags byte, budget uint64, r
 	if len(gone) > 0 {
 		s.control(n, wire.AppendGone(nil, s.tag, gone))
 	}
+	if len(busy) > 0 {
+		s.control(n, wire.AppendBusy(nil, s.tag, busy))
+	}
 }
 
 // answer serves one piece, now or later; false if not at all.
 func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, life time.Duration) bool {
 	h := s.win.get(id)
-	if h == nil || !s.cfg.Upload && !s.cfg.Seed || !n.ready() {
+	if !s.uploads() && !s.cfg.Seed || !n.ready() {
 		return false
+	}
+	if h == nil {
+		return s.interested(now, n, id, urgent, life)
 	}
 	if _, on := n.held[id]; on {
 		return true
 	}
-	if n.owed >= maxOwed {
+	if n.last() && s.strained() {
 		return false
 	}
 	if s.cfg.Seed && !urgent && !s.mesh() {
@@ -60,25 +74,33 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 			return true
 		}
 	}
-	if !s.give.take(now, len(h.body)) {
-		return false
-	}
-	s.sendAsked(now, n, h, urgent, life)
-	return true
+	return s.sendAsked(now, n, h, urgent, life)
 }
 
-// sendAsked sends a piece that was asked for.
-func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, life time.Duration) {
-	prio := uint8(prioBulk)
-	if urgent {
-		prio = prioUrgent
+// sendAsked queues a piece that was asked for; false if it would not leave in
+// time.
+func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, life time.Duration) bool {
+	p := push{n: n, h: h, flags: wire.PieceAsked, rank: rankRest, target: now.Add(life - answerGrace - askedTarget), end: now.Add(life)}
+	switch {
+	case urgent:
+		p.rank = rankUrgent
+	case s.mesh():
+		p.target = now // whoever gets it hands it on: the sooner the better
 	}
-	s.send(now, push{n: n, h: h, flags: wire.PieceAsked, prio: prio}, now.Add(life))
+	return s.push(now, p)
+}
+
+// A request is a WANT that a seed answers later.
+type request struct {
+	peer  Peer
+	id    segment.ID
+	due   time.Time
+	times int
 }
 
 // chance is how long after a piece was handed to the group its members are
 // left to get it from each other.
-func (s *Swarm) chance() time.Duration { return 2 * max(3*s.typicalRTT(), ackMin) }
+func (s *Swarm) chance() time.Duration { return max(2*s.typicalRTT(), ackMin) }
 
 // runDeferred answers requests that a seed held back, where they are not
 // settled. Of those that wait for the same piece one is answered and may pass
@@ -121,6 +143,7 @@ func (s *Swarm) onCancel(n *neighbour, runs []wire.Run) {
 		r.Each(func(i int) {
 			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
 			s.callOff(n, id)
+			s.disinterested(n.id, id)
 		})
 	}
 }

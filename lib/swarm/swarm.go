@@ -3,6 +3,7 @@ package swarm
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -34,7 +35,10 @@ type Config struct {
 	WindowBytes int
 	Explain     bool // say of every record why it came from there
 
+	ReceiptKey ed25519.PrivateKey // signs what others gave us; nil: no receipts
+
 	Verifier *segment.Verifier // checks records; nil: one of its own
+	Polite   *Polite           // what bounds the giving in all rooms of a member; nil: nothing
 }
 
 // Bounds and times, our choices where nothing else is said.
@@ -63,17 +67,30 @@ type Swarm struct {
 	banned map[Peer]bool
 	view   topology.View // a member's
 	listed bool          // the tracker has given it
-	groups []*group      // a seed's, by number
-	route  topology.Route
-	order  []topology.ID
 
-	want     want
-	give     give
-	tellWake time.Time
-	lastGot  time.Time // when a neighbour last brought a new piece, or in a mesh could have
-	yield    yield
-	reportAt time.Time
-	lag      time.Duration // of the newest piece, ingest to here
+	strangerAt time.Time     // when to look whom the tracker has not named
+	groups     []*group      // a seed's, by number
+	feed       topology.View // what is routed by: of a view, who is there and willing
+	able       []uint64
+	again      byte // flags of what is handed to another a second time
+	route      topology.Route
+	order      []topology.ID
+
+	key       segment.ID // where neighbours say that playing can begin
+	keyAt     time.Time  // when the first of them did
+	keyRun    wire.Run   // the piece of key, and those behind it that exist
+	keyWake   time.Time  // when they have been listened to
+	want      want
+	interests []interest
+	give      give
+	tellWake  time.Time
+	lastGot   time.Time // when a neighbour last brought a new piece, or in a mesh could have
+	up        uplink
+	reportAt  time.Time
+	lag       time.Duration // of the newest piece, ingest to here
+	delay     delay
+	loud      bool // neighbours may count on us, for all they know
+	ledger    ledger
 
 	actions []Action
 	tags    uint64
@@ -94,6 +111,7 @@ type closing struct {
 // Counters are what a swarm counts of payload and messages.
 type Counters struct {
 	Received  [4]int64 // verified and new, by measure.Source
+	InterZone int64    // of these, from another zone
 	Uploaded  int64    // given to neighbours and acknowledged
 	Duplicate int64    // was here already
 	Polluted  int64    // did not verify
@@ -129,9 +147,15 @@ func New(cfg Config) (*Swarm, error) {
 		cfg.Verifier = segment.NewVerifier(cfg.Key)
 	}
 	s := &Swarm{cfg: cfg, tag: TagOf(cfg.Name, cfg.Key), top: top, verify: cfg.Verifier, banned: map[Peer]bool{}}
+	if s.cfg.Polite == nil {
+		s.cfg.Polite = &Polite{Allowance: Unbounded}
+	}
+	s.cfg.Polite.weigh()
+	s.loud = s.uploads()
 	s.view = topology.View{Self: topology.ID(cfg.Self), Members: []topology.Member{s.selfMember()}}
 	s.want.init()
 	s.give.init(cfg.MaxUpload)
+	s.ledger.init(cfg.ReceiptKey)
 	return s, nil
 }
 
@@ -139,11 +163,8 @@ func New(cfg Config) (*Swarm, error) {
 func (s *Swarm) Tag() wire.RoomTag { return s.tag }
 
 func (s *Swarm) selfMember() topology.Member {
-	return topology.Member{ID: topology.ID(s.cfg.Self), Seed: s.cfg.Seed, Upload: s.cfg.Upload, Uplink: s.cfg.Uplink}
+	return topology.Member{ID: topology.ID(s.cfg.Self), Seed: s.cfg.Seed, Upload: s.uploads(), Uplink: s.cfg.Uplink}
 }
-
-// mesh reports whether pieces spread by asking.
-func (s *Swarm) mesh() bool { return s.top.Name() == topology.MeshName }
 
 // An ActionKind is what the owner shall do.
 type ActionKind uint8
@@ -182,9 +203,7 @@ type Action struct {
 const (
 	prioControl = 0 // hello, have, want, inits
 	prioUrgent  = 1 // the asker's player needs it soon
-	prioKey     = 2 // a new piece with a keyframe
-	prioNew     = 3 // any new piece
-	prioBulk    = 4 // asked for in good time
+	prioNew     = 3 // any other piece
 )
 
 // Next returns the next action, oldest first.
@@ -218,7 +237,8 @@ func (s *Swarm) Receive(now time.Time, from Peer, data, tail []byte) {
 	m, err := wire.ParseSwarmParts(data, tail)
 	if err != nil || m.Room != s.tag {
 		s.Meter.Bad++
-		if n := s.peer(from); n != nil && err != nil {
+		// A type that is not known is a later version's: its sender means no harm.
+		if n := s.peer(from); n != nil && err != nil && !errors.Is(err, wire.ErrSwarmType) {
 			s.leave(now, n, wire.ByeProtocol, false, "sent a message that is none: "+err.Error())
 		}
 		return
@@ -232,6 +252,9 @@ func (s *Swarm) Receive(now time.Time, from Peer, data, tail []byte) {
 		return // left, banned, or too many
 	}
 	n.heard = now
+	if n.owed == 0 {
+		n.stuck = false // it is back
+	}
 	switch m.Type {
 	case wire.SwarmPiece:
 		s.onPiece(now, n, &m.Piece)
@@ -246,13 +269,19 @@ func (s *Swarm) Receive(now time.Time, from Peer, data, tail []byte) {
 	case wire.SwarmCancel:
 		s.onCancel(n, m.Runs)
 	case wire.SwarmGone:
-		s.onGone(now, n, m.Runs)
+		s.onGone(now, n, m.Runs, true)
+	case wire.SwarmBusy:
+		s.onGone(now, n, m.Runs, false)
+	case wire.SwarmFrom:
+		s.onFrom(n, m.Runs)
 	case wire.SwarmAskInit:
 		s.onAskInit(n, segment.Hash(m.Hash))
 	case wire.SwarmBye:
 		s.forget(now, n, m.Bye.Code, false, "said goodbye: "+m.Bye.Reason)
 	case wire.SwarmReport:
 		n.report = m.Report
+	case wire.SwarmReceipt:
+		s.onReceipt(n, m.Receipt)
 	}
 	s.run(now)
 }
@@ -263,8 +292,13 @@ func (s *Swarm) Advance(now time.Time) { s.run(now) }
 // run does what is due: push what the budget held back, tell what is new, ask
 // for what is missing.
 func (s *Swarm) run(now time.Time) {
+	if !s.keyWake.IsZero() && !now.Before(s.keyWake) {
+		s.keyWake = time.Time{}
+	}
 	s.runMembers(now)
 	s.runReports(now)
+	s.runPolite()
+	s.runDelay(now)
 	s.runGive(now)
 	s.runWant(now)
 	s.runTell(now)
@@ -274,8 +308,8 @@ func (s *Swarm) run(now time.Time) {
 func (s *Swarm) NextTimeout() time.Time {
 	t := earlier(s.tellWake, s.want.wake)
 	t = earlier(t, s.give.wake)
-	t = earlier(t, s.yield.until)
-	return earlier(t, s.strangerWake())
+	t = earlier(t, s.keyWake)
+	return earlier(t, s.strangerAt)
 }
 
 // earlier returns the earlier of two times of which zero means never.
@@ -294,7 +328,7 @@ func (s *Swarm) trim(now time.Time) {
 	for _, n := range s.peers {
 		n.have.drop(s.win.floor)
 	}
-	s.want.drop(s.win.floor)
+	s.want.drop(s, s.win.floor)
 	n := 0
 	for n < len(s.closed) && (segment.ID{Epoch: s.closed[n].epoch, Seq: s.closed[n].seq}).Compare(s.win.floor) < 0 {
 		n++

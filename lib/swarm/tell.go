@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -13,7 +14,7 @@ import (
 // only serves those who look for a missing piece.
 const (
 	tellMesh     = 30 * time.Millisecond
-	tellBalanced = 400 * time.Millisecond
+	tellBalanced = 800 * time.Millisecond
 	tellSoon     = 5 * time.Millisecond
 	maxTell      = 1024 // news for one neighbour; the oldest is dropped
 )
@@ -21,7 +22,7 @@ const (
 // tell lets those neighbours know of a piece who lack it, as far as we know,
 // and are not being sent it.
 func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
-	if !s.cfg.Upload {
+	if !s.uploads() {
 		return
 	}
 	delay := tellBalanced
@@ -32,8 +33,8 @@ func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 		delay = tellSoon
 	}
 	for _, n := range s.peers {
-		if !n.ready() || n.seed || n.have.has(id) {
-			continue
+		if !n.ready() || n.seed || n.tier != topology.Fellow || n.have.has(id) {
+			continue // those below know that we have what is old enough
 		}
 		if _, on := n.held[id]; on {
 			continue
@@ -77,6 +78,12 @@ func (s *Swarm) runTell(now time.Time) {
 // onHave notes what a neighbour holds: it need not be sent any more, and can be
 // asked for.
 func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run) {
+	if flags&wire.HaveKey != 0 {
+		if len(runs) == 1 {
+			s.onKey(now, n, runs[0])
+		}
+		return
+	}
 	newest, known := s.win.newest()
 	// In a balanced room what a neighbour has just got is on its way to us too;
 	// what it has had for long is not.
@@ -96,10 +103,10 @@ func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run)
 			n.have.add(id)
 			s.callOff(n, id)
 		})
-		if s.mesh() && flags&wire.HaveSnapshot == 0 && known && first.Compare(segment.ID{Epoch: newest.Epoch, Seq: newest.Seq}) >= 0 {
-			s.lastGot = now // the newest can be had of neighbours
+		if s.mesh() && flags&wire.HaveSnapshot == 0 && known && first.Compare(segment.ID{Epoch: newest.Epoch, Seq: newest.Seq - pullBehind}) >= 0 {
+			s.lastGot = now // what is new can be had of neighbours
 		}
-		if last >= 0 && !s.cfg.Seed {
+		if last >= 0 && !s.cfg.Seed && !s.awaits() {
 			s.exists(now, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: last}, told, false)
 			if told {
 				s.want.heard(now, r)
@@ -125,6 +132,7 @@ func plausible(id, newest segment.ID) bool {
 func (s *Swarm) callOff(n *neighbour, id segment.ID) {
 	tag, on := n.held[id]
 	if !on {
+		s.give.callOffWaiting(n, id)
 		return
 	}
 	x := n.tags[tag]

@@ -7,18 +7,21 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // want is the asking side: what is missing, who was asked, when to ask again.
 type want struct {
-	on     bool
-	from   segment.ID // pieces before it are not wanted
-	line   Line
-	misses map[segment.ID]*miss
-	order  []segment.ID // sorted
-	wake   time.Time
-	late   time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
+	on      bool
+	from    segment.ID // pieces before it are not wanted
+	began   segment.ID // the first that was ever wanted
+	line    Line
+	misses  map[segment.ID]*miss
+	order   []segment.ID // sorted
+	wake    time.Time
+	covered bool          // the neighbours have brought everything, once
+	late    time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
 }
 
 // A miss is a piece that exists and is not here.
@@ -38,20 +41,27 @@ type miss struct {
 type Line struct {
 	Epoch, DTS int64
 	At         time.Time
+	// Backstop is how long before its time a piece comes from elsewhere, if it has
+	// not come by then; 0: it will not.
+	Backstop time.Duration
 }
 
 // Our choices.
 const (
-	graceMin    = 50 * time.Millisecond
-	graceMax    = 400 * time.Millisecond
+	graceMin    = 150 * time.Millisecond
+	graceMax    = 800 * time.Millisecond
 	lateFade    = 128                    // pieces
 	seedAfter   = 250 * time.Millisecond // in a mesh: how long a piece that nobody has is waited for
 	timeoutMin  = 150 * time.Millisecond
 	timeoutMax  = 1500 * time.Millisecond
-	retryNobody = 100 * time.Millisecond // nobody could be asked: look again
-	urgentSlack = 150 * time.Millisecond // beside three round trips
-	gather      = 5 * time.Millisecond   // requests that become ready a little later go along
+	retryNobody = 100 * time.Millisecond  // nobody could be asked: look again
+	urgentSlack = 150 * time.Millisecond  // beside three round trips
+	gather      = 5 * time.Millisecond    // requests that become ready a little later go along
+	horizon     = 2500 * time.Millisecond // before its time a piece is not asked for, where pieces are pushed
 	maxMisses   = 8192
+	startWait   = 100 * time.Millisecond // before what follows the first picture is looked at again
+	ownerWait   = 300 * time.Millisecond // for the fellow whose piece it is to fetch it for all
+	freshPieces = 8                      // of those that a newcomer hears of, the newest are still being handed round
 	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
@@ -70,20 +80,41 @@ func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
 		return
 	}
 	first := !w.on || from.Compare(w.from) < 0
+	if first || s.starting() && from.Compare(w.began) > 0 {
+		w.began = from
+		for _, n := range s.peers {
+			if n.ready() && !n.seed {
+				s.tellFrom(n)
+			}
+		}
+	}
 	w.on, w.from = true, from
-	w.drop(from)
+	w.drop(s, from)
 	if first {
-		for _, p := range s.win.segs {
+		for i, p := range s.win.segs {
 			w.discover(now, p, 0, true)
+			// The newest may be on their way to us.
+			if i == len(s.win.segs)-1 && !s.mesh() {
+				for j := max(0, p.known-freshPieces); j < p.known; j++ {
+					if m := w.misses[segment.ID{Epoch: p.epoch, Seq: p.seq, Index: j}]; m != nil {
+						m.heard = false
+					}
+				}
+			}
 		}
 	}
 	s.run(now)
 }
 
 // drop forgets what is before a position.
-func (w *want) drop(from segment.ID) {
+func (w *want) drop(s *Swarm, from segment.ID) {
 	n := 0
 	for n < len(w.order) && w.order[n].Compare(from) < 0 {
+		if m := w.misses[w.order[n]]; m.peer != 0 {
+			if o := s.peer(m.peer); o != nil {
+				o.asked--
+			}
+		}
 		delete(w.misses, w.order[n])
 		n++
 	}
@@ -233,6 +264,10 @@ func (s *Swarm) runWant(now time.Time) {
 		return
 	}
 	w.wake = time.Time{}
+	if s.mesh() {
+		s.runPull(now)
+		return
+	}
 	type ready struct {
 		id     segment.ID
 		m      *miss
@@ -245,7 +280,8 @@ func (s *Swarm) runWant(now time.Time) {
 	grace := s.grace()
 	slack := urgentSlack + 3*s.typicalRTT()
 	var lost []segment.ID
-	for _, id := range w.order {
+	starting := s.starting()
+	for place, id := range w.order {
 		m := w.misses[id]
 		if m.peer != 0 {
 			if now.Before(m.until) {
@@ -255,7 +291,7 @@ func (s *Swarm) runWant(now time.Time) {
 			s.timedOut(now, id, m)
 		}
 		due := s.due(id)
-		urgent := !due.IsZero() && now.Add(slack).After(due)
+		urgent := !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
 		at := m.next
 		if m.tries == 0 && !urgent {
 			switch {
@@ -264,9 +300,31 @@ func (s *Swarm) runWant(now time.Time) {
 			case s.mesh() && !m.heard:
 				at = later(at, m.since.Add(graceMin))
 			}
-			if !due.IsZero() && at.After(due.Add(-slack)) {
+			switch {
+			case due.IsZero():
+				if starting && !s.mesh() {
+					at = later(at, now.Add(startWait)) // the first picture first
+				}
+			case at.After(due.Add(-slack)):
 				at = due.Add(-slack)
+			case !s.mesh():
+				// What is needed later may yet come by itself, and others may need
+				// something sooner; but not for ever: who has fallen behind catches up.
+				if t := due.Add(-horizon); t.Before(m.since.Add(horizon)) {
+					at = later(at, t)
+				} else {
+					at = later(at, m.since.Add(horizon))
+				}
 			}
+		}
+		if b := w.line.Backstop; b > 0 && !due.IsZero() && due.Sub(now) < b+s.typicalRTT() && due.Sub(now) > -b {
+			// An answer would come when the origin's has: whoever would send it has
+			// better things to send.
+			w.wake = earlier(w.wake, due.Add(b))
+			continue
+		}
+		if m.tries == 0 && (!urgent || starting) && !s.ours(id) {
+			at = later(at, m.since.Add(ownerWait))
 		}
 		if now.Add(gather).Before(at) {
 			w.wake = earlier(w.wake, at)
@@ -278,7 +336,7 @@ func (s *Swarm) runWant(now time.Time) {
 				rarity++
 			}
 		}
-		if rarity == 0 && s.unproved(id) {
+		if rarity == 0 && s.unproved(id) && !starting {
 			lost = append(lost, id)
 			continue
 		}
@@ -294,12 +352,12 @@ func (s *Swarm) runWant(now time.Time) {
 			}
 			return 1
 		}
-		if a.urgent {
+		if a.urgent || starting {
 			return a.id.Compare(b.id)
 		}
 		return cmp.Or(cmp.Compare(a.rarity, b.rarity), cmp.Compare(a.dice, b.dice))
 	})
-	batches := map[Peer]*[2]batch{}
+	batches := map[Peer]*[2][]batch{}
 	for _, r := range list {
 		n := s.choose(now, r.id, r.m, r.urgent)
 		if n == nil {
@@ -309,29 +367,91 @@ func (s *Swarm) runWant(now time.Time) {
 		}
 		r.m.peer, r.m.at, r.m.tries = n.id, now, r.m.tries+1
 		r.m.until = now.Add(s.answerTime(n))
+		if !r.urgent && !r.due.IsZero() {
+			// It may take its time, as long as there is some to ask another.
+			r.m.until = later(r.m.until, r.due.Add(-slack))
+		}
 		if !slices.Contains(r.m.tried, n.id) {
 			r.m.tried = append(r.m.tried, n.id)
 		}
 		n.asked++
 		w.wake = earlier(w.wake, r.m.until)
 		if batches[n.id] == nil {
-			batches[n.id] = new([2]batch)
+			batches[n.id] = new([2][]batch)
 		}
 		b := &batches[n.id][0]
 		if r.urgent {
 			b = &batches[n.id][1]
 		}
-		b.ids = append(b.ids, r.id)
-		if b.due.IsZero() || r.due.After(b.due) {
-			b.due = r.due
-		}
+		*b = addTo(*b, r.id, r.due)
 	}
 	for _, n := range s.peers {
 		if pair := batches[n.id]; pair != nil {
-			s.askFor(now, n, &pair[1], wire.WantUrgent)
-			s.askFor(now, n, &pair[0], 0)
+			for i := range pair[1] {
+				s.askFor(now, n, &pair[1][i], wire.WantUrgent)
+			}
+			for i := range pair[0] {
+				s.askFor(now, n, &pair[0][i], 0)
+			}
 		}
 	}
+}
+
+// batchSpan is how far apart the times may be at which the pieces of one WANT
+// are needed: it names one time for all.
+const batchSpan = 200 * time.Millisecond
+
+// addTo puts a piece into a batch of those that are needed at about the same
+// time.
+func addTo(list []batch, id segment.ID, due time.Time) []batch {
+	for i := range list {
+		if b := &list[i]; b.due.Equal(due) || due.Sub(b.due).Abs() < batchSpan {
+			b.ids = append(b.ids, id)
+			if due.Before(b.due) {
+				b.due = due
+			}
+			return list
+		}
+	}
+	return append(list, batch{[]segment.ID{id}, due})
+}
+
+// Turn reports whether it is our turn to fetch from elsewhere what our whole group
+// lacks.
+func (s *Swarm) Turn(id segment.ID) bool { return s.ours(id) }
+
+// ours reports whether a missing piece is ours to fetch: some neighbour of our
+// own group has it, or nobody has and it is our turn. Where all members of a
+// group lack the same pieces, each fetches his and gives it to the others; else
+// those above would be asked for each piece by everybody.
+func (s *Swarm) ours(id segment.ID) bool {
+	top, ok := s.top.(interface {
+		Owner(*topology.View, topology.Piece) topology.ID
+	})
+	if !ok {
+		return true
+	}
+	f := &s.feed
+	f.Self, f.Group, f.Members = s.view.Self, s.view.Group, f.Members[:0]
+	for _, m := range s.view.Members {
+		if m.Seed || m.Tier != topology.Fellow {
+			continue
+		}
+		if m.ID != s.view.Self {
+			n := s.peer(Peer(m.ID))
+			if n == nil || !n.ready() || !n.uploads {
+				continue
+			}
+			if n.have.has(id) {
+				return true
+			}
+			if n.uplink > 0 {
+				m.Uplink = n.uplink
+			}
+		}
+		f.Members = append(f.Members, m)
+	}
+	return top.Owner(f, topology.Piece(id)) == s.view.Self
 }
 
 // A batch is what goes into one WANT.
@@ -398,13 +518,24 @@ func (s *Swarm) disbelieve(now time.Time, id segment.ID) {
 	}
 }
 
-// onGone notes that a neighbour will not send what it was asked for.
-func (s *Swarm) onGone(now time.Time, n *neighbour, runs []wire.Run) {
+// onGone notes that a neighbour will not send what it was asked for, or was to
+// push: because it lacks it, or because it has too much to send.
+func (s *Swarm) onGone(now time.Time, n *neighbour, runs []wire.Run, lacks bool) {
 	for _, r := range runs {
 		r.Each(func(i int) {
 			id := segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}
-			n.have.remove(id)
-			if m := s.want.misses[id]; m != nil && m.peer == n.id {
+			if lacks {
+				n.have.remove(id)
+			} else {
+				n.have.add(id)
+			}
+			m := s.want.misses[id]
+			switch {
+			case m == nil:
+				if !lacks {
+					s.exists(now, id, false, false)
+				}
+			case m.peer == n.id:
 				n.asked--
 				m.peer, m.next = 0, now
 				s.want.wake = earlier(s.want.wake, now)
@@ -413,24 +544,68 @@ func (s *Swarm) onGone(now time.Time, n *neighbour, runs []wire.Run) {
 	}
 }
 
-// Covers reports whether the neighbours bring everything from a position on:
-// new pieces keep coming from them, and of what is missing each is held by one
-// of them, or on its way.
+// company reports whether we are at home in our group: most of those whom the
+// tracker named for us are connected and have known us for a moment, so that
+// what is new is sent to us too, and what is not can be asked for.
+func (s *Swarm) company(now time.Time) bool {
+	const settled = 200 * time.Millisecond
+	named, there := 0, 0
+	for i := range s.view.Members {
+		m := &s.view.Members[i]
+		if m.Seed || m.ID == s.view.Self || m.Tier == topology.Below {
+			continue
+		}
+		named++
+		if n := s.peer(Peer(m.ID)); n != nil && n.ready() && n.uploads && now.Sub(n.since) >= settled {
+			there++
+		}
+	}
+	return named > 0 && 2*there > named
+}
+
+// Covers reports whether the neighbours bring everything from a position on: new
+// pieces keep coming from them, and we are at home among them, or of what is
+// missing each is held by one of them, or on its way.
 func (s *Swarm) Covers(now time.Time, from segment.ID) bool {
+	ok := s.covers(now, from)
+	s.want.covered = s.want.covered || ok
+	return ok
+}
+
+func (s *Swarm) covers(now time.Time, from segment.ID) bool {
 	const fresh = 400 * time.Millisecond
-	if s.lastGot.IsZero() || now.Sub(s.lastGot) > fresh || !s.joined(from) {
+	if s.flows() {
+		return s.rooted(now) && !s.lastGot.IsZero() && now.Sub(s.lastGot) <= fresh
+	}
+	if s.lastGot.IsZero() || now.Sub(s.lastGot) > fresh {
+		return false // even a whole group may be cut off
+	}
+	if s.mesh() && s.company(now) {
+		return true
+	}
+	if !s.mesh() && s.company(now) {
+		return s.joined(from) && s.held(from)
+	}
+	if !s.joined(from) {
 		return false
 	}
+	return s.held(from)
+}
+
+// held reports whether of what is missing from a position on each piece is held
+// by a neighbour, or on its way.
+func (s *Swarm) held(from segment.ID) bool {
+	fresh := freshPieces
 	for i := len(s.want.order) - 1; i >= 0; i-- {
 		id := s.want.order[i]
 		if id.Compare(from) < 0 {
 			break
 		}
 		m := s.want.misses[id]
-		if m.peer != 0 {
+		if fresh--; m.peer != 0 || fresh >= 0 && !m.heard {
 			continue
 		}
-		if !slices.ContainsFunc(s.peers, func(n *neighbour) bool { return n.ready() && !n.seed && n.have.has(id) }) {
+		if !slices.ContainsFunc(s.peers, func(n *neighbour) bool { return n.gives(id) }) {
 			return false
 		}
 	}

@@ -37,6 +37,7 @@ type held struct {
 	hops   uint64
 	came   time.Time
 	spread bool      // at a member: it was handed to the fellows
+	shared bool      // a fellow pushed it, as to all others
 	missed time.Time // since when it was missing, if it came because it was asked for
 	handed time.Time // at a seed: when it was last handed to a member
 }

@@ -6,30 +6,46 @@ import (
 	"slices"
 )
 
-// Sizes of a balanced group. Our choice: about ten, because the share that a
-// seed must carry falls with the size, while the connections of a member and
-// the time that a stripe's owner needs for its copies grow with it. A full
-// group that must take one more splits into halves; a group below half looks
-// for another to merge with.
+// Shape of a balanced room, our choices by simulation (xp2p-bench swarm).
+//
+// The owner of a piece sends it to the next groups and then to its fellows, one
+// copy after another; so what a group adds to the lag grows with its size, while
+// the number of levels falls with the logarithm of it. Six is the best of both
+// where uplinks are twice the stream. When all are full, the next newcomer
+// begins a new one; a group below half looks for another to merge with.
 const (
-	groupMax = 10
+	groupMax = 5
 	groupMin = groupMax / 2
+	// A group feeds so many others, as its uplinks allow.
+	fanMin = 2
+	fanMax = 2
+	// spare is the part of its uplinks that a group does not plan with.
+	spare = 0.15
+	// rootPeers is for how many peers a seed feeds one more group directly: each
+	// costs the seed one stream and makes the way shorter; rootMax bounds them.
+	rootPeers = 33
+	rootMax   = 14
 )
 
-// Balanced puts peers into groups of about ten. Of every piece one member of a
-// group is the owner: it alone gets the piece from outside and hands it to its
-// fellows, so each of them uploads about one stream. The owner is drawn for
-// each piece by rendezvous, weighted by uplink.
+// Balanced puts peers into groups of up to six, and the groups of a zone into
+// trees. Of every piece one member of a group is the owner: it alone gets the
+// piece from outside, hands it to an owner in each group below and then to its
+// fellows, so that each member uploads about one stream. The owner is dealt for
+// each piece by uplink.
 type Balanced struct {
 	seeds  []Member
 	groups []*group // by ascending id
 	where  map[ID]*group
 	nextID uint64
+	rate   int64
 }
 
 type group struct {
 	id      uint64
+	zone    uint32
 	members []Member
+	above   *group // nil: fed by the seeds
+	below   []*group
 }
 
 // NewBalanced returns an empty room. It draws nothing at random.
@@ -40,103 +56,123 @@ func NewBalanced(*rand.Rand) *Balanced {
 // Name implements Topology.
 func (b *Balanced) Name() string { return BalancedName }
 
+// SetRate implements Topology. Groups stay where they are: those who come later
+// are placed by it.
+func (b *Balanced) SetRate(bps int64) Change {
+	b.rate = max(0, bps)
+	return Change{}
+}
+
 // Join implements Topology.
 func (b *Balanced) Join(m Member) Change {
+	var c Change
 	if m.Seed {
 		// A peer that comes back as a seed leaves its group first.
-		c := b.leavePeer(m.ID)
+		b.leavePeer(m.ID, &c)
 		b.seeds = insert(b.seeds, m)
-		return b.everybody(c)
+		b.seeded(&c)
+		return c.settle()
 	}
 	if _, ok := find(b.seeds, m.ID); ok {
 		b.seeds = remove(b.seeds, m.ID)
-		c := b.Join(m)
-		return b.everybody(c)
+		b.seeded(&c)
 	}
-	if g := b.where[m.ID]; g != nil {
+	if b.where[m.ID] != nil {
 		return b.Update(m)
 	}
-	g := b.place()
+	b.join(m, &c)
+	return c.settle()
+}
+
+func (b *Balanced) join(m Member, c *Change) {
+	g := b.place(m)
 	g.members = insert(g.members, m)
 	b.where[m.ID] = g
-	c := Change{Groups: []uint64{g.id}}
-	if len(g.members) > groupMax {
-		half := b.split(g)
-		c.Groups = append(c.Groups, half.id)
-		c.Members = addIDs(c.Members, half.members)
-	}
-	c.Members = addIDs(c.Members, g.members)
-	return c.settle()
+	b.touch(g, c)
 }
 
 // Update implements Topology.
 func (b *Balanced) Update(m Member) Change {
+	var c Change
 	if i, ok := find(b.seeds, m.ID); ok {
 		if !m.Seed {
 			return b.Join(m)
 		}
-		if b.seeds[i] == m {
-			return Change{}
+		if b.seeds[i] != m {
+			b.seeds[i] = m
+			b.seeded(&c)
 		}
-		b.seeds[i] = m
-		return b.everybody(Change{})
+		return c.settle()
 	}
 	g := b.where[m.ID]
-	if g == nil {
-		return Change{}
-	}
-	if m.Seed {
+	switch {
+	case g == nil:
+		return c
+	case m.Seed:
 		return b.Join(m)
 	}
 	i, _ := find(g.members, m.ID)
-	if g.members[i] == m {
-		return Change{}
+	switch {
+	case g.members[i] == m:
+		return c
+	case g.members[i].Zone != m.Zone:
+		b.leavePeer(m.ID, &c)
+		b.join(m, &c)
+		return c.settle()
 	}
 	g.members[i] = m
-	return Change{Members: addIDs(nil, g.members), Groups: []uint64{g.id}}
+	b.touch(g, &c)
+	b.mend(g, &c)
+	return c.settle()
 }
 
 // Leave implements Topology.
 func (b *Balanced) Leave(id ID) Change {
+	var c Change
 	if _, ok := find(b.seeds, id); ok {
 		b.seeds = remove(b.seeds, id)
-		return b.everybody(Change{})
+		b.seeded(&c)
 	}
-	return b.leavePeer(id)
-}
-
-func (b *Balanced) leavePeer(id ID) Change {
-	g := b.where[id]
-	if g == nil {
-		return Change{}
-	}
-	delete(b.where, id)
-	g.members = remove(g.members, id)
-	c := Change{Groups: []uint64{g.id}}
-	if len(g.members) < groupMin {
-		if into := b.partner(g); into != nil || len(g.members) == 0 {
-			b.groups = slices.DeleteFunc(b.groups, func(x *group) bool { return x == g })
-			if into != nil {
-				for _, m := range g.members {
-					into.members = insert(into.members, m)
-					b.where[m.ID] = into
-				}
-				c.Groups = append(c.Groups, into.id)
-				c.Members = addIDs(c.Members, into.members)
-			}
-			return c.settle()
-		}
-	}
-	c.Members = addIDs(c.Members, g.members)
+	b.leavePeer(id, &c)
 	return c.settle()
 }
 
-// place returns the group for a newcomer: one below half, the smallest first;
-// else the fullest with room, so that groups stay few; else a full one, the
-// longest unsplit, which the newcomer will split.
-func (b *Balanced) place() *group {
+func (b *Balanced) leavePeer(id ID, c *Change) {
+	g := b.where[id]
+	if g == nil {
+		return
+	}
+	delete(b.where, id)
+	g.members = remove(g.members, id)
+	b.touch(g, c)
+	var into *group
+	if len(g.members) < groupMin {
+		into = b.partner(g)
+	}
+	if into == nil && len(g.members) > 0 {
+		b.mend(g, c)
+		return
+	}
+	b.dissolve(g, c)
+	if into != nil {
+		for _, m := range g.members {
+			into.members = insert(into.members, m)
+			b.where[m.ID] = into
+		}
+		b.touch(into, c)
+	}
+}
+
+// place returns the group of its zone for a newcomer: one below half, the
+// smallest first; else the fullest with room, so that groups stay few; else a
+// new one. Groups never split: those who are in keep their neighbours, however
+// many come.
+func (b *Balanced) place(m Member) *group {
 	var low, fill *group
 	for _, g := range b.groups {
+		if g.zone != m.Zone {
+			continue
+		}
 		n := len(g.members)
 		if n < groupMin && (low == nil || n < len(low.members)) {
 			low = g
@@ -145,90 +181,207 @@ func (b *Balanced) place() *group {
 			fill = g
 		}
 	}
-	switch {
-	case low != nil:
-		return low
-	case fill != nil:
-		return fill
-	case len(b.groups) > 0:
-		return b.groups[0]
+	if g := cmp.Or(low, fill); g != nil {
+		return g
 	}
-	return b.newGroup(nil)
+	g := b.newGroup(m.Zone, nil)
+	b.attach(g)
+	return g
 }
 
-func (b *Balanced) newGroup(members []Member) *group {
-	g := &group{id: b.nextID, members: members}
+func (b *Balanced) newGroup(zone uint32, members []Member) *group {
+	g := &group{id: b.nextID, zone: zone, members: members}
 	b.nextID++
 	b.groups = append(b.groups, g) // the ids only grow
 	return g
 }
 
-// split moves half of g to a new group: the members are dealt by uplink, so
-// that neither half is left without uploaders.
-func (b *Balanced) split(g *group) *group {
-	dealt := slices.Clone(g.members)
-	slices.SortFunc(dealt, func(x, y Member) int {
-		if x.Upload != y.Upload {
-			if x.Upload {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(y.weight(), x.weight()), cmp.Compare(x.ID, y.ID))
-	})
-	var stay, leave []Member
-	for i, m := range dealt {
-		if i%2 == 0 {
-			stay = insert(stay, m)
-		} else {
-			leave = insert(leave, m)
-		}
-	}
-	g.members = stay
-	half := b.newGroup(leave)
-	for _, m := range leave {
-		b.where[m.ID] = half
-	}
-	return half
-}
-
-// partner returns the smallest group that g fits into; nil if there is none.
+// partner returns the smallest group of its zone that g fits into; nil if there
+// is none.
 func (b *Balanced) partner(g *group) *group {
 	if len(g.members) == 0 {
 		return nil
 	}
 	var best *group
 	for _, o := range b.groups {
-		if o != g && len(o.members)+len(g.members) <= groupMax && (best == nil || len(o.members) < len(best.members)) {
+		if o != g && o.zone == g.zone && len(o.members)+len(g.members) <= groupMax && (best == nil || len(o.members) < len(best.members)) {
 			best = o
 		}
 	}
 	return best
 }
 
-// everybody widens c to all peers and all groups: a seed came or went.
-func (b *Balanced) everybody(c Change) Change {
-	for _, g := range b.groups {
-		c.Groups = append(c.Groups, g.id)
-		c.Members = addIDs(c.Members, g.members)
+// fan is how many groups g should feed: what its uplinks leave when each member
+// has got the stream. Where nobody gives, none.
+func (b *Balanced) fan(g *group) int {
+	switch {
+	case !g.gives():
+		return 0
+	case b.rate == 0:
+		return fanMax
+	}
+	var sum float64
+	for _, m := range g.members {
+		if m.Upload {
+			sum += m.weight()
+		}
+	}
+	return min(max(fanMin, int(sum/float64(b.rate)*(1-spare))-len(g.members)+1), fanMax)
+}
+
+// attach finds a place for a new group in its zone: below the group nearest to
+// the seeds that has room. Newcomers have nothing yet, and those above give them
+// where to begin; in a crowd, many viewers can do that better than one seed. So
+// a group comes below the seeds only where there is no other, and by Tend.
+func (b *Balanced) attach(g *group) {
+	var best *group
+	depth := 0
+	for _, o := range b.groups {
+		if o == g || o.zone != g.zone || len(o.below) >= b.fan(o) || o.within(g) {
+			continue
+		}
+		if d := o.depth(); best == nil || d < depth || d == depth && len(o.below) < len(best.below) {
+			best, depth = o, d
+		}
+	}
+	if g.above = best; best != nil {
+		best.below = append(best.below, g)
+	}
+}
+
+// Tend lets the seeds feed as many groups as the room should have by now, the
+// ones that feed most first, and brings the deepest groups nearer. The tracker
+// calls it now and then: each move costs some viewers their neighbours, so it
+// makes few.
+func (b *Balanced) Tend() Change {
+	var c Change
+	for moves := 0; moves < tendMoves; moves++ {
+		if !b.promote(&c) {
+			break
+		}
 	}
 	return c.settle()
 }
 
-// View implements Topology.
+// tendMoves bounds what Tend moves at a time.
+const tendMoves = 4
+
+// promote puts one group below the seeds, if its zone may have one more there.
+func (b *Balanced) promote(c *Change) bool {
+	var best *group
+	for _, g := range b.groups {
+		if g.above != nil && len(g.members) >= groupMin && (best == nil || len(g.below) > len(best.below)) && b.rootsOf(g.zone) < b.roots(g.zone) {
+			best = g
+		}
+	}
+	if best == nil {
+		return false
+	}
+	best.hooked(c)
+	a := best.above
+	a.below = slices.DeleteFunc(a.below, func(x *group) bool { return x == best })
+	best.above = nil
+	best.hooked(c)
+	return true
+}
+
+// rootsOf is how many groups of a zone the seeds feed.
+func (b *Balanced) rootsOf(zone uint32) (n int) {
+	for _, g := range b.groups {
+		if g.zone == zone && g.above == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// roots is how many groups of a zone the seeds should feed. Into a zone without a seed
+// the stream comes once.
+func (b *Balanced) roots(zone uint32) int {
+	if len(b.seeds) > 0 && !slices.ContainsFunc(b.seeds, func(s Member) bool { return s.Zone == zone }) {
+		return 1
+	}
+	return min(max(1, len(b.where)/rootPeers), rootMax)
+}
+
+func (g *group) depth() (n int) {
+	for o := g.above; o != nil; o = o.above {
+		n++
+	}
+	return n
+}
+
+// within reports whether g is fed, at last, by o.
+func (g *group) within(o *group) bool {
+	for x := g; x != nil; x = x.above {
+		if x == o {
+			return true
+		}
+	}
+	return false
+}
+
+// dissolve takes a group out of the room.
+func (b *Balanced) dissolve(g *group, c *Change) {
+	b.touch(g, c)
+	b.groups = slices.DeleteFunc(b.groups, func(x *group) bool { return x == g })
+	b.unhook(g, c)
+}
+
+// touch names all whose view holds a group: its own members, those above, or the
+// seeds, and those below.
+func (b *Balanced) touch(g *group, c *Change) {
+	g.hooked(c)
+	for _, o := range g.below {
+		c.Members = addIDs(c.Members, o.members)
+	}
+}
+
+// seeded names all who know the seeds: one came, went or changed.
+func (b *Balanced) seeded(c *Change) {
+	for _, g := range b.groups {
+		if g.above == nil {
+			c.Groups = append(c.Groups, g.id)
+			c.Members = addIDs(c.Members, g.members)
+		}
+	}
+}
+
+// View implements Topology. Who is fed by seeds knows these; the others have the
+// members of the group above.
 func (b *Balanced) View(id ID) (View, bool) {
 	g := b.where[id]
 	if g == nil {
 		return View{}, false
 	}
-	return View{Self: id, Group: g.id, Members: union(g.members, b.seeds)}, true
+	var all []Member
+	all = g.seen(all, Fellow)
+	if g.above != nil {
+		all = g.above.seen(all, Above)
+	} else {
+		all = append(all, b.seeds...)
+	}
+	for _, o := range g.below {
+		all = o.seen(all, Below)
+	}
+	return View{Self: id, Group: g.id, Members: union(all, nil)}, true
 }
 
-// Groups implements Topology.
-func (b *Balanced) Groups() []uint64 {
-	ids := make([]uint64, len(b.groups))
-	for i, g := range b.groups {
-		ids[i] = g.id
+// seen appends a group's members as those see them to whom it stands in a tier.
+func (g *group) seen(dst []Member, t Tier) []Member {
+	for _, m := range g.members {
+		m.Tier, m.Group = t, g.id
+		dst = append(dst, m)
+	}
+	return dst
+}
+
+// Groups implements Topology: those that seeds feed.
+func (b *Balanced) Groups() (ids []uint64) {
+	for _, g := range b.groups {
+		if g.above == nil {
+			ids = append(ids, g.id)
+		}
 	}
 	return ids
 }
@@ -236,8 +389,8 @@ func (b *Balanced) Groups() []uint64 {
 // Group implements Topology.
 func (b *Balanced) Group(seed ID, id uint64) (View, bool) {
 	i, ok := slices.BinarySearchFunc(b.groups, id, func(g *group, id uint64) int { return cmp.Compare(g.id, id) })
-	if !ok {
+	if !ok || b.groups[i].above != nil {
 		return View{}, false
 	}
-	return View{Self: seed, Group: id, Members: union(b.groups[i].members, b.seeds)}, true
+	return View{Self: seed, Group: id, Members: union(b.groups[i].seen(nil, Below), b.seeds)}, true
 }

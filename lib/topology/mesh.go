@@ -5,34 +5,56 @@ import (
 	"slices"
 )
 
-// Degrees of the mesh. Eight random neighbours keep a graph of any size that
-// we meet in one piece and its diameter at the logarithm; twelve bound what a
-// member has to keep alive. Entries are the peers that seeds hand pieces to.
+// Degrees of the mesh. Eight neighbours keep a graph of any size that we meet
+// in one piece and its diameter at the logarithm; twelve bound what a member
+// has to keep alive. In between the uplink decides: of a member with more to
+// give more ask.
 const (
-	meshMin     = 8
-	meshMax     = 12
-	meshEntries = 16
-	// meshGroup is the number of the one group that seeds feed.
-	meshGroup = 1
-	// meshTries bounds the search for a stranger with room by random picks.
-	meshTries = 64
+	meshMin = 8
+	meshMax = 12
+	// meshNear of meshMin are of the own zone, as far as there are so many. The
+	// others are from anywhere: without them the zones would be islands, and the
+	// way from one end of a large zone to the other long.
+	meshNear = 5
+	// meshFar is how many of those a member looks for again when they leave.
+	meshFar = 2
 )
 
-// Mesh joins every peer to eight to twelve random others. A piece enters at
-// one peer; from there on all say what they have, and ask for what they lack.
+// Mesh joins every peer to eight to twelve others, most of them near. A piece
+// enters at a few strong peers; from there on all say what they have, and ask
+// for what they lack.
 type Mesh struct {
-	rng     *rand.Rand
-	seeds   []Member
-	peers   []Member // ascending
-	links   map[ID][]ID
-	entries []ID
+	rng    *rand.Rand
+	seeds  []Member
+	places map[ID]*place
+	peers  []*place // in no order: who leaves, the last takes his place
+	zones  map[uint32][]*place
+	weight float64 // of all peers, in whole bits per second
+	cost   func(from, to uint32) uint32
+
+	fanout int
+	doors  [][]*place // the entries of each group
+	turns  int
+}
+
+// A place is a peer in the mesh.
+type place struct {
+	Member
+	links  []*place
+	at     int // in Mesh.peers
+	inZone int // in Mesh.zones
+	door   int // of which it is an entry, from 1; 0: none
 }
 
 // NewMesh returns an empty room. rng draws the neighbours; a member of the
 // swarm, who draws none, may pass nil.
 func NewMesh(rng *rand.Rand) *Mesh {
-	return &Mesh{rng: rng, links: map[ID][]ID{}}
+	return &Mesh{rng: rng, places: map[ID]*place{}, zones: map[uint32][]*place{}, fanout: meshCopies}
 }
+
+// SetCost sets what a byte costs between two zones; 0 is near. Without it all
+// zones are equally far from each other. Call it before the first join.
+func (t *Mesh) SetCost(cost func(from, to uint32) uint32) { t.cost = cost }
 
 // Name implements Topology.
 func (t *Mesh) Name() string { return MeshName }
@@ -48,16 +70,12 @@ func (t *Mesh) Join(m Member) Change {
 		t.seeds = remove(t.seeds, m.ID)
 		return t.everybody(t.Join(m))
 	}
-	if _, ok := find(t.peers, m.ID); ok {
+	if t.places[m.ID] != nil {
 		return t.Update(m)
 	}
 	c := Change{Members: []ID{m.ID}}
-	t.peers = insert(t.peers, m)
-	t.meet(m.ID, meshMin, &c)
-	if len(t.entries) < meshEntries {
-		t.entries = append(t.entries, m.ID)
-		c.Groups = append(c.Groups, meshGroup)
-	}
+	t.meet(t.enter(m), &c)
+	t.turn(&c)
 	return c.settle()
 }
 
@@ -73,19 +91,31 @@ func (t *Mesh) Update(m Member) Change {
 		t.seeds[i] = m
 		return t.everybody(Change{})
 	}
-	i, ok := find(t.peers, m.ID)
+	n := t.places[m.ID]
 	switch {
-	case !ok:
+	case n == nil:
 		return Change{}
 	case m.Seed:
 		return t.Join(m)
-	case t.peers[i] == m:
+	case n.Member == m:
 		return Change{}
+	case n.Zone != m.Zone: // it has moved, and its neighbours are elsewhere
+		c := t.leavePeer(m.ID)
+		joined := t.Join(m)
+		c.Members, c.Groups = append(c.Members, joined.Members...), append(c.Groups, joined.Groups...)
+		return c.settle()
 	}
-	t.peers[i] = m
-	c := Change{Members: append([]ID{m.ID}, t.links[m.ID]...)}
-	if slices.Contains(t.entries, m.ID) {
-		c.Groups = append(c.Groups, meshGroup)
+	t.weight += m.weight() - n.Member.weight()
+	n.Member = m
+	c := Change{Members: []ID{m.ID}}
+	for _, o := range n.links {
+		c.Members = append(c.Members, o.ID)
+	}
+	if n.door > 0 {
+		c.Groups = append(c.Groups, uint64(n.door))
+		if !m.Upload {
+			t.replace(n, &c)
+		}
 	}
 	return c.settle()
 }
@@ -100,136 +130,84 @@ func (t *Mesh) Leave(id ID) Change {
 }
 
 func (t *Mesh) leavePeer(id ID) Change {
-	if _, ok := find(t.peers, id); !ok {
+	n := t.places[id]
+	if n == nil {
 		return Change{}
 	}
 	var c Change
-	lost := slices.Clone(t.links[id])
-	for _, n := range lost {
-		t.unlink(id, n)
-		c.Members = append(c.Members, n)
+	lost := slices.Clone(n.links)
+	for _, o := range lost {
+		unlink(n, o)
+		c.Members = append(c.Members, o.ID)
 	}
-	t.peers = remove(t.peers, id)
-	delete(t.links, id)
-	for _, n := range lost {
-		t.meet(n, meshMin, &c)
+	t.quit(n)
+	t.heal(lost, &c)
+	if n.door > 0 {
+		t.shut(n, &c)
 	}
-	if i := slices.Index(t.entries, id); i >= 0 {
-		t.entries = slices.Delete(t.entries, i, i+1)
-		t.enter()
-		c.Groups = append(c.Groups, meshGroup)
-	}
+	t.turn(&c)
 	return c.settle()
 }
 
-// enter fills the place of an entry that left.
-func (t *Mesh) enter() {
-	if len(t.peers) <= len(t.entries) {
-		return
-	}
-	start := t.rng.IntN(len(t.peers))
-	for i := range t.peers {
-		id := t.peers[(start+i)%len(t.peers)].ID
-		if !slices.Contains(t.entries, id) {
-			t.entries = append(t.entries, id)
-			return
-		}
-	}
+// enter and quit keep the books of who is in the room.
+func (t *Mesh) enter(m Member) *place {
+	n := &place{Member: m, at: len(t.peers), inZone: len(t.zones[m.Zone])}
+	t.places[m.ID] = n
+	t.peers = append(t.peers, n)
+	t.zones[m.Zone] = append(t.zones[m.Zone], n)
+	t.weight += m.weight()
+	return n
 }
 
-func (t *Mesh) link(a, b ID) {
-	t.links[a] = append(t.links[a], b)
-	t.links[b] = append(t.links[b], a)
-}
-
-func (t *Mesh) unlink(a, b ID) {
-	t.links[a] = slices.DeleteFunc(t.links[a], func(x ID) bool { return x == b })
-	t.links[b] = slices.DeleteFunc(t.links[b], func(x ID) bool { return x == a })
-}
-
-// meet gives id neighbours until it has want of them: first strangers with
-// room, and where there are none, both ends of a link that it then replaces,
-// which leaves their degrees as they were.
-func (t *Mesh) meet(id ID, want int, c *Change) {
-	want = min(want, len(t.peers)-1)
-	for range meshTries {
-		if len(t.links[id]) >= want {
-			return
-		}
-		o := t.peers[t.rng.IntN(len(t.peers))].ID
-		if o != id && len(t.links[o]) < meshMax && !slices.Contains(t.links[id], o) {
-			t.link(id, o)
-			c.Members = append(c.Members, id, o)
-		}
-	}
-	// A small or a full room: look at everybody once, from a random place.
-	start := t.rng.IntN(len(t.peers))
-	for i := range t.peers {
-		if len(t.links[id]) >= want {
-			return
-		}
-		a := t.peers[(start+i)%len(t.peers)].ID
-		if a == id || slices.Contains(t.links[id], a) {
-			continue
-		}
-		if len(t.links[a]) < meshMax {
-			t.link(id, a)
-			c.Members = append(c.Members, id, a)
-			continue
-		}
-		for _, b := range t.links[a] {
-			if b != id && !slices.Contains(t.links[id], b) && len(t.links[id])+2 <= meshMax {
-				t.unlink(a, b)
-				t.link(id, a)
-				t.link(id, b)
-				c.Members = append(c.Members, id, a, b)
-				break
-			}
-		}
+func (t *Mesh) quit(n *place) {
+	t.weight -= n.Member.weight()
+	delete(t.places, n.ID)
+	last := t.peers[len(t.peers)-1]
+	t.peers[n.at], last.at = last, n.at
+	t.peers[len(t.peers)-1] = nil
+	t.peers = t.peers[:len(t.peers)-1]
+	zone := t.zones[n.Zone]
+	last = zone[len(zone)-1]
+	zone[n.inZone], last.inZone = last, n.inZone
+	zone[len(zone)-1] = nil
+	if t.zones[n.Zone] = zone[:len(zone)-1]; len(zone) == 1 {
+		delete(t.zones, n.Zone)
 	}
 }
 
 // everybody widens c to all peers: a seed came or went.
 func (t *Mesh) everybody(c Change) Change {
-	c.Members = addIDs(c.Members, t.peers)
-	if len(t.entries) > 0 {
-		c.Groups = append(c.Groups, meshGroup)
+	for _, n := range t.peers {
+		c.Members = append(c.Members, n.ID)
 	}
+	c.Groups = append(c.Groups, t.Groups()...)
 	return c.settle()
 }
 
-func (t *Mesh) pick(ids []ID) []Member {
-	out := make([]Member, 0, len(ids)+1)
-	for _, id := range ids {
-		if i, ok := find(t.peers, id); ok {
-			out = append(out, t.peers[i])
-		}
+// members lists peers and the seeds as seen from a zone.
+func (t *Mesh) members(peers []*place, self *place, from uint32) []Member {
+	out := make([]Member, 0, len(peers)+1+len(t.seeds))
+	if self != nil {
+		out = append(out, self.Member)
 	}
+	for _, n := range peers {
+		m := n.Member
+		m.Cost = price(t.cost, from, m.Zone)
+		out = append(out, m)
+	}
+	for _, m := range t.seeds {
+		m.Cost = price(t.cost, from, m.Zone)
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b Member) int { return byID(a, b.ID) })
 	return out
 }
 
 // View implements Topology.
 func (t *Mesh) View(id ID) (View, bool) {
-	i, ok := find(t.peers, id)
-	if !ok {
+	n := t.places[id]
+	if n == nil {
 		return View{}, false
 	}
-	known := append(t.pick(t.links[id]), t.peers[i])
-	return View{Self: id, Members: union(known, t.seeds)}, true
-}
-
-// Groups implements Topology.
-func (t *Mesh) Groups() []uint64 {
-	if len(t.entries) == 0 {
-		return nil
-	}
-	return []uint64{meshGroup}
-}
-
-// Group implements Topology.
-func (t *Mesh) Group(seed ID, group uint64) (View, bool) {
-	if group != meshGroup || len(t.entries) == 0 {
-		return View{}, false
-	}
-	return View{Self: seed, Group: meshGroup, Members: union(t.pick(t.entries), t.seeds)}, true
+	return View{Self: id, Members: t.members(n.links, n, n.Zone)}, true
 }

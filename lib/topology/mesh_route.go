@@ -1,7 +1,7 @@
 package topology
 
-// Route implements Topology. A seed hands a piece to one entry; from there on
-// it spreads by asking.
+// Route implements Topology. A seed hands a piece to one entry of each group;
+// from there on it spreads by asking.
 func (t *Mesh) Route(v *View, p Piece, from ID, r *Route) {
 	r.Push, r.Tell = r.Push[:0], r.Tell[:0]
 	self, _ := v.Member(v.Self)
@@ -19,14 +19,18 @@ func (t *Mesh) Route(v *View, p Piece, from ID, r *Route) {
 		}
 		r.Push = append(r.Push, entry)
 	case self.Upload:
-		r.Tell = rank(r.Tell, v.Members, p.key(), false, fellow)
+		r.Tell = rank(r.Tell, v.Members, p.key(), false, func(m *Member) bool { return fellow(m) && m.Cost == 0 })
+		r.Tell = rank(r.Tell, v.Members, p.key(), false, func(m *Member) bool { return fellow(m) && m.Cost > 0 })
 	}
 }
 
 // Sources implements Topology. Nobody knows beforehand who will have a piece
-// first: fellows come in an order that spreads requests, seeds last.
+// first: fellows come in an order that spreads requests, the near before the
+// far, seeds last.
 func (t *Mesh) Sources(v *View, p Piece, dst []ID) []ID {
-	key := p.key()
-	dst = rank(dst, v.Members, mix(key^uint64(v.Self)), true, func(m *Member) bool { return isUploader(m) && m.ID != v.Self })
-	return rank(dst, v.Members, mix(key^uint64(v.Self)), false, func(m *Member) bool { return m.Seed && m.ID != v.Self })
+	key := mix(p.key() ^ uint64(v.Self))
+	other := func(m *Member) bool { return isUploader(m) && m.ID != v.Self }
+	dst = rank(dst, v.Members, key, true, func(m *Member) bool { return other(m) && m.Cost == 0 })
+	dst = rank(dst, v.Members, key, true, func(m *Member) bool { return other(m) && m.Cost > 0 })
+	return rank(dst, v.Members, key, false, func(m *Member) bool { return m.Seed && m.ID != v.Self })
 }

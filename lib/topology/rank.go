@@ -9,7 +9,7 @@ import (
 // Weights of members whose uplink is not known, and the bounds that keep one
 // claim from drawing the whole stream or none of it.
 const (
-	defaultUplink = 4_000_000
+	defaultUplink = 2_000_000
 	minUplink     = 256_000
 	maxUplink     = 100_000_000
 )
@@ -88,4 +88,37 @@ func first(members []Member, key uint64, weighted bool, keep func(*Member) bool)
 		}
 	}
 	return best.id
+}
+
+// deal gives p to one of those that keep says yes to; zero if to nobody. Their
+// weights lie side by side on a line, in the order of their names, and pieces
+// fall on it at multiples of the golden ratio: so each gets its share evenly in
+// time, two pieces in a row go to two members, and a burst goes to most, which
+// independent draws do not achieve. Where a segment begins is drawn, so that no
+// member gets every keyframe.
+func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
+	var sum float64
+	for i := range members {
+		if keep(&members[i]) {
+			sum += members[i].weight()
+		}
+	}
+	if sum == 0 {
+		return 0
+	}
+	const golden = 0x9e3779b97f4a7c15 // 2^64 / golden ratio
+	start := mix(mix(mix(uint64(p.Epoch))^uint64(p.Seq)) ^ salt)
+	at := float64((start+golden*uint64(p.Index))>>11) / (1 << 53) * sum
+	var last ID
+	for i := range members {
+		m := &members[i]
+		if !keep(m) {
+			continue
+		}
+		last = m.ID
+		if at -= m.weight(); at < 0 {
+			break
+		}
+	}
+	return last
 }

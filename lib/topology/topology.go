@@ -4,7 +4,30 @@
 // piece and from whom to expect one. Both use one value of one type, so a
 // topology is written in one place.
 //
-// Tencent's talk calls the balanced topology by the same name.
+// # The three
+//
+// Balanced groups of about ten, the default: each piece is brought into a group
+// by one member, another for each piece, who hands it to its fellows; so all
+// upload about one stream. Tencent's talk calls it by the same name. It stands
+// on SplitStream, where every member is an inner node for some part of the stream
+// and a leaf for the rest, and on the weighted rendezvous of Efraimidis and
+// Spirakis.
+//
+// A tree over the whole room, in which members push along fixed edges: lean and
+// quick while nobody leaves, but the leaves give nothing, and a whole stream is
+// the smallest thing that an uplink can carry. It is built as in Overcast, which
+// has a member stand as deep as it may where its bandwidth allows and know its
+// ancestors as a reserve; as in AnySee, which prefers the near; and as in ROST,
+// which has members with more to give rise above the others. A tracker that sees
+// all does at once what these negotiate.
+//
+// A mesh, in which everybody tells a dozen neighbours what it has and is asked
+// for it: whole as long as anybody is, but each hop costs a word and an answer.
+// It is built as in CoolStreaming and GridMedia (partners, buffer maps, pull),
+// with what was found later: degrees that follow uplinks (Chunkyspread), most
+// partners near and some far, so that the graph stays an expander (biased
+// neighbour selection, P4P), and several copies handed out among strong members
+// (Abeni, Kiraly and Lo Cigno: all have a piece in log2 N steps of its time).
 package topology
 
 import (
@@ -29,6 +52,8 @@ type Member struct {
 	Group uint64
 	Zone  uint32 // where it is in the network; 0: not known
 	Cost  uint32 // from Self's zone to its own; 0: near, or nobody knows
+
+	Standing uint8 // 0 is good; whoever has more is served when the others are
 }
 
 // A Tier is where a member stands in the flow of the stream, seen from another.
@@ -72,6 +97,13 @@ type Change struct {
 // safe for concurrent use.
 type Topology interface {
 	Name() string
+	// Way is how pieces travel.
+	Way() Way
+
+	// SetCost sets what a byte costs between two zones; 0 is near. Call it before
+	// the first join. SetRate tells the stream's rate in bit/s; 0: not known.
+	SetCost(cost func(from, to uint32) uint32)
+	SetRate(bps int64) Change
 
 	// Join, Update and Leave are the tracker's. A peer that is in already is
 	// updated; one that is not in changes nothing by leaving.
@@ -99,6 +131,7 @@ type Topology interface {
 const (
 	BalancedName = "balanced"
 	MeshName     = "mesh"
+	TreeName     = "tree"
 )
 
 // New returns an empty topology by its name. A member of the swarm, which uses
@@ -109,6 +142,8 @@ func New(name string, rng *rand.Rand) (Topology, error) {
 		return NewBalanced(rng), nil
 	case MeshName:
 		return NewMesh(rng), nil
+	case TreeName:
+		return NewTree(rng), nil
 	}
-	return nil, fmt.Errorf("topology: %q is not one of %s, %s", name, BalancedName, MeshName)
+	return nil, fmt.Errorf("topology: %q is not one of %s, %s, %s", name, BalancedName, MeshName, TreeName)
 }

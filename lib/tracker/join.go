@@ -36,6 +36,7 @@ func (t *Tracker) Join(now time.Time, a Arrival) (wire.PeerID, error) {
 	if a.Hello.Role == wire.RoleSeed && !a.Trusted && !slices.Contains(t.cfg.SeedKeys, a.Hello.Key) {
 		return 0, ErrForbidden
 	}
+	t.clock = now
 	id := wire.PeerIDOf(a.Hello.Key)
 	a.Remote = a.Remote.Unmap().WithZone("")
 	if p := t.sessions[a.Session]; p != nil {
@@ -55,9 +56,12 @@ func (t *Tracker) Join(now time.Time, a Arrival) (wire.PeerID, error) {
 	if err := r.admit(&t.cfg, a); err != nil {
 		return 0, err
 	}
-	p := &peer{session: a.Session, room: r, id: id, remote: a.Remote, resume: t.secret(), trusted: a.Trusted}
+	p := &peer{session: a.Session, room: r, id: id, remote: a.Remote, resume: t.secret(), trusted: a.Trusted, joined: now}
 	r.peers[id] = p
 	r.perAddr[network(a.Remote)]++
+	if a.Hello.Role != wire.RoleSeed {
+		p.account = r.books.open(now, a.Hello, a.Remote)
+	}
 	if a.Hello.Role == wire.RoleSeed {
 		i, _ := slices.BinarySearchFunc(r.seeds, id, func(s *peer, id wire.PeerID) int { return cmp.Compare(s.id, id) })
 		r.seeds = slices.Insert(r.seeds, i, p)
@@ -89,7 +93,10 @@ func (t *Tracker) replace(now time.Time, p *peer, a Arrival) {
 	p.session, p.remote = a.Session, a.Remote
 	t.sessions[a.Session] = p
 	p.resume = t.secret()
-	p.welcome, p.list = true, p.placed
+	if p.account != nil {
+		p.account = p.room.books.open(now, a.Hello, a.Remote)
+	}
+	p.welcome, p.list = true, p.placed || p.isBanned()
 	t.queue(p)
 	if p.hello.Role == wire.RoleSeed {
 		t.feedAll(p)
@@ -175,6 +182,12 @@ func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
 		// Its proofs have run out; the addresses that others hold stay good.
 		p.observed = oldAddrs
 	case len(p.observed) == 0:
+		p.room.locate(p)
+		return
+	}
+	p.room.locate(p)
+	if p.isBanned() {
+		t.suspend(p)
 		return
 	}
 	was := p.placed
@@ -236,6 +249,7 @@ func (t *Tracker) knowing(p *peer) (c topology.Change) {
 func (p *peer) member() topology.Member {
 	return topology.Member{
 		ID: topology.ID(p.id), Seed: p.hello.Role == wire.RoleSeed, Upload: p.hello.Upload, Uplink: p.uplink,
+		Zone: uint32(p.zone), Standing: p.standing(),
 	}
 }
 
@@ -250,9 +264,25 @@ func (t *Tracker) Leave(session Session) {
 	r := p.room
 	t.forget(p)
 	delete(r.peers, p.id)
+	r.books.leave(t.clock, p.account)
 	r.unadmit(p.remote)
+	r.unlocate(p)
 	r.seeds = slices.DeleteFunc(r.seeds, func(s *peer) bool { return s == p })
 	if p.placed {
+		t.sayLeft(p)
 		t.apply(r, r.top.Leave(topology.ID(p.id)))
+	}
+}
+
+// sayLeft notes that a peer leaves for the next list of those who know it.
+func (t *Tracker) sayLeft(p *peer) {
+	v, ok := p.room.top.View(topology.ID(p.id))
+	if !ok {
+		return
+	}
+	for _, m := range v.Members {
+		if o := p.room.peers[wire.PeerID(m.ID)]; o != nil && o != p && len(o.left) < wire.MaxSignalMembers {
+			o.left = append(o.left, p.id)
+		}
 	}
 }

@@ -82,6 +82,7 @@ func (t *Tracker) feedAll(p *peer) {
 // NextMessage returns the next message to send. The driver drains it after
 // every call of another method.
 func (t *Tracker) NextMessage(now time.Time) (Message, bool) {
+	t.clock = now
 	if len(t.notices) > 0 {
 		m := t.notices[0]
 		t.notices = t.notices[1:]
@@ -113,12 +114,15 @@ func (p *peer) next(now time.Time) wire.Signal {
 	case p.list:
 		p.list = false
 		v, ok := p.room.top.View(topology.ID(p.id))
-		if !ok {
+		if !ok && !p.isBanned() {
 			return nil
 		}
+		left := p.left
+		p.left = nil
 		return &wire.SignalNeighbours{
 			Version: p.version, Topology: p.room.top.Name(), Group: v.Group,
-			UplinkBPS: p.uplink, Upload: p.hello.Upload, Members: p.meet(now, v),
+			UplinkBPS: p.uplink, Upload: p.hello.Upload, Members: p.meet(now, v), SeedCost: p.seedCost(),
+			Banned: slices.Clone(p.room.books.banned), Left: left,
 		}
 	case p.reset || len(p.feed) > 0:
 		return p.nextFeed(now)
@@ -158,7 +162,7 @@ func (p *peer) meet(now time.Time, v topology.View) []wire.SignalMember {
 		}
 		s := wire.SignalMember{
 			ID: o.id, Key: o.hello.Key, Addrs: addrsFor(p, o), Role: o.hello.Role,
-			Upload: o.hello.Upload, UplinkBPS: o.uplink, Tier: int8(m.Tier), Group: m.Group, Cost: m.Cost,
+			Upload: o.hello.Upload, UplinkBPS: o.uplink, Tier: int8(m.Tier), Group: m.Group, Cost: p.cost(o), Standing: o.standing(),
 		}
 		if now.Before(o.expiry) && len(s.Addrs) > 0 && s.Addrs[0] == o.observed[0] {
 			s.Token = o.token

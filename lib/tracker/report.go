@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -14,7 +15,7 @@ import (
 // not chatter.
 const TickInterval = 10 * time.Second
 
-// Report takes what a peer says of itself.
+// Report takes what a peer says of itself, and the receipts that it shows.
 func (t *Tracker) Report(session Session, m *wire.SignalReport) (*measure.Report, error) {
 	p := t.sessions[session]
 	if p == nil {
@@ -26,20 +27,50 @@ func (t *Tracker) Report(session Session, m *wire.SignalReport) (*measure.Report
 	}
 	r.Room, r.ID, r.Role = p.room.name, p.id.String(), string(p.hello.Role)
 	p.report = r
+	if p.placed && p.hello.Role == wire.RoleSeed && r.RateBPS > 0 {
+		t.apply(p.room, p.room.top.SetRate(p.room.rate()))
+	}
+	if p.placed && p.uplink == 0 && r.UplinkBPS > 0 && p.room.top.Way() == topology.Flowing {
+		// How many it can feed is not known until now.
+		p.uplink = min(r.UplinkBPS, maxUplink)
+		t.apply(p.room, p.room.top.Update(p.member()))
+	}
+	b := &p.room.books
+	if p.account == nil {
+		b.stream.say(&p.stream, r.StreamBytes, isOld(r, t.clock.Sub(p.joined)))
+		return r, nil
+	}
+	p.account.report(t.clock, r)
+	for i := range m.Receipts {
+		if !b.take(p.account, p.room.name, &m.Receipts[i]) {
+			b.refused++
+		}
+	}
+	t.accuse(p, r)
 	return r, nil
 }
 
 // NextTimeout returns when Tick wants to be called.
-func (t *Tracker) NextTimeout() time.Time { return t.nextTick }
+func (t *Tracker) NextTimeout() time.Time {
+	if t.nextTend.Before(t.nextTick) {
+		return t.nextTend
+	}
+	return t.nextTick
+}
 
 // Tick lets time pass.
 func (t *Tracker) Tick(now time.Time) {
+	if !now.Before(t.nextTend) {
+		t.nextTend = now.Add(TendInterval)
+		t.tend()
+	}
 	if now.Before(t.nextTick) {
 		return
 	}
-	t.nextTick = now.Add(TickInterval)
+	t.nextTick, t.clock = now.Add(TickInterval), now
 	for _, name := range t.Rooms() {
 		r := t.rooms[name]
+		t.settle(now, r)
 		for _, id := range r.ids() {
 			p := r.peers[id]
 			if !p.placed || p.report == nil || !differs(p.uplink, p.report.UplinkBPS) {
@@ -47,6 +78,19 @@ func (t *Tracker) Tick(now time.Time) {
 			}
 			p.uplink = min(p.report.UplinkBPS, maxUplink)
 			t.apply(r, r.top.Update(p.member()))
+		}
+	}
+}
+
+// TendInterval is how often rooms are put in order: as fast as a crowd comes.
+const TendInterval = time.Second
+
+// tend lets topologies that wish to put themselves in order.
+func (t *Tracker) tend() {
+	for _, name := range t.Rooms() {
+		r := t.rooms[name]
+		if top, ok := r.top.(interface{ Tend() topology.Change }); ok {
+			t.apply(r, top.Tend())
 		}
 	}
 }
@@ -81,6 +125,7 @@ type RoomStats struct {
 	Seeds    int
 	Unseen   int // peers that no responder has observed yet: nobody is told of them
 	Groups   int
+	Zones    []ZoneStats       // by ascending name; none if the tracker knows no zones
 	Reports  []*measure.Report // the last of each who reported, by ascending ID
 }
 
@@ -90,7 +135,7 @@ func (t *Tracker) Stats(name string) (s RoomStats, ok bool) {
 	if r == nil {
 		return s, false
 	}
-	s = RoomStats{Room: name, Topology: r.top.Name(), Seeds: len(r.seeds), Peers: len(r.peers) - len(r.seeds), Groups: len(r.top.Groups())}
+	s = RoomStats{Room: name, Topology: r.top.Name(), Seeds: len(r.seeds), Peers: len(r.peers) - len(r.seeds), Groups: len(r.top.Groups()), Zones: r.zoneStats()}
 	for _, id := range r.ids() {
 		p := r.peers[id]
 		if !p.placed {

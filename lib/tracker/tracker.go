@@ -6,6 +6,28 @@
 // HTTP and WebSocket. Sessions go in, messages come out: a message is composed
 // when it is taken, from what is true then, so that a peer that was touched by
 // a hundred joins hears once, and no queue can grow beyond the number of peers.
+//
+// # Accounts
+//
+// What a peer says that it gave counts for nothing. Receivers sign for their
+// senders (wire.Receipt) how much they have had of them; senders show the receipts
+// with their reports, and the tracker checks them against the receipt key of the
+// receiver's hello. Of each pair the newest counts, so that an old one, shown
+// again, says nothing, and what a peer signs counts on after it has left.
+//
+// Liars cannot sign for each other without end: all that one receiver vouches for
+// counts at most for what it can have received, which is a quarter more than the
+// stream had in its time (the seeds say how much that was; without their word,
+// what the viewer in the middle received), and not more than it says itself that
+// it had of peers. What is beyond is cut, in proportion. Who joins with ten names
+// is ten viewers, who can vouch for ten streams: no signature helps against that.
+// Bytes between two at one address are counted, and beside that counted apart.
+//
+// Who takes from peers and gives less than a twentieth of it in the last minutes,
+// by the receivers' word, is a free-rider, whether it says that it uploads or not:
+// others are told its standing, and serve it last. Of whom two fellows in two
+// networks report bytes that do not verify is a polluter: for ten minutes it meets
+// nobody. A new key is a new viewer; it has to find its way in anew.
 package tracker
 
 import (
@@ -21,6 +43,7 @@ import (
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/zone"
 )
 
 // Bounds by default.
@@ -42,7 +65,9 @@ type Config struct {
 	// counts.
 	TokenKeys []ed25519.PublicKey
 	// SeedKeys may take the role of a seed without being attached in process.
-	SeedKeys   []wire.Key
+	SeedKeys []wire.Key
+	// Zones says who is near whom; nil: everybody is.
+	Zones      zone.Source
 	MaxRooms   int // 0: DefaultMaxRooms, and so on
 	MaxPeers   int
 	MaxPerAddr int
@@ -71,6 +96,8 @@ type Tracker struct {
 	pending  []*peer // those with something to hear, each once
 	notices  []Message
 	nextTick time.Time
+	nextTend time.Time
+	clock    time.Time // of the last call that said what time it is
 }
 
 type room struct {
@@ -79,9 +106,12 @@ type room struct {
 	peers   map[wire.PeerID]*peer
 	seeds   []*peer // ascending by id
 	perAddr map[netip.Prefix]int
+	zones   zone.Source // of the Config
+	inZone  map[zone.ID]int
 	version uint64
 	// groups holds the version at which each group last changed.
 	groups map[uint64]uint64
+	books  books
 }
 
 // A peer is in a room from its first hello to the end of its session.
@@ -97,12 +127,18 @@ type peer struct {
 	expiry   time.Time        // of the token
 	trusted  bool
 	placed   bool // in the topology
+	zone     zone.ID
+	located  bool // counted in its zone
 	uplink   int64
 	report   *measure.Report
+	account  *account // nil at a seed
+	stream   source   // a seed's word
+	joined   time.Time
 
-	queued  bool // in Tracker.pending
-	welcome bool // to be sent
-	list    bool // neighbours to be sent
+	queued  bool          // in Tracker.pending
+	welcome bool          // to be sent
+	list    bool          // neighbours to be sent
+	left    []wire.PeerID // who left since the last list, of those who knew it
 	version uint64
 	reset   bool     // of the feed
 	feed    []uint64 // groups to be sent, ascending
@@ -137,8 +173,12 @@ func (t *Tracker) Open(now time.Time, name, topo string) error {
 	if err != nil {
 		return err
 	}
+	if z := t.cfg.Zones; z != nil {
+		top.SetCost(func(from, to uint32) uint32 { return z.Cost(zone.ID(from), zone.ID(to)) })
+	}
 	t.rooms[name] = &room{
 		name: name, top: top, peers: map[wire.PeerID]*peer{}, perAddr: map[netip.Prefix]int{}, groups: map[uint64]uint64{},
+		zones: t.cfg.Zones, inZone: map[zone.ID]int{}, books: newBooks(),
 		// Versions go on growing over a restart of the tracker.
 		version: uint64(max(0, now.UnixMilli())),
 	}

@@ -483,27 +483,45 @@ func TestAStormOfAThousandLeavesEverybodyWithTheTruth(t *testing.T) {
 			if len(l.Members) != len(v.Members)-1 {
 				t.Fatalf("%s: %s knows %d of %d", topo, p.id, len(l.Members), len(v.Members)-1)
 			}
-			var whole []string
+			var whole, group []string // of the list; of those in it who are of its group
+			root := true
 			for _, m := range l.Members {
+				word := fmt.Sprint(m.ID, m.UplinkBPS, m.Upload)
+				root = root && m.Tier != int8(topology.Above)
+				if m.Role != wire.RoleSeed && m.Tier == int8(topology.Fellow) {
+					group = append(group, word)
+				}
 				o := r.peers[m.ID]
 				if _, ok := v.Member(topology.ID(m.ID)); !ok || o.uplink != m.UplinkBPS || o.hello.Upload != m.Upload {
 					t.Fatalf("%s: %s holds an old word on %s", topo, p.id, m.ID)
 				}
-				whole = append(whole, fmt.Sprint(m.ID, m.UplinkBPS, m.Upload))
+				whole = append(whole, word)
 			}
 			if topo != topology.BalancedName {
 				continue
 			}
-			whole = append(whole, fmt.Sprint(p.id, l.UplinkBPS, l.Upload))
+			self := fmt.Sprint(p.id, l.UplinkBPS, l.Upload)
+			whole, group = append(whole, self), append(group, self)
 			slices.Sort(whole)
+			slices.Sort(group)
 			k := key{l.Group, l.Version}
 			if s := fmt.Sprint(whole); byVersion[k] == "" {
 				byVersion[k] = s
 			} else if byVersion[k] != s {
 				t.Fatalf("two members of group %d hold different lists of version %d", l.Group, l.Version)
 			}
-			if g := w.feeds[1][l.Group]; g.Version != l.Version {
-				t.Fatalf("the seed holds version %d of group %d, a member %d", g.Version, l.Group, l.Version)
+			if !root {
+				continue // fed by others: no seed holds its group
+			}
+			g := w.feeds[1][l.Group]
+			var fed []string
+			for _, m := range g.Members {
+				if m.Role != wire.RoleSeed {
+					fed = append(fed, fmt.Sprint(m.ID, m.UplinkBPS, m.Upload))
+				}
+			}
+			if slices.Sort(fed); !slices.Equal(fed, group) || g.Version > l.Version {
+				t.Fatalf("group %d is %v to the seed and %v to a member", l.Group, fed, group)
 			}
 		}
 		if got, want := slices.Sorted(keys(w.feeds[1])), r.top.Groups(); !slices.Equal(got, want) {

@@ -16,8 +16,11 @@ const (
 	MaxSignalMembers = 64       // members in one message, all groups together
 	MaxSignalAddrs   = 8        // addresses of one member
 	MaxSignalReport  = 32 << 10 // bytes of a report
-	maxSignalName    = 64
-	maxSignalText    = 512
+	// Receipts beside one report: a group's fellows many times over. Whoever holds
+	// more shows the rest with the next.
+	MaxSignalReceipts = 64
+	maxSignalName     = 64
+	maxSignalText     = 512
 )
 
 // ErrSignalType is in the chain of the error for a message of unknown type.
@@ -55,11 +58,17 @@ type SignalHello struct {
 	// Resume is what the last SignalWelcome said: it lets a peer that comes
 	// back from another address take its old place.
 	Resume string `json:"resume,omitempty"`
+	// ReceiptKey is the Ed25519 key that the peer signs receipts with, for as long
+	// as it is in the room: Key cannot sign.
+	ReceiptKey Key `json:"receipt_key,omitzero"`
 }
 
 // SignalReport carries a peer's counters: the JSON object of measure.Report.
 type SignalReport struct {
 	Report json.RawMessage `json:"report"`
+	// Receipts are those that others signed for the peer since its last report,
+	// and those of its own whose senders cannot show them any more.
+	Receipts []Receipt `json:"receipts,omitempty"`
 }
 
 // SignalBye says that the peer leaves.
@@ -87,6 +96,9 @@ type SignalMember struct {
 	Tier  int8   `json:"tier,omitempty"`
 	Group uint64 `json:"group,omitempty,string"`
 	Cost  uint32 `json:"cost,omitempty"`
+	// Standing is what the tracker thinks of it: 0 is good, 1 takes and does not
+	// give, and whatever is more is worse. It is served when the others are.
+	Standing uint8 `json:"standing,omitempty"`
 }
 
 // SignalNeighbours says whom a peer should know: the whole list, which
@@ -100,6 +112,15 @@ type SignalNeighbours struct {
 	UplinkBPS int64          `json:"uplink_bps,omitempty"`
 	Upload    bool           `json:"upload"`
 	Members   []SignalMember `json:"members"`
+	// SeedCost is what a byte from the nearest seed costs, also to those who are
+	// not told of any; 0: it is near, or nobody knows.
+	SeedCost uint32 `json:"seed_cost,omitempty"`
+	// Banned are those who were found of late to send bytes that do not verify:
+	// whoever is connected to one leaves it at once.
+	Banned []PeerID `json:"banned,omitempty"`
+	// Left names some who were in the list before and have left the room: nobody
+	// need wait for them to fall silent.
+	Left []PeerID `json:"left,omitempty"`
 }
 
 // A SignalGroup is a group as a seed sees it: its members and the other seeds.

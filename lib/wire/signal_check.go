@@ -99,6 +99,14 @@ func (m *SignalReport) check() error {
 	if len(m.Report) == 0 || m.Report[0] != '{' || !json.Valid(m.Report) {
 		return errors.New("report: not a JSON object")
 	}
+	if len(m.Receipts) > MaxSignalReceipts {
+		return fmt.Errorf("%d receipts are more than %d", len(m.Receipts), MaxSignalReceipts)
+	}
+	for i := range m.Receipts {
+		if err := m.Receipts[i].check(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -142,6 +150,12 @@ func checkMembers(members []SignalMember) error {
 }
 
 func (m *SignalNeighbours) check() error {
+	if len(m.Left) > MaxSignalMembers {
+		return fmt.Errorf("%d that left are more than %d", len(m.Left), MaxSignalMembers)
+	}
+	if len(m.Banned) > MaxSignalMembers {
+		return fmt.Errorf("%d who are banned are more than %d", len(m.Banned), MaxSignalMembers)
+	}
 	return cmp.Or(checkText("topology", m.Topology, maxSignalName), checkUplink(m.UplinkBPS),
 		checkMembers(m.Members))
 }

@@ -33,12 +33,12 @@ func testSignals() []Signal {
 	return []Signal{
 		&SignalHello{
 			Key: testKey(3), Tokens: []Token{members[0].Token}, Hosts: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.7:4711")},
-			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, Name: "living room", Resume: "abc",
+			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, Name: "living room", Resume: "abc", ReceiptKey: testKey(4),
 		},
-		&SignalReport{Report: json.RawMessage(`{"peer_bytes":7}`)},
+		&SignalReport{Report: json.RawMessage(`{"peer_bytes":7}`), Receipts: []Receipt{testReceipt(7, 8, 1), testReceipt(9, 8, MaxReceiptBytes)}},
 		&SignalBye{},
 		&SignalWelcome{ID: PeerIDOf(testKey(3)), TimeUnixMS: testTime.UnixMilli(), Resume: "abc"},
-		&SignalNeighbours{Version: 4, Topology: "balanced", Group: 1 << 60, UplinkBPS: 5, Upload: true, Members: members},
+		&SignalNeighbours{Version: 4, Topology: "balanced", Group: 1 << 60, UplinkBPS: 5, Upload: true, SeedCost: 7, Members: members, Banned: []PeerID{77}},
 		&SignalFeed{Topology: "balanced", Reset: true, Groups: []SignalGroup{{Group: 1, Version: 2, Members: members}, {Group: 2, Version: 3}}},
 		&SignalError{Code: SignalFull, Message: "come back later"},
 	}
@@ -84,6 +84,8 @@ func TestSignalsAreRefused(t *testing.T) {
 		crowd = append(crowd, member(fmt.Sprintf("%016x", i+1), ""))
 	}
 	one := member("0000000000000001", "")
+	text, _ := testReceipt(1, 2, 3).MarshalText()
+	receipt := `"` + string(text) + `"`
 	for name, s := range map[string]string{
 		"nothing":                    ``,
 		"no object":                  `[]`,
@@ -112,6 +114,9 @@ func TestSignalsAreRefused(t *testing.T) {
 		"a report that is a list":    `{"type":"report","report":[]}`,
 		"a long report":              `{"type":"report","report":{"x":"` + strings.Repeat("x", MaxSignalReport) + `"}}`,
 		"a long message":             `{"type":"bye","x":"` + strings.Repeat("x", MaxSignal) + `"}`,
+		"a receipt cut short":        `{"type":"report","report":{},"receipts":["AAAA"]}`,
+		"a receipt of nobody":        `{"type":"report","report":{},"receipts":["` + strings.Repeat("A", 128) + `"]}`,
+		"receipts beyond the bound":  `{"type":"report","report":{},"receipts":[` + receipt + strings.Repeat(","+receipt, MaxSignalReceipts) + `]}`,
 		"a welcome to nobody":        `{"type":"welcome","time_unix_ms":0}`,
 		"an id as a number":          `{"type":"welcome","id":5,"time_unix_ms":0}`,
 		"a crowd":                    `{"type":"neighbours","version":1,"topology":"mesh","group":"0","members":[` + strings.Join(crowd, ",") + `]}`,
@@ -133,11 +138,12 @@ func TestTheLargestListFits(t *testing.T) {
 	long := netip.MustParseAddrPort("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
 	token := AppendToken(nil, testTokenKey, long, testTime)
 	for i := range MaxSignalMembers {
-		x := SignalMember{ID: PeerID(1<<63 | uint64(i)), Key: testKey(9), Role: RolePeer, Upload: true, UplinkBPS: maxUplink, Token: token}
+		x := SignalMember{ID: PeerID(1<<63 | uint64(i)), Key: testKey(9), Role: RolePeer, Upload: true, UplinkBPS: maxUplink, Token: token, Tier: -1, Group: 1 << 63, Cost: 1<<32 - 1, Standing: 255}
 		for range MaxSignalAddrs {
 			x.Addrs = append(x.Addrs, long)
 		}
 		m.Members = append(m.Members, x)
+		m.Banned = append(m.Banned, x.ID)
 	}
 	b, err := AppendSignal(nil, m)
 	if err != nil {

@@ -27,6 +27,9 @@ import (
 //	ASKINIT hash
 //	BYE     code reason
 //	REPORT  unique_bytes duplicate_bytes lag_ms missing
+//	RECEIPT sender receiver since_ms bytes signature (see Receipt)
+//	BUSY    runs…
+//	FROM    runs…
 //
 // Descriptors are forms of package segment and opaque here: a PIECE's is the
 // binary one (segment.AppendPiece), an INIT's and a RECORD's the JSON line with
@@ -46,10 +49,13 @@ const (
 	SwarmAskInit SwarmType = 9  // send me the init with this hash
 	SwarmBye     SwarmType = 10 // I leave the room
 	SwarmReport  SwarmType = 11 // how your pieces arrive here
+	SwarmReceipt SwarmType = 12 // the same, signed, to be shown to the tracker
+	SwarmBusy    SwarmType = 13 // pieces that I have, and cannot send you in time
+	SwarmFrom    SwarmType = 14 // I want nothing before this piece
 )
 
 func (t SwarmType) String() string {
-	names := [...]string{1: "hello", "piece", "init", "record", "have", "want", "cancel", "gone", "ask-init", "bye", "report"}
+	names := [...]string{1: "hello", "piece", "init", "record", "have", "want", "cancel", "gone", "ask-init", "bye", "report", "receipt", "busy", "from"}
 	if int(t) < len(names) && names[t] != "" {
 		return names[t]
 	}
@@ -73,20 +79,24 @@ const (
 
 // Flags of HELLO.
 const (
-	HelloUpload = 1 << iota // I forward: I may be a stripe's owner
-	HelloSeed               // I am a seed: I have everything and want nothing
-	HelloReply              // the answer to your HELLO
+	HelloUpload   = 1 << iota // I forward: I may be a stripe's owner
+	HelloSeed                 // I am a seed: I have everything and want nothing
+	HelloReply                // the answer to your HELLO
+	HelloReceipts             // I know what to do with a RECEIPT
+	HelloStart                // I have nothing to play yet: tell me where to begin
 )
 
 // Flags of PIECE.
 const (
 	PieceDistribute = 1 << iota // hand it on to your group: you own its stripe
 	PieceAsked                  // the answer to a WANT
+	PieceAgain                  // hand it on even if a fellow gave it to you: he has left since
 )
 
 // Flags of HAVE and WANT.
 const (
 	HaveSnapshot = 1 << 0 // all that I hold; without it, only what is new
+	HaveKey      = 1 << 1 // one piece: the newest that a viewer can begin with
 	WantUrgent   = 1 << 0 // the player needs these next
 )
 
@@ -96,18 +106,19 @@ type RoomTag [4]byte
 // A Swarm is one swarm message, parsed. Only the part that Type names is
 // filled in. Byte strings alias the message that was parsed.
 type Swarm struct {
-	Type   SwarmType
-	Room   RoomTag
-	Hello  Hello
-	Piece  PieceMessage
-	Init   InitMessage
-	Record RecordMessage
-	Flags  byte          // HAVE, WANT
-	Budget uint64        // WANT: milliseconds until the pieces are of no use
-	Runs   []Run         // HAVE, WANT, CANCEL, GONE
-	Hash   [32]byte      // ASKINIT
-	Bye    Bye           // BYE
-	Report ReportMessage // REPORT
+	Type    SwarmType
+	Room    RoomTag
+	Hello   Hello
+	Piece   PieceMessage
+	Init    InitMessage
+	Record  RecordMessage
+	Flags   byte          // HAVE, WANT
+	Budget  uint64        // WANT: milliseconds until the pieces are of no use
+	Runs    []Run         // HAVE, WANT, CANCEL, GONE, BUSY, FROM
+	Hash    [32]byte      // ASKINIT
+	Bye     Bye           // BYE
+	Report  ReportMessage // REPORT
+	Receipt *Receipt      // RECEIPT; nobody has verified it
 }
 
 // Hello opens a room between two neighbours.
@@ -164,11 +175,14 @@ type ReportMessage struct {
 	Missing        uint64 // pieces of the window that I lack
 }
 
+// ErrSwarmType says that a message is of a type that is not known here: a later
+// version's, perhaps. It is skipped, and its sender stays.
+var ErrSwarmType = errors.New("swarm message: unknown type")
+
 var (
 	errSwarmShort = errors.New("swarm message: too short")
 	errSwarmLong  = errors.New("swarm message: a field exceeds its bound")
 	errSwarmTail  = errors.New("swarm message: bytes behind the end")
-	errSwarmType  = errors.New("swarm message: unknown type")
 )
 
 func appendSwarm(b []byte, t SwarmType, room RoomTag) []byte {
@@ -237,6 +251,16 @@ func AppendAskInit(b []byte, room RoomTag, hash [32]byte) []byte {
 	return append(appendSwarm(b, SwarmAskInit, room), hash[:]...)
 }
 
+// AppendBusy appends a BUSY.
+func AppendBusy(b []byte, room RoomTag, runs []Run) []byte {
+	return appendRuns(appendSwarm(b, SwarmBusy, room), runs)
+}
+
+// AppendFrom appends a FROM: its one run begins with the piece.
+func AppendFrom(b []byte, room RoomTag, r Run) []byte {
+	return appendRuns(appendSwarm(b, SwarmFrom, room), []Run{r})
+}
+
 // AppendBye appends a BYE.
 func AppendBye(b []byte, room RoomTag, bye *Bye) []byte {
 	b = AppendVarint(appendSwarm(b, SwarmBye, room), bye.Code)
@@ -298,7 +322,7 @@ func ParseSwarmParts(b, tail []byte) (m Swarm, err error) {
 		m.Flags = c.byte()
 		m.Budget = c.varint()
 		m.Runs = c.runs()
-	case SwarmCancel, SwarmGone:
+	case SwarmCancel, SwarmGone, SwarmBusy, SwarmFrom:
 		m.Runs = c.runs()
 	case SwarmAskInit:
 		copy(m.Hash[:], c.take(32))
@@ -306,8 +330,12 @@ func ParseSwarmParts(b, tail []byte) (m Swarm, err error) {
 		m.Bye = Bye{Code: c.varint(), Reason: string(c.bytes(MaxSwarmReason))}
 	case SwarmReport:
 		m.Report = ReportMessage{UniqueBytes: c.varint(), DuplicateBytes: c.varint(), LagMS: c.varint(), Missing: c.varint()}
+	case SwarmReceipt:
+		if b := c.take(ReceiptLen); b != nil {
+			m.Receipt, c.err = parseReceipt(b)
+		}
 	default:
-		return m, errSwarmType
+		return m, ErrSwarmType
 	}
 	if c.err == nil && len(c.b)+len(tail) > 0 {
 		c.err = errSwarmTail

@@ -40,6 +40,10 @@ func swarmMessages() (list []struct {
 	add("bye", AppendBye(nil, tag, &bye), Swarm{Type: SwarmBye, Bye: bye})
 	report := ReportMessage{UniqueBytes: 1 << 40, DuplicateBytes: 16384, LagMS: 87, Missing: 2}
 	add("report", AppendReport(nil, tag, &report), Swarm{Type: SwarmReport, Report: report})
+	add("busy", AppendBusy(nil, tag, runs[:2]), Swarm{Type: SwarmBusy, Runs: runs[:2]})
+	add("from", AppendFrom(nil, tag, runs[2]), Swarm{Type: SwarmFrom, Runs: runs[2:]})
+	receipt := testReceipt(3, 4, 1<<40)
+	add("receipt", AppendReceipt(nil, tag, &receipt), Swarm{Type: SwarmReceipt, Receipt: &receipt})
 	return list
 }
 
@@ -81,6 +85,37 @@ func TestSwarmMessagesCutShortOrTooLongAreRefused(t *testing.T) {
 	}
 	if _, err := ParseSwarm([]byte{0, 1, 2, 3, 4}); err == nil {
 		t.Error("type 0 passed")
+	}
+}
+
+func TestABodyMayLieApartFromItsHead(t *testing.T) {
+	for _, m := range swarmMessages() {
+		body := len(m.want.Piece.Body) + len(m.want.Init.Body)
+		head := bytes.Clone(m.b[:len(m.b)-body])
+		tail := bytes.Clone(m.b[len(m.b)-body:])
+		got, err := ParseSwarmParts(head, tail)
+		if err != nil || !reflect.DeepEqual(got, m.want) {
+			t.Errorf("%s in two parts: %+v, %v", m.name, got, err)
+			continue
+		}
+		if body == 0 {
+			if _, err := ParseSwarmParts(m.b, []byte{0}); err == nil {
+				t.Errorf("%s, which has no body, passed with one", m.name)
+			}
+			continue
+		}
+		if b := append(got.Piece.Body, got.Init.Body...); &b[0] != &tail[0] && !bytes.Equal(b, tail) {
+			t.Errorf("%s: the body is not what lay behind", m.name)
+		}
+		// Half of a body in each part is nobody's message, and a head needs its end.
+		if _, err := ParseSwarmParts(m.b[:len(m.b)-1], m.b[len(m.b)-1:]); err == nil {
+			t.Errorf("%s: a body torn in two passed", m.name)
+		}
+		for n := range head {
+			if _, err := ParseSwarmParts(head[:n], tail); err == nil {
+				t.Errorf("%s: the first %d bytes of a head of %d passed", m.name, n, len(head))
+			}
+		}
 	}
 }
 
@@ -144,12 +179,21 @@ func FuzzSwarm(f *testing.F) {
 			again = AppendCancel(nil, m.Room, m.Runs)
 		case SwarmGone:
 			again = AppendGone(nil, m.Room, m.Runs)
+		case SwarmBusy:
+			again = AppendBusy(nil, m.Room, m.Runs)
+		case SwarmFrom:
+			if len(m.Runs) != 1 {
+				return // it names one piece; who gets another number of them ignores it
+			}
+			again = AppendFrom(nil, m.Room, m.Runs[0])
 		case SwarmAskInit:
 			again = AppendAskInit(nil, m.Room, m.Hash)
 		case SwarmBye:
 			again = AppendBye(nil, m.Room, &m.Bye)
 		case SwarmReport:
 			again = AppendReport(nil, m.Room, &m.Report)
+		case SwarmReceipt:
+			again = AppendReceipt(nil, m.Room, m.Receipt)
 		}
 		m2, err := ParseSwarm(again)
 		if err != nil || !reflect.DeepEqual(m, m2) {

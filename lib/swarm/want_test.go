@@ -1,0 +1,99 @@
+package swarm
+
+import (
+	"testing"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// ids names pieces of the test's stream.
+func ids(list []segment.Record, from, to int) (out []segment.ID) {
+	for _, rec := range list[from:to] {
+		out = append(out, rec.Piece.ID)
+	}
+	return out
+}
+
+func named(runs []wire.Run) (out []segment.ID) {
+	for _, r := range runs {
+		r.Each(func(i int) { out = append(out, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}) })
+	}
+	return out
+}
+
+func TestARequestNamesOneTimeForWhatIsNeededAtAboutTheSame(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	dts := func(i int) int64 { return p[i].Piece.DTS }
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(1500)})
+	for _, i := range []int{0, 4, 5, 6, 7} {
+		s.Receive(t0, 2, message(s, p[i], 0), nil)
+	}
+	// 1 to 3 are needed soon behind 0, and 8 to 10 behind 7.
+	if dts(7)-dts(0) < batchSpan.Milliseconds() {
+		t.Fatalf("piece 7 is %d ms behind piece 0", dts(7)-dts(0))
+	}
+	s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 11)...)), nil)
+	actions(s)
+	s.Advance(at(10))
+	to, msgs := sent(t, actions(s), wire.SwarmWant)
+	if len(to) != 2 || to[0] != 5 || to[1] != 5 {
+		t.Fatalf("asked %v, want two requests to 5", to)
+	}
+	for _, m := range msgs {
+		first := m.Runs[0].First
+		want := int64(1490) + dts(0)
+		if first > 4 {
+			want = 1490 + dts(7)
+		}
+		if got := named(m.Runs); len(got) != 3 || int64(m.Budget) != want {
+			t.Errorf("a request for %v within %d ms, want three pieces within %d", got, m.Budget, want)
+		}
+	}
+}
+
+func TestWhoHasFallenFarBehindCatchesUp(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(20_000)}) // a long way behind the edge
+	s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 8)...)), nil)
+	s.Advance(at(2000))
+	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) > 0 {
+		t.Errorf("asked %v at once for what may come by itself and is needed in 20 s", to)
+	}
+	s.Advance(t0.Add(horizon))
+	if to, msgs := sent(t, actions(s), wire.SwarmWant); len(to) != 1 || len(named(msgs[0].Runs)) != 8 {
+		t.Errorf("asked %v: what has been missing for so long does not come by itself", to)
+	}
+}
+
+func TestAGroupCoversOnlyAsLongAsItBringsSomething(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(1000)})
+	if s.Covers(at(300), p[0].Piece.ID) {
+		t.Error("nothing has come, and the neighbours are said to bring everything")
+	}
+	s.Receive(at(300), 2, message(s, p[3], 0), nil)
+	if !s.Covers(at(310), p[0].Piece.ID) {
+		t.Error("at home among neighbours who bring what is new, and still the origin is needed")
+	}
+	if s.Covers(at(2000), p[0].Piece.ID) {
+		t.Error("the whole group has brought nothing for long, and is said to bring everything")
+	}
+	s.Disconnected(at(2000), 2, "gone")
+	s.Disconnected(at(2000), 3, "gone")
+	s.Disconnected(at(2000), 5, "gone")
+	s.Receive(at(2100), 6, message(s, p[19], 0), nil)
+	if s.Covers(at(2110), p[0].Piece.ID) {
+		t.Error("one of five is left, who does not say that it has what is missing, and is said to bring everything")
+	}
+	s.Receive(at(2120), 6, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 20)...)), nil)
+	if !s.Covers(at(2130), p[0].Piece.ID) {
+		t.Error("it says that it has all of it")
+	}
+}
