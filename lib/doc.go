@@ -25,11 +25,13 @@
 // Media packages turn bytes into meaning: media, flv, fmp4, segment. Core
 // packages are protocols as values, with no clock, socket, goroutine, lock or
 // logger: machine (the contract), wire (every grammar), congestion, xntp,
-// natprobe, topology, tracker, swarm, playout, node, measure. The rind does the
-// I/O: endpoint runs machines on sockets, simnet on virtual links under a
-// virtual clock, netlab makes real namespaces with emulated links between them;
-// store, origin, signal and monitor keep, serve, introduce and count; tool is
-// what every binary shares.
+// natprobe, zone, topology, tracker, swarm, playout, node, measure. The rind does
+// the I/O: endpoint runs machines on sockets, simnet on virtual links under a
+// virtual clock, and flownet carries whole objects there, for rooms of thousands;
+// netlab makes real namespaces with emulated links between them;
+// store, origin, signal and monitor keep, serve, introduce and count; zonefile
+// reads what a tracker shall know of the network; bench measures all of it; tool
+// is what every binary shares.
 //
 // A package imports only from lower levels and only what its row allows. The
 // table is the variable house in lib_test.go; a test holds the code to it, and
@@ -40,9 +42,11 @@
 //   - The data (segment, piece, init, the slice stream, who signs what): lib/segment.
 //   - Datagrams and messages, byte by byte: lib/wire.
 //   - The transport: lib/xntp. Its congestion control: lib/congestion.
+//   - Where an address is and what the way there costs: lib/zone.
 //   - Who feeds whom: lib/topology, lib/swarm. When the player needs what: lib/playout.
 //   - One viewer, put together: lib/node.
 //   - The contract that lets shipped code run in a simulator: lib/machine.
+//   - What is measured, what each number means, its bound: lib/bench.
 //   - HTTP URLs: lib/origin. Signalling: lib/signal, lib/wire.
 //
 // # Trust, in one paragraph
@@ -81,6 +85,8 @@
 //   - pion/stun/v2 (wire): STUN codec, behind guards; v2 is frozen; MIT.
 //   - flynn/noise (xntp): the Noise framework, used by many; stable; BSD-3.
 //   - coder/websocket (signal): small, context-aware; active; ISC.
+//   - oschwald/maxminddb-golang/v2 (zonefile): MMDB databases of ASes and ISPs;
+//     active; ISC.
 //   - prometheus/client_golang (monitor): the format's own library; Apache-2.0.
 //   - golang.org/x/net, sys, sync, term, crypto: the Go project's; BSD-3.
 //   - rogpeppe/go-internal (tests): testscript; active; BSD-3.

@@ -43,6 +43,10 @@ func (v Viewer) Carries() int64 {
 // long, and not at one moment: they are no crowd of their own.
 const firstComeS = 2
 
+// maxViewers bounds how many are drawn: a hundred times what a simulation can
+// carry.
+const maxViewers = 1 << 20
+
 // Draw says who watches in a scenario: those who come while the broadcast
 // lasts. A Poisson process of arrivals with sessions keeps about Scenario.Peers
 // in the room once it is full, so more than that come; else it is as many.
@@ -77,11 +81,11 @@ func Draw(sc *Scenario, seed uint64) []Viewer {
 		var v Viewer
 		if sc.Join.Kind == "poisson" {
 			clock += -math.Log(1-come) / arrivals(sc, float64(peers), seconds)
-			if v.JoinS = clock; clock >= seconds {
+			if v.JoinS = clock; clock >= seconds || i == maxViewers {
 				break
 			}
 		} else {
-			if i == peers {
+			if i >= min(peers, maxViewers) {
 				break
 			}
 			v.JoinS = joins(sc.Join, i, come)
@@ -161,4 +165,11 @@ func markSlow(vs []Viewer, luck []float64, n int) {
 	for _, i := range order[:min(max(0, n), len(order))] {
 		vs[i].Slow = true
 	}
+}
+
+// ServerDelay is the delay of the access link of origin, seed and tracker, one
+// way: that of the viewer in the middle.
+func ServerDelay(sc *Scenario) time.Duration {
+	rtt := cmp.Or(sc.RTTMS, [2]float64{20, 120})
+	return time.Duration((rtt[0] + rtt[1]) / 8 * float64(time.Millisecond))
 }

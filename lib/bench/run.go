@@ -18,7 +18,7 @@ type Run struct {
 	DuplicateBytes                    int64
 	PollutedBytes                     int64 // that was refused
 	PlayedBad                         int64 // bytes put out that were not the broadcaster's: must be 0
-	ControlBytes                      int64 // messages and descriptors between members, handshakes
+	ControlBytes                      int64 // messages and descriptors between members, handshakes; 0: not known
 	WireBytes                         int64 // all datagrams, headers of XNTP included
 	InterZoneBytes                    int64 // payload that crossed zones
 	ServerEgress                      int64 // payload that origin and seed sent
@@ -48,6 +48,8 @@ type Run struct {
 	Seconds     float64 // of the stream
 	WallSeconds float64
 	PeakRSS     int64
+
+	Real *Real // nil: simulated
 }
 
 // An Edge is one handing-on of a piece. From is -1 for the seed, -2 for the

@@ -1,0 +1,238 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+)
+
+// small is a room that is played in a moment: 8 viewers, 10 s.
+func small(with ...func(*Scenario)) *Scenario {
+	sc := &Scenario{Name: "small", Peers: 8, Seconds: 10, RateBPS: 1_000_000, Join: Join{OverS: 2}, Uplinks: []Uplink{{Weight: 1, Low: 2, High: 4}}, RTTMS: [2]float64{20, 60}}
+	for _, f := range with {
+		f(sc)
+	}
+	return sc
+}
+
+func simulate(t *testing.T, sc *Scenario, topology, link string) *Run {
+	t.Helper()
+	r, err := Simulate(t.Context(), sc, topology, 7, link, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.PlayedBad != 0 {
+		t.Errorf("%s over %s: %d bad bytes were played", topology, link, r.PlayedBad)
+	}
+	if r.Payload() < r.StreamBytes || r.DuePieces == 0 || r.Startup.Count() == 0 || r.AddedLag.Count() == 0 {
+		t.Errorf("%s over %s: nothing was played: %+v", topology, link, r)
+	}
+	return r
+}
+
+func TestASmallRoomIsSimulatedTheSameTwice(t *testing.T) {
+	for _, link := range []string{FlowLink, PacketLink} {
+		for _, topology := range Topologies {
+			if link == PacketLink && topology != "balanced" {
+				continue
+			}
+			a := simulate(t, small(), topology, link)
+			if share := a.share(); share < 0.5 || share > 1-1.0/8 {
+				t.Errorf("%s over %s: share %.3f", topology, link, share)
+			}
+			if a.LatePieces+a.MissingPieces > 0 || a.WorstStallMS > 0 {
+				t.Errorf("%s over %s: %d pieces late, %d missing, a stall of %d ms", topology, link, a.LatePieces, a.MissingPieces, a.WorstStallMS)
+			}
+			b := simulate(t, small(), topology, link)
+			if a.TraceHash != b.TraceHash || a.PeerBytes != b.PeerBytes || a.WireBytes != b.WireBytes {
+				t.Errorf("%s over %s: two runs: %x and %x, %d and %d bytes from peers", topology, link, a.TraceHash, b.TraceHash, a.PeerBytes, b.PeerBytes)
+			}
+		}
+	}
+	a, err := Simulate(t.Context(), small(), "balanced", 1, FlowLink, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Simulate(t.Context(), small(), "balanced", 2, FlowLink, nil)
+	if err != nil || b.TraceHash == a.TraceHash {
+		t.Errorf("another seed gives the same run (%v)", err)
+	}
+}
+
+func TestFlowsComeCloseToPackets(t *testing.T) {
+	flow, packet := simulate(t, small(), "balanced", FlowLink), simulate(t, small(), "balanced", PacketLink)
+	t.Logf("share %.3f and %.3f, wire %.1f and %.1f MB, lag p50 %d and %d, p95 %d and %d ms", flow.share(), packet.share(), float64(flow.WireBytes)/1e6, float64(packet.WireBytes)/1e6,
+		flow.AddedLag.Quantile(0.5), packet.AddedLag.Quantile(0.5), flow.AddedLag.Quantile(0.95), packet.AddedLag.Quantile(0.95))
+	if d := math.Abs(flow.share() - packet.share()); d > 0.02 {
+		t.Errorf("peer shares differ by %.3f: %.3f over flows, %.3f over packets", d, flow.share(), packet.share())
+	}
+	if d := float64(flow.WireBytes) / float64(packet.WireBytes); d < 0.9 || d > 1.1 {
+		t.Errorf("%d bytes on the wires over flows, %d over packets", flow.WireBytes, packet.WireBytes)
+	}
+	// A flow has its uplink to itself, packets of several pieces take turns: all
+	// are late then, and not just the last.
+	for _, q := range []float64{0.5, 0.95} {
+		if f, p := flow.AddedLag.Quantile(q), packet.AddedLag.Quantile(q); f > p || 2*f < p {
+			t.Errorf("of the added lag the quantile %.2f is %d ms over flows, %d over packets", q, f, p)
+		}
+	}
+}
+
+func TestNoByteOfAPolluterIsPlayed(t *testing.T) {
+	sc := small(func(s *Scenario) { s.Polluters, s.Peers = 0.4, 10 })
+	bad := 0
+	for _, v := range Draw(sc, 7) {
+		if v.Polluter {
+			bad++
+		}
+	}
+	if bad == 0 || bad == sc.Peers {
+		t.Fatalf("%d of %d are polluters", bad, sc.Peers)
+	}
+	r := simulate(t, sc, "balanced", FlowLink)
+	if r.PollutedBytes == 0 || r.PollutedBytes > 32*int64(bad)*int64(sc.Peers)<<10 {
+		t.Errorf("%d bad bytes were refused", r.PollutedBytes)
+	}
+	if _, err := Simulate(t.Context(), sc, "balanced", 7, PacketLink, nil); err == nil || !strings.Contains(err.Error(), "polluters") {
+		t.Errorf("over packets, where nobody can change a byte unseen: %v", err)
+	}
+}
+
+func TestEverythingThatCanHappenInAScenarioHappens(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(s *Scenario)
+		check  func(t *testing.T, r *Run)
+	}{
+		"half leave": {
+			func(s *Scenario) { s.Events = []Event{{AtS: 5, Kind: "leave", Ratio: 0.5}} },
+			func(t *testing.T, r *Run) {
+				if before, after := r.ViewersBySecond[3], r.ViewersBySecond[5]; before != 8 || after != 4 {
+					t.Errorf("of %d viewers %d stayed", before, after)
+				}
+			},
+		},
+		"the tracker is gone": {
+			func(s *Scenario) {
+				s.Join = Join{Kind: "flash", First: 4, AtS: 4, OverS: 1}
+				s.Events = []Event{{AtS: 3, Kind: "tracker_gone", ForS: 3}}
+			},
+			func(t *testing.T, r *Run) {
+				if during, after := r.ShareBySecond[5], r.ShareBySecond[9]; during > after-0.1 {
+					t.Errorf("share %.2f while half of the viewers had no tracker, %.2f when it was back", during, after)
+				}
+			},
+		},
+		"the origin is slow": {
+			func(s *Scenario) { s.Events = []Event{{AtS: 0.1, Kind: "origin_slow", ForS: 9, Factor: 10}} },
+			func(t *testing.T, r *Run) {
+				if r.Startup.Quantile(0.5) < 100 {
+					t.Errorf("half of the viewers began within %d ms", r.Startup.Quantile(0.5))
+				}
+			},
+		},
+		"the origin is gone": {
+			func(s *Scenario) { s.Events = []Event{{AtS: 3, Kind: "origin_gone"}} },
+			func(t *testing.T, r *Run) {
+				for sec, share := range r.ShareBySecond[4:] {
+					if share < 0.6 {
+						t.Errorf("in second %d the share was %.2f", 4+sec, share)
+					}
+				}
+			},
+		},
+		"they come and go": {
+			func(s *Scenario) {
+				s.Peers, s.Join, s.Session = 8, Join{Kind: "poisson"}, Session{Kind: "pareto", MeanS: 5}
+			},
+			func(t *testing.T, r *Run) {
+				// What those who have left had got is not forgotten.
+				if r.PeerBytes+r.SeedBytes+r.DuplicateBytes < 9*r.UploadedBytes/10 || r.ServerEgress > 2*(r.SeedBytes+r.OriginBytes) {
+					t.Errorf("peers gave %d bytes and servers %d; of peers came %d, of servers %d", r.UploadedBytes, r.ServerEgress, r.PeerBytes, r.SeedBytes+r.OriginBytes)
+				}
+			},
+		},
+		"a crowd comes": {
+			func(s *Scenario) { s.Peers, s.Join = 14, Join{Kind: "flash", First: 3, AtS: 3, OverS: 1} },
+			func(t *testing.T, r *Run) {
+				if r.ViewersBySecond[2] != 3 || r.ViewersBySecond[5] != 14 || r.Startup.Quantile(0.95) > 2000 {
+					t.Errorf("viewers by second %v, start-up p95 %d ms", r.ViewersBySecond, r.Startup.Quantile(0.95))
+				}
+			},
+		},
+		"two providers": {
+			func(s *Scenario) { s.Zones, s.CrossRTTMS, s.Peers = 2, 20, 12 },
+			func(t *testing.T, r *Run) {
+				// One copy crosses, and what the origin gave at the start.
+				if r.InterZoneBytes < r.StreamBytes*7/10 || r.InterZoneBytes > 3*r.StreamBytes {
+					t.Errorf("%d bytes crossed, of a stream of %d", r.InterZoneBytes, r.StreamBytes)
+				}
+			},
+		},
+		"half of the pairs cannot connect": {
+			func(s *Scenario) { s.Unconnectable = 0.5 },
+			func(t *testing.T, r *Run) {
+				if r.share() < 0.4 {
+					t.Errorf("share %.2f", r.share())
+				}
+			},
+		},
+		"some give nothing, one is slow": {
+			func(s *Scenario) { s.NoUpload, s.Slow = 0.3, 1 },
+			func(t *testing.T, r *Run) {
+				if r.Jain > 0.999 || len(r.UploadOverUplink) == 8 {
+					t.Errorf("fairness %.3f among %d who give", r.Jain, len(r.UploadOverUplink))
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := simulate(t, small(c.change), "balanced", FlowLink)
+			if lost := float64(r.LatePieces+r.MissingPieces) / float64(r.DuePieces); lost > 0.01 {
+				t.Errorf("%.2f %% of the pieces were late or missing", 100*lost)
+			}
+			c.check(t, r)
+		})
+	}
+}
+
+func TestTheWayOfOnePieceIsDrawn(t *testing.T) {
+	r := simulate(t, small(func(s *Scenario) { s.Peers = 20 }), "balanced", FlowLink)
+	got := map[int]bool{}
+	fromServers := 0
+	for _, e := range r.Tree {
+		if got[e.To] || e.To < 0 || e.To >= 20 || e.From == e.To || e.LagMS < 0 || e.LagMS > 5000 || e.Group == 0 {
+			t.Errorf("edge %+v", e)
+		}
+		got[e.To] = true
+		if e.From < 0 {
+			fromServers++
+		}
+	}
+	if len(got) != 20 || fromServers == 0 || fromServers > 6 {
+		t.Errorf("%d viewers got the piece, %d of them from servers", len(got), fromServers)
+	}
+	if tree := leaf(r.Tree); tree.lost != 0 {
+		t.Errorf("%d stand in a circle", tree.lost)
+	}
+}
+
+func TestASimulationIsRefusedOrStopped(t *testing.T) {
+	if _, err := Simulate(t.Context(), small(), "balanced", 1, "pigeon", nil); err == nil || !strings.Contains(err.Error(), `"pigeon"`) {
+		t.Errorf("a link of pigeons: %v", err)
+	}
+	if _, err := Simulate(t.Context(), small(), "star", 1, FlowLink, nil); err == nil || !strings.Contains(err.Error(), `"star"`) {
+		t.Errorf("a star: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	_, err := Simulate(ctx, small(), "balanced", 1, FlowLink, func(seconds float64, viewers int) {
+		if calls++; calls == 3 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || calls != 3 {
+		t.Errorf("cancelled after %d calls: %v", calls, err)
+	}
+}
