@@ -69,6 +69,12 @@
 //     it knows; nobody has to agree on a version of the membership.
 //   - A slow reader is the local room's problem, never the node's: outputs go into a
 //     store.Room, and stdout, local players and another seed each read that.
+//   - A member's queue is kept in its swarm, where it can be ordered, and not in its
+//     connections: of several that share an uplink none knows what is urgent.
+//   - Groups of a balanced room never split: those who are in keep their neighbours,
+//     however many come, and newcomers stand below who has something to give.
+//   - A neighbour that refuses says whether it lacks a piece (GONE) or the time for
+//     it (BUSY): who takes one for the other finds nobody to ask in a crowd.
 //   - The word of a stranger (an index, a count, a HAVE) opens little memory and
 //     ends when a signed one contradicts it.
 //

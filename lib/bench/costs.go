@@ -11,7 +11,7 @@ import (
 // RealScenario is what a real swarm on one machine's loopback is measured with:
 // small enough that two cores carry 50 viewers.
 func RealScenario(peers int) *Scenario {
-	return &Scenario{Name: "real", Peers: peers, Seconds: 45, RateBPS: 1_000_000, Join: Join{Kind: "ramp", OverS: 10}}
+	return &Scenario{Name: "real", Peers: peers, Seconds: 120, RateBPS: 1_000_000, Join: Join{Kind: "ramp", OverS: 10}}
 }
 
 // Costs runs a scenario with real processes on loopback twice: as a swarm, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/measure"
@@ -14,6 +15,9 @@ const (
 	FlowLink   = "flow"   // package flownet: thousands of viewers
 	PacketLink = "packet" // package xntp, packet by packet: dozens
 )
+
+// gcPercent is how much the heap may grow before it is collected.
+const gcPercent = 200
 
 // drainTime is how long a simulation goes on behind the end of the broadcast,
 // so that the last pieces are played.
@@ -31,6 +35,9 @@ func Simulate(ctx context.Context, scenario *Scenario, topology string, seed uin
 	if link == PacketLink && sc.Polluters > 0 {
 		return nil, fmt.Errorf("bench: polluters change objects, and over %s links there are none: use %s", PacketLink, FlowLink)
 	}
+	// A simulation's memory is full of small long-lived things; looking at them less
+	// often costs a third more of it and saves a tenth of the time.
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	began := time.Now()
 	x, err := newWorld(&sc, topology, seed, link)
 	if err != nil {

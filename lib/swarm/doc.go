@@ -20,35 +20,54 @@
 // # Pushing
 //
 // Who gets a new piece is package topology's to say (Route). In a balanced room
-// a seed hands each piece to its owner in each group, flagged "distribute"; the
-// owner pushes it to all fellows at once, and they push it to nobody. All that
-// takes is one hop more than from the seed itself. In a mesh the seed hands
-// it to one entry, and it spreads by HAVE and WANT.
+// the groups stand on several levels. A seed hands each piece to its owner in each
+// group below it, flagged "distribute"; an owner hands it to an owner in each
+// group below his own, and then pushes it to all fellows, who push it to nobody.
+// In a tree a piece flows to all below. In a mesh the seed hands it to a few
+// entries, and it spreads by HAVE and WANT.
 //
-// Two things keep a stripe from dying with its owner. The seed watches that the
-// piece is acknowledged: if not within max(3 × SRTT, 150 ms), and what the queue
-// to it explains, another member gets it, and the slow one is no owner for a
-// while. And an owner that cannot upload fast enough knows it first, from the
-// time that its copies take to be acknowledged: it tells the seeds that it does
-// not upload (HELLO), and tries again later.
+// What is to leave waits here, not in the network: all connections share one
+// uplink, whose rate is measured, and it is given just what keeps it busy. So what
+// matters goes first: pieces that others will hand on, then what somebody's
+// player needs soon, then the rest, each by the time at which it should leave.
+// What would wait too long is not queued, and its receiver is told at once
+// (BUSY), while there is time to turn to another.
+//
+// Three things keep a stripe from dying with its owner. Whoever hands a piece on
+// watches that it is acknowledged: if not in time, another member gets it, and the
+// slow one is no owner for a while. When the tracker says that a neighbour has
+// left, what it was given of late goes to another of its group. And uplinks are
+// told from neighbour to neighbour (HELLO), so that pieces are dealt by them.
 //
 // # Pulling
 //
 // A piece is missing when it is known to exist (a later one came, or a neighbour
 // has it) and is not here. In a balanced room it is given a grace to come by
 // itself; the grace follows what is usual (pieces take different ways), as TCP's
-// reordering window does. Then it is asked for: of those who said that they hold
-// it, the one that will have sent it first (RTT, and what was asked of him
-// already over his goodput); of a likely fellow, if nobody said so; and of a seed
-// at last. A request that is not answered in time costs its neighbour trust and
-// is put to another. Requests that the player needs soon go first and to the
-// surest; the rest rarest first. The origin is not asked here: package playout
-// does that when a deadline nears.
+// reordering window does. Where a whole group lacks it, the fellow whose piece it
+// is asks those above, and gives it to the others; these ask for themselves a
+// little later. It is asked for: of those who said that they hold it, the one
+// that will have sent it first (RTT, and what was asked of him already over his
+// goodput); of a likely fellow, or of one above, who keeps the request until he
+// has it; and of a seed at last. A request that is not answered in time costs its
+// neighbour trust and is put to another. Requests that the player needs soon go
+// first; the rest rarest first. The origin is not asked here: package playout
+// does that when a deadline nears, and while it answers well nothing is asked of
+// neighbours that would come after it.
 //
 // A seed that is asked for a piece which it has just handed to the group waits
-// a little before it answers: the piece is on its way, and ten members who miss
-// it at once shall not all be served by the seed. Who got a piece by asking, or
-// from the origin, tells it at once to those who lack it.
+// a little before it answers: the piece is on its way, and all who miss it at
+// once shall not be served by the seed. Who got a piece by asking, or from the
+// origin, tells it at once to those who lack it.
+//
+// # Starting
+//
+// Where the origin has no room for a newcomer (or has not answered by then), he
+// begins with what neighbours have. His HELLO says that he has nothing to play;
+// they tell him their newest keyframe with all that follows it (HAVE), and what
+// they have only heard of, so that the word does not wait for the bytes. He asks
+// for the first pieces at once, says where he begins (FROM), and is sent nothing
+// before it.
 //
 // # Politeness
 //

@@ -43,7 +43,7 @@ func (s *Swarm) onKey(now time.Time, from *neighbour, r wire.Run) {
 
 // keyGather is how long others are listened to when one neighbour has said where
 // playing can begin: he may be behind.
-const keyGather = 40 * time.Millisecond
+const keyGather = 20 * time.Millisecond
 
 // Entry returns where the neighbours say that playing can begin; false if none
 // has said so, or others may know better.

@@ -132,7 +132,7 @@ func TestTheEntryIsTheNewestThatNeighboursNameInAMoment(t *testing.T) {
 		t.Error("the first who says something may be behind")
 	}
 	say(10, 3, p[keys[1]].Piece.ID)
-	say(20, 5, p[keys[0]].Piece.ID)
+	say(15, 5, p[keys[0]].Piece.ID)
 	if wake := s.NextTimeout(); wake.IsZero() || wake.After(t0.Add(keyGather)) {
 		t.Errorf("it wakes at %v to begin", wake)
 	}

@@ -376,6 +376,12 @@ func (s *Swarm) runWant(now time.Time) {
 		}
 		n.asked++
 		w.wake = earlier(w.wake, r.m.until)
+		if starting && r.id == w.began && r.m.tries == 1 {
+			// All waits for this one, and it is small: whoever is first of two.
+			if o := s.holder(now, r.id, r.m, true, false); o != nil {
+				s.askFor(now, o, &batch{ids: []segment.ID{r.id}}, wire.WantUrgent)
+			}
+		}
 		if batches[n.id] == nil {
 			batches[n.id] = new([2][]batch)
 		}

@@ -10,9 +10,10 @@ import (
 //
 // The owner of a piece sends it to the next groups and then to its fellows, one
 // copy after another; so what a group adds to the lag grows with its size, while
-// the number of levels falls with the logarithm of it. Six is the best of both
-// where uplinks are twice the stream. When all are full, the next newcomer
-// begins a new one; a group below half looks for another to merge with.
+// the number of levels falls with the logarithm of it. Of four, five and six, and
+// of two and three groups below each, five and two were the best where uplinks
+// are twice the stream. When all are full, the next newcomer begins a new one; a
+// group below half looks for another to merge with.
 const (
 	groupMax = 5
 	groupMin = groupMax / 2
@@ -27,7 +28,7 @@ const (
 	rootMax   = 14
 )
 
-// Balanced puts peers into groups of up to six, and the groups of a zone into
+// Balanced puts peers into groups of up to five, and the groups of a zone into
 // trees. Of every piece one member of a group is the owner: it alone gets the
 // piece from outside, hands it to an owner in each group below and then to its
 // fellows, so that each member uploads about one stream. The owner is dealt for

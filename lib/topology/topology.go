@@ -6,12 +6,11 @@
 //
 // # The three
 //
-// Balanced groups of about ten, the default: each piece is brought into a group
-// by one member, another for each piece, who hands it to its fellows; so all
-// upload about one stream. Tencent's talk calls it by the same name. It stands
-// on SplitStream, where every member is an inner node for some part of the stream
-// and a leaf for the rest, and on the weighted rendezvous of Efraimidis and
-// Spirakis.
+// Balanced groups of up to five, the default, on several levels: each piece is
+// brought into a group by one member, another for each piece, who hands it to the
+// groups below and to its fellows; so all upload about one stream. Tencent's talk
+// calls it by the same name. It stands on SplitStream, where every member is an
+// inner node for some part of the stream and a leaf for the rest.
 //
 // A tree over the whole room, in which members push along fixed edges: lean and
 // quick while nobody leaves, but the leaves give nothing, and a whole stream is
