@@ -25,7 +25,6 @@ type uplink struct {
 	tripAt  time.Time
 	told    float64 // what neighbours were told
 	toldAt  time.Time
-	samples int
 }
 
 // Our choices.
@@ -47,7 +46,6 @@ func (u *uplink) sample(now time.Time, x *sending) {
 	if took <= 0 {
 		return
 	}
-	u.samples++
 	if now.Sub(u.turn) >= spanTime {
 		if now.Sub(u.turn) < 2*spanTime {
 			u.best[1] = u.best[0]

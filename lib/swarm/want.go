@@ -580,22 +580,15 @@ func (s *Swarm) Covers(now time.Time, from segment.ID) bool {
 
 func (s *Swarm) covers(now time.Time, from segment.ID) bool {
 	const fresh = 400 * time.Millisecond
-	if s.flows() {
-		return s.rooted(now) && !s.lastGot.IsZero() && now.Sub(s.lastGot) <= fresh
-	}
-	if s.lastGot.IsZero() || now.Sub(s.lastGot) > fresh {
+	switch {
+	case s.lastGot.IsZero() || now.Sub(s.lastGot) > fresh:
 		return false // even a whole group may be cut off
-	}
-	if s.mesh() && s.company(now) {
+	case s.flows():
+		return s.rooted(now)
+	case s.mesh() && s.company(now):
 		return true
 	}
-	if !s.mesh() && s.company(now) {
-		return s.joined(from) && s.held(from)
-	}
-	if !s.joined(from) {
-		return false
-	}
-	return s.held(from)
+	return s.joined(from) && s.held(from)
 }
 
 // held reports whether of what is missing from a position on each piece is held
