@@ -240,7 +240,7 @@ func (c *conn) delivered(now time.Time, t *transfer) {
 		}
 		c.rate += (r - c.rate) / 4
 	}
-	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id})
+	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id, Left: t.left})
 }
 
 // lost: an object went to where nobody is. It is repeated in vain until its

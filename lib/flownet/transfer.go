@@ -22,6 +22,7 @@ type transfer struct {
 	data     [][]byte
 	deadline time.Time
 	began    time.Time
+	left     time.Time
 	priority uint8
 	cut      bool // cancelled
 }
@@ -57,6 +58,7 @@ func (n *Net) ended(i uint32) {
 	now := n.world.Elapsed()
 	var wait time.Duration
 	if c := t.from; c != nil {
+		t.left = n.world.Now()
 		c.base()
 		wait = c.there + c.pace(now, t)
 	} else {

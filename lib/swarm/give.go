@@ -174,8 +174,12 @@ func (s *Swarm) pump(now time.Time) {
 		g.idle = now
 	}
 	for g.bytes > 0 {
-		if float64(g.flying) >= s.politeFactor()*float64(s.up.window()) && !s.stuck(now) {
+		if g.flying >= s.up.window() && !s.stuck(now) {
 			return // an acknowledgement will bring us back
+		}
+		if free := s.up.free(); now.Before(free) {
+			g.wake = earlier(g.wake, free)
+			return
 		}
 		p, ok := s.first(now)
 		if !ok {
@@ -218,8 +222,9 @@ func (s *Swarm) send(now time.Time, p push) {
 		return
 	}
 	s.tags++
-	x := &sending{id: h.piece.ID, size: len(h.body), at: now, acked: s.up.acked, owner: p.flags&wire.PieceDistribute != 0}
+	x := &sending{id: h.piece.ID, size: len(h.body), at: now, owner: p.flags&wire.PieceDistribute != 0}
 	n.tags[s.tags], n.held[x.id] = x, s.tags
+	s.up.gave(now, x, s.politeFactor())
 	if n.owed == 0 {
 		n.due = now.Add(s.patience(n))
 	}
@@ -244,17 +249,20 @@ func (s *Swarm) settle(n *neighbour, tag uint64, x *sending) {
 	s.give.owes(n, -x.size)
 }
 
-// Delivered tells that a neighbour has acknowledged an object.
-func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64) {
+// Delivered tells that a neighbour has acknowledged an object, and when it had
+// left our access link; zero if nobody knows.
+func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64, left time.Time) {
 	n := s.peer(id)
 	if n == nil || n.tags[tag] == nil {
 		return
 	}
 	x := n.tags[tag]
 	s.took(now, n)
-	waited := s.give.bytes > 0
 	s.settle(n, tag, x)
-	s.up.sample(now, x)
+	if left.IsZero() {
+		left = now.Add(-n.leastTrip())
+	}
+	s.up.took(now, x, left)
 	n.have.add(x.id)
 	n.out += int64(x.size)
 	s.Meter.Uploaded += int64(x.size)
@@ -262,7 +270,6 @@ func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64) {
 		n.serve(now)
 	}
 	s.run(now)
-	s.up.loaded(now, x.size, waited, s.give.bytes > 0)
 }
 
 // Failed tells that an object was given up: it expired, or the queue was full.

@@ -40,6 +40,7 @@ type ack struct {
 	peer Peer
 	tag  uint64
 	size int
+	left time.Time
 }
 
 type copied struct {
@@ -81,7 +82,7 @@ func (w *wireOut) take(t *testing.T, now time.Time) (list []Action) {
 			w.flying += size
 			w.most = max(w.most, w.flying)
 			if !w.dead[a.Peer] {
-				w.acks = append(w.acks, ack{w.idle.Add(w.trip), a.Peer, a.Tag, size})
+				w.acks = append(w.acks, ack{w.idle.Add(w.trip), a.Peer, a.Tag, size, w.idle})
 			}
 		}
 	}
@@ -97,7 +98,7 @@ func (w *wireOut) run(t *testing.T, from, end time.Time) {
 			k := w.acks[0]
 			w.acks = w.acks[1:]
 			w.flying -= k.size
-			w.s.Delivered(now, k.peer, k.tag)
+			w.s.Delivered(now, k.peer, k.tag, k.left)
 			w.take(t, now)
 		}
 		w.s.Advance(now)
@@ -144,7 +145,7 @@ func TestTheWindowGrowsWithWhatTheUplinkCarries(t *testing.T) {
 			t.Errorf("an uplink of %.0f kB/s is taken for one of %.0f", rate/1000, got/1000)
 		}
 		// What is on its way is what the round trip holds, and little more.
-		if hold := windowGain*1.3*rate*w.trip.Seconds() + windowPiece + 20_000; w.most > max(int(hold), windowFirst+20_000) {
+		if hold := 1.3*rate*(w.trip+leaveAhead).Seconds() + 20_000; w.most > max(int(hold), windowFirst+20_000) {
 			t.Errorf("at %.0f kB/s %d bytes were on their way at once, want no more than %.0f", rate/1000, w.most, hold)
 		}
 		if rate < 500e3 && w.busy < 9*now.Sub(t0)/10 {
@@ -178,7 +179,7 @@ func TestWhatManyWaitForLeavesFirstThenTheUrgentThenTheRest(t *testing.T) {
 	var to []Peer
 	for i := 0; i < len(flying); i++ {
 		if a := flying[i]; a.Kind == Send && a.Tag != 0 {
-			s.Delivered(at(10+i), a.Peer, a.Tag)
+			s.Delivered(at(10+i), a.Peer, a.Tag, time.Time{})
 			more := actions(s)
 			peers, msgs := sent(t, more, wire.SwarmPiece)
 			to, order = append(to, peers...), append(order, msgs...)
@@ -227,7 +228,7 @@ func TestWhoWouldWaitTooLongIsToldAtOnce(t *testing.T) {
 		}
 		for _, a := range list {
 			if a.Kind == Send && a.Tag != 0 {
-				s.Delivered(now, a.Peer, a.Tag)
+				s.Delivered(now, a.Peer, a.Tag, time.Time{})
 			}
 		}
 	}
@@ -271,7 +272,7 @@ func TestWhatWaitsForANeighbourIsCalledOff(t *testing.T) {
 	got := len(left)
 	for i := 0; i < len(flying); i++ {
 		if a := flying[i]; a.Kind == Send && a.Tag != 0 {
-			s.Delivered(at(10+i), a.Peer, a.Tag)
+			s.Delivered(at(10+i), a.Peer, a.Tag, time.Time{})
 			more := actions(s)
 			to, _ := sent(t, more, wire.SwarmPiece)
 			got += len(to)

@@ -85,7 +85,7 @@ func TestInAMeshOneWhoDoesNotAnswerIsToldSoBeforeAnotherIsAsked(t *testing.T) {
 func TestInAMeshOneWithALongQueueSaysSoAtOnce(t *testing.T) {
 	p := pieces(t)
 	s := covered(t, p)
-	s.up.best[0] = 8_000 // bytes per second
+	s.up.lone, s.up.loneFor = 8_000, 1 // bytes per second
 	for i := 1; i < 10; i++ {
 		s.Store(at(310), p[i], 0)
 	}

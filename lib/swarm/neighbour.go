@@ -60,7 +60,7 @@ type sending struct {
 	id    segment.ID
 	size  int
 	at    time.Time
-	acked int64 // bytes of pieces acknowledged by all when it was sent
+	upto  int64 // bytes of pieces that were given to connections, with this one
 	owner bool  // it went to be handed on: it is watched
 }
 
@@ -128,6 +128,14 @@ func (n *neighbour) rtt() time.Duration {
 		return n.path.SRTT
 	}
 	return firstRTT
+}
+
+// leastTrip is the round trip without queues, as far as that is known.
+func (n *neighbour) leastTrip() time.Duration {
+	if n.path.MinRTT > 0 {
+		return min(n.path.MinRTT, n.rtt())
+	}
+	return n.rtt()
 }
 
 // Connected tells that the connection to a neighbour stands; whether it is a

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -171,7 +172,7 @@ func TestWhoTakesAndDoesNotGiveIsServedLast(t *testing.T) {
 		for _, a := range actions(s) {
 			if a.Kind == Send && a.Tag != 0 {
 				got[a.Peer]++
-				s.Delivered(now, a.Peer, a.Tag)
+				s.Delivered(now, a.Peer, a.Tag, time.Time{})
 			}
 		}
 	}
@@ -200,7 +201,7 @@ func TestWhoTakesAndDoesNotGiveIsServedLast(t *testing.T) {
 	s.give.queues, s.give.bytes = [ranks][]push{}, 0
 	for _, n := range s.peers {
 		for _, tag := range sortedTags(n) {
-			s.Delivered(at(4000), n.id, tag) // and the window has room
+			s.Delivered(at(4000), n.id, tag, time.Time{}) // and the window has room
 		}
 	}
 	s.Receive(at(4001), 2, want(2, 0), nil)

@@ -252,7 +252,7 @@ func TestASeedHandsAPieceToAnotherWhenItIsNotAcknowledged(t *testing.T) {
 	}
 	for _, a := range list {
 		if a.Kind == Send && a.Tag != 0 {
-			s.Delivered(wake.Add(20*time.Millisecond), a.Peer, a.Tag)
+			s.Delivered(wake.Add(20*time.Millisecond), a.Peer, a.Tag, time.Time{})
 		}
 	}
 	s.Advance(wake.Add(time.Second))
@@ -338,7 +338,7 @@ func TestASeedLetsTheGroupTryFirst(t *testing.T) {
 	s.Offer(at(0), p[0], 7)
 	for _, a := range actions(s) {
 		if a.Tag != 0 {
-			s.Delivered(at(20), a.Peer, a.Tag)
+			s.Delivered(at(20), a.Peer, a.Tag, time.Time{})
 		}
 	}
 	id := p[0].Piece.ID
@@ -380,7 +380,7 @@ func TestUploadIsBoundedAndCanBeOff(t *testing.T) {
 		for _, a := range actions(s) {
 			if a.Kind == Send && a.Tag != 0 {
 				sentBytes += len(a.Data[1])
-				s.Delivered(now, a.Peer, a.Tag)
+				s.Delivered(now, a.Peer, a.Tag, time.Time{})
 			}
 		}
 	}
@@ -538,7 +538,7 @@ func FuzzReceive(f *testing.F) {
 			case 3:
 				for _, a := range actions(s) {
 					if a.Tag != 0 && rng.IntN(2) == 0 {
-						s.Delivered(now, a.Peer, a.Tag)
+						s.Delivered(now, a.Peer, a.Tag, time.Time{})
 					} else if a.Tag != 0 {
 						s.Failed(now, a.Peer, a.Tag)
 					}

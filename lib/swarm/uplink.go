@@ -7,19 +7,25 @@ import (
 )
 
 // uplink measures how fast this member's pieces leave, over all neighbours
-// together, and says how many bytes may be on their way at once. What is
-// measured is BBR's delivery rate (draft-ietf-ccwg-bbr): for each piece, the
-// bytes that were acknowledged between its sending and its acknowledgement, over
-// that time. Each connection has its congestion control; but they all share one
-// uplink, and a queue in it would delay what is urgent behind what is not. So
-// the queue is kept here, where it can be ordered, and the uplink is given just
-// what it needs to be busy.
+// together, and says when the next may follow. Each connection has its
+// congestion control; but they all share one uplink, and what is given to
+// several of them at once leaves by turns, packet by packet: the first comes as
+// late as the last, and a queue would delay what is urgent behind what is not.
+// So the queue is kept here, where it can be ordered, and a piece is given to
+// its connection when the one before has nearly left.
+//
+// When a piece has left is known a round trip later, when it is acknowledged.
+// Until then it is reckoned from the rate.
 type uplink struct {
-	acked   int64      // bytes of pieces, in all
-	best    [2]float64 // the fastest of this span and of the one before, bytes per second
-	busyAt  time.Time  // of the last acknowledgement, if something waited behind it
-	busyFor float64    // seconds between acknowledgements while something waited all the time
-	busy    float64    // bytes that were acknowledged in them
+	handed  int64     // bytes of pieces, in all
+	left    int64     // of these, what had left by the newest acknowledgement,
+	leftAt  time.Time // and when
+	leave   time.Time // when all of it will have left, as reckoned
+	next    time.Time // not before: the user has something to send too
+	busyFor float64   // seconds for which something was leaving all the time
+	busy    float64   // bytes that left in them
+	loneFor float64   // the same of pieces that left when nothing else did
+	lone    float64
 	turn    time.Time
 	trip    time.Duration // the middle of the neighbours' least round trips, now and then
 	tripAt  time.Time
@@ -29,54 +35,74 @@ type uplink struct {
 
 // Our choices.
 const (
-	spanTime    = 10 * time.Second // a maximum is remembered for one to two of these
-	windowFirst = 64 << 10         // before anything is measured: four pieces
-	windowLeast = 40 << 10         // two and a half: one leaves, one is on its way, one is being acknowledged
-	windowPiece = 24 << 10         // beside what the round trip holds: what leaves next must stand ready
+	spanTime    = 10 * time.Second // what was measured before counts half
+	windowFirst = 48 << 10         // on their way, before anything is measured: three pieces
+	windowMore  = 40 << 10         // beside two round trips' worth
 	windowMost  = 8 << 20
-	windowGain  = 1.15 // so that a faster uplink shows
+	leaveAhead  = 10 * time.Millisecond // an acknowledgement's jitter must not let the uplink run dry
 	tellUplink  = 3 * time.Second
 	busyLeast   = 0.15 // seconds of a busy uplink that tell its capacity
 )
 
-// sample takes the acknowledgement of a piece.
-func (u *uplink) sample(now time.Time, x *sending) {
-	u.acked += int64(x.size)
-	took := now.Sub(x.at)
-	if took <= 0 {
-		return
+// gave notes that a piece was given to a connection.
+func (u *uplink) gave(now time.Time, x *sending, polite float64) {
+	u.handed += int64(x.size)
+	x.upto = u.handed
+	took := u.takes(x.size)
+	u.leave = later(u.leave, now).Add(took)
+	u.next = now
+	if polite < 1 {
+		u.next = now.Add(time.Duration(float64(took) / polite))
+	}
+}
+
+// took notes the acknowledgement of a piece, and when it had left.
+func (u *uplink) took(now time.Time, x *sending, at time.Time) {
+	if x.upto <= u.left {
+		return // what was given later was faster
 	}
 	if now.Sub(u.turn) >= spanTime {
-		if now.Sub(u.turn) < 2*spanTime {
-			u.best[1] = u.best[0]
+		for _, v := range [...]*float64{&u.busyFor, &u.busy, &u.loneFor, &u.lone} {
+			*v /= 2
 		}
-		u.best[0] = 0
-		u.busyFor, u.busy = u.busyFor/2, u.busy/2
 		u.turn = now
 	}
-	rate := float64(u.acked-x.acked) / took.Seconds()
-	u.best[0] = max(u.best[0], rate)
+	if at.Before(x.at) {
+		at = x.at
+	}
+	size := float64(x.upto - u.left)
+	if x.at.Before(u.leftAt) && at.After(u.leftAt) {
+		u.busyFor += at.Sub(u.leftAt).Seconds()
+		u.busy += size
+	} else {
+		u.loneFor += at.Sub(x.at).Seconds()
+		u.lone += size
+	}
+	u.left, u.leftAt = x.upto, at
+	u.leave = at.Add(u.takes(int(u.handed - u.left)))
 }
 
-// loaded notes that an acknowledgement came, and whether something waited before
-// it and waits behind it.
-func (u *uplink) loaded(now time.Time, size int, before, behind bool) {
-	if before && !u.busyAt.IsZero() {
-		u.busyFor += now.Sub(u.busyAt).Seconds()
-		u.busy += float64(size)
+// takes is how long bytes need to leave.
+func (u *uplink) takes(bytes int) time.Duration {
+	r := u.rate()
+	if r == 0 {
+		return 0
 	}
-	u.busyAt = time.Time{}
-	if behind {
-		u.busyAt = now
-	}
+	return time.Duration(float64(bytes) / r * float64(time.Second))
 }
 
-// rate is the fastest that was seen lately, in bytes per second; 0: nothing was.
-func (u *uplink) rate() float64 { return max(u.best[0], u.best[1]) }
+// rate is what the uplink carries, in bytes per second, as far as was seen; 0:
+// nobody knows.
+func (u *uplink) rate() float64 {
+	r := u.known()
+	if u.loneFor > 0 {
+		r = max(r, u.lone/u.loneFor) // no more than it carries: jitter and all is in its time
+	}
+	return r
+}
 
-// known is what the uplink carried while it was busy all the time: its capacity,
-// and not just what there was to send. It is a mean: acknowledgements come in
-// bunches from near and far, and the fastest moment says too much.
+// known is what the uplink carried while it was busy: its capacity, and not just
+// what there was to send; 0: it was not.
 func (u *uplink) known() float64 {
 	if u.busyFor < busyLeast {
 		return 0
@@ -90,8 +116,11 @@ func (u *uplink) window() int {
 	if r == 0 {
 		return windowFirst
 	}
-	return min(max(windowLeast, int(windowGain*r*u.trip.Seconds())+windowPiece), windowMost)
+	return min(int(2*r*u.trip.Seconds())+windowMore, windowMost)
 }
+
+// free returns when the uplink can take the next piece.
+func (u *uplink) free() time.Time { return later(u.leave.Add(-leaveAhead), u.next) }
 
 // Uplink returns how many bits per second the swarm can upload: as far as it
 // was seen busy, else what was said at the start; 0 if nobody knows.

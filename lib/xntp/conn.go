@@ -49,6 +49,7 @@ type conn struct {
 	out     outbox
 	in      inbox
 	rate    rateState
+	way     wayState
 
 	mtu       int
 	movedAt   time.Time // when the peer's IP address changed last

@@ -19,12 +19,20 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	var newestAt time.Time
 	var bytes int
 	var appLimited, largestNew bool
+	stamps := a.Stamps()
 	for _, r := range ranges {
 		if r.Last < l.first {
 			break
 		}
 		for n := r.Last; n >= max(r.First, l.first); n-- {
 			p := l.get(n)
+			var left time.Time
+			if len(stamps) > 0 {
+				if p != nil && !p.at.Before(c.movedAt) {
+					left = c.way.left(c.began, p.at, stamps[0])
+				}
+				stamps = stamps[1:]
+			}
 			if p != nil {
 				if newest == nil {
 					newest, newestAt, appLimited = p, p.at, p.appLimited
@@ -47,7 +55,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 					c.bigAcked = true
 				}
 				for i := range p.frames {
-					c.onAcked(&p.frames[i])
+					c.onAcked(&p.frames[i], left)
 				}
 				l.drop(p)
 			}

@@ -132,8 +132,9 @@ func (c *conn) expireDue(now time.Time) {
 	}
 }
 
-// onAcked handles a frame that arrived.
-func (c *conn) onAcked(f *sentFrame) {
+// onAcked handles a frame that arrived; left is when its packet left our access
+// link, zero if nobody knows.
+func (c *conn) onAcked(f *sentFrame, left time.Time) {
 	x := &c.out
 	if f.kind != wire.FrameObj && f.kind != wire.FrameOpen {
 		return
@@ -156,8 +157,11 @@ func (c *conn) onAcked(f *sentFrame) {
 			o.finAcked = true
 		}
 	}
+	if left.After(o.left) {
+		o.left = left
+	}
 	if o.done() {
-		c.event(Event{Kind: EventDelivered, Object: ObjectID(o.id), Class: o.class, Priority: o.priority})
+		c.event(Event{Kind: EventDelivered, Object: ObjectID(o.id), Class: o.class, Priority: o.priority, Left: o.left})
 		c.release(o)
 		return
 	}

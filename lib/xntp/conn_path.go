@@ -75,6 +75,7 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		// RFC 9000 §9.4: reset both "unless the only change in the peer's address
 		// is its port number".
 		c.rtt.init()
+		c.way = wayState{}
 		c.cc = c.e.newController(now)
 		c.cc.SetMTU(c.mtu)
 		c.pacer = pacerState{}

@@ -3,6 +3,7 @@ package xntp
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
 )
@@ -37,7 +38,7 @@ const (
 	// valid; Data is owned by the receiver of the event.
 	EventObject
 	// EventDelivered: the peer has acknowledged every byte of an object that we
-	// sent; its Data is no longer referenced.
+	// sent; its Data is no longer referenced. Left is valid if it is not zero.
 	EventDelivered
 	// EventExpired: an object that we sent was given up: its deadline passed, or
 	// it was best effort and a part of it was lost. Its Data is no longer
@@ -77,6 +78,7 @@ type Event struct {
 	Data     []byte
 	Tail     []byte // of an object, behind Data: only where bytes travel by reference (package flownet)
 	Fin      bool
+	Left     time.Time // when an object had left the queue of our access link, as far as its packets' times say
 	Reason   Reason
 	Code     uint64
 }

@@ -29,6 +29,7 @@ type object struct {
 	finSent   bool
 	finAcked  bool
 	queued    bool
+	left      time.Time // when what was acknowledged of it had left
 }
 
 func (o *object) reset() {

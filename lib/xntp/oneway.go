@@ -1,0 +1,33 @@
+package xntp
+
+import "time"
+
+// wayState finds out when packets left our end of the path: the receiver's
+// stamps say when they arrived, on its clock. The least difference between
+// arriving and sending is the way without queues, whatever the clocks say, as
+// in LEDBAT (RFC 6817 §2.1); what a packet took beyond it, it waited, and most
+// of that in the queue of our own access link. A round trip would not tell: it
+// counts the queues of the way back, and how long acknowledgements were held.
+type wayState struct {
+	low, was time.Duration // the least of this wayTime and of that before
+	have     bool
+	turned   time.Time
+}
+
+// wayTime is for how long a minimum counts, one to two times: routes change, and
+// clocks drift by a few milliseconds in it.
+const wayTime = time.Minute
+
+// left returns when a packet that was sent at one time, and arrived at another by
+// the receiver's clock, had left the queues behind. epoch is any fixed time.
+func (w *wayState) left(epoch, sent time.Time, stamp time.Duration) time.Time {
+	way := stamp - sent.Sub(epoch)
+	switch {
+	case !w.have:
+		w.have, w.low, w.was, w.turned = true, way, way, sent
+	case sent.Sub(w.turned) >= wayTime:
+		w.low, w.was, w.turned = way, w.low, sent
+	}
+	w.low = min(w.low, way)
+	return sent.Add(way - min(w.low, w.was))
+}
