@@ -11,6 +11,7 @@ import (
 	"github.com/xp2p/xp2p/lib/flownet"
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/simnet"
 	"github.com/xp2p/xp2p/lib/tracker"
@@ -150,7 +151,7 @@ func (x *world) transport(h *simnet.Host, key xntp.PrivateKey) *flownet.Endpoint
 func (x *world) startSeed(tokenKey ed25519.PrivateKey) {
 	key := x.key("seed")
 	cfg := node.Config{Key: key, Rand: x.sim.Rand("seed"), Entropy: x.entropy("seed"), Role: wire.RoleSeed,
-		TokenKey: tokenKey, TokenKeys: []ed25519.PublicKey{x.tokenPub}, Verifier: x.verifier, NoReceipts: true}
+		TokenKey: tokenKey, TokenKeys: []ed25519.PublicKey{x.tokenPub}, Verifier: x.verifier, NoReceipts: true, Uplink: origin.Planned(int64(max(0, x.sc.ServerStreams) * float64(x.sc.RateBPS)))}
 	ep := x.transport(x.server, key)
 	if ep != nil {
 		cfg.Transport = ep

@@ -169,6 +169,7 @@ func (c *conn) send(now time.Time, id xntp.ObjectID, o xntp.Object) {
 	}
 	size, packets := wireSize(bytes)
 	t := transfer{to: c.peer.ep.host, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority}
+	t.queued = now
 	if o.Class == xntp.Deadline {
 		t.deadline = o.Deadline
 	}
@@ -240,7 +241,7 @@ func (c *conn) delivered(now time.Time, t *transfer) {
 		}
 		c.rate += (r - c.rate) / 4
 	}
-	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id, Left: t.left})
+	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id, Left: t.left, Queued: t.left.Sub(t.queued)})
 }
 
 // lost: an object went to where nobody is. It is repeated in vain until its

@@ -14,6 +14,8 @@ type Link struct {
 	queue [priorities][]uint32 // waiting, by priority
 	heads [priorities]int
 	busy  bool
+	until time.Duration // when the uplink is done with what it serves, if it is busy
+	acks  time.Duration // what acknowledgements, which slip in between, take of the uplink
 	idle  time.Duration // when the downlink will have passed on everything
 
 	SentBytes int64 // UDP payload that left
@@ -87,8 +89,22 @@ func (l *Link) serve() {
 		l.busy = true
 		l.SentBytes += int64(t.size)
 		n.Stats.WireBytes += int64(t.size + ackSize(t.packets))
-		n.world.Call(nanos(t.size, t.packets, up.Rate), n.onEnd, i)
+		took := nanos(t.size, t.packets, up.Rate) + l.acks
+		l.acks = 0
+		l.until = n.world.Elapsed() + took
+		n.world.Call(took, n.onEnd, i)
 	}
+}
+
+// acknowledge takes the uplink for the acknowledgement of some packets, and
+// returns how long it waits: for the rest of what is being served.
+func (l *Link) acknowledge(packets int) (wait time.Duration) {
+	up, _ := l.host.Links()
+	l.acks += nanos(ackSize(packets), 1, up.Rate)
+	if l.busy {
+		wait = max(0, l.until-l.net.world.Elapsed())
+	}
+	return wait
 }
 
 func (l *Link) pop() (uint32, bool) {

@@ -22,6 +22,7 @@ type transfer struct {
 	data     [][]byte
 	deadline time.Time
 	began    time.Time
+	queued   time.Time
 	left     time.Time
 	priority uint8
 	cut      bool // cancelled
@@ -92,7 +93,7 @@ func (n *Net) came(i uint32) {
 	}
 	n.world.Mark(uint64(t.id)<<32 | uint64(t.size))
 	// The acknowledgement is on its way while the receiver looks at the object.
-	n.world.Call(c.trip-c.there, n.onAcked, i)
+	n.world.Call(c.trip-c.there+n.Of(t.to).acknowledge(t.packets), n.onAcked, i)
 	peer.deliver(&t)
 }
 

@@ -285,7 +285,7 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 				if o, ok := c.objects[e.Object]; ok {
 					delete(c.objects, e.Object)
 					c.payload += int64(o.size)
-					o.room.sw.Delivered(now, c.peer.id, o.tag, e.Left)
+					o.room.sw.Delivered(now, c.peer.id, o.tag, swarm.Departure{At: e.Left, Queued: e.Queued})
 				}
 			}
 		case xntp.EventExpired:

@@ -107,7 +107,7 @@ func (p *Player) Backstop(now time.Time) time.Duration {
 	if p.cfg.NoOrigin || !p.asks.failedAt.IsZero() && now.Sub(p.asks.failedAt) < trustAgain {
 		return 0
 	}
-	return p.lead()
+	return p.lead() + askAhead
 }
 
 // NextAsk returns what to ask of the origin.

@@ -34,6 +34,7 @@ type queue struct {
 // are our choices.
 const (
 	extraTarget = 100 * time.Millisecond
+	extraOwn    = 300 * time.Millisecond // a piece of our own takes that long at 450 kbit/s
 	delayStep   = 500 * time.Millisecond // an SRTT needs a few acknowledgements to show what a step has done
 	factorDown  = 0.7                    // one step too many is undone by six up
 	factorUp    = 0.05                   // from the floor to all in 9 s
@@ -75,7 +76,7 @@ func (s *Swarm) runDelay(now time.Time) {
 	}
 	slices.Sort(d.extras)
 	// The lower of two middles: of two neighbours both must see it.
-	d.queued = len(d.extras) >= busyPeers && d.extras[(len(d.extras)-1)/2] > extraTarget
+	d.queued = len(d.extras) >= busyPeers && d.extras[(len(d.extras)-1)/2] > extraTarget+min(s.up.takes(typicalSize), extraOwn)
 	if d.queued {
 		d.less = min(1-factorMin, 1-(1-d.less)*factorDown)
 	} else {

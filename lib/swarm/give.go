@@ -94,7 +94,7 @@ func (g *give) take(now time.Time, n int) bool {
 
 // pace is how fast what waits will leave, in bytes per second; 0: nobody knows.
 func (s *Swarm) pace() float64 {
-	r := s.up.rate()
+	r := s.up.carries()
 	if s.give.rate > 0 && (r == 0 || s.give.rate < r) {
 		r = s.give.rate
 	}
@@ -202,8 +202,11 @@ func (s *Swarm) first(now time.Time) (push, bool) {
 	for r := range g.queues {
 		for len(g.queues[r]) > 0 {
 			p := g.queues[r][0]
-			if s.peer(p.n.id) == p.n && s.lacks(p.n, p.h.piece.ID) && now.Before(p.end) {
-				return p, true
+			if s.peer(p.n.id) == p.n && s.lacks(p.n, p.h.piece.ID) {
+				if now.Before(p.end) {
+					return p, true
+				}
+				s.tellBusy(p.n, p.h.piece.ID)
 			}
 			g.queues[r] = g.queues[r][1:]
 			g.bytes -= len(p.h.body)
@@ -215,6 +218,12 @@ func (s *Swarm) first(now time.Time) (push, bool) {
 
 // priorities are those of the connection's objects, by rank.
 var priorities = [ranks]uint8{rankUrgent: prioUrgent, rankBelow: prioUrgent, rankRest: prioNew, rankLast: prioNew}
+
+// tellBusy tells a neighbour that a piece will not come from here.
+func (s *Swarm) tellBusy(n *neighbour, id segment.ID) {
+	runs, _ := wire.AppendToRuns(nil, id.Epoch, id.Seq, id.Index)
+	s.control(n, wire.AppendBusy(nil, s.tag, runs))
+}
 
 func (s *Swarm) send(now time.Time, p push) {
 	n, h := p.n, p.h
@@ -249,19 +258,25 @@ func (s *Swarm) settle(n *neighbour, tag uint64, x *sending) {
 	s.give.owes(n, -x.size)
 }
 
-// Delivered tells that a neighbour has acknowledged an object, and when it had
-// left our access link; zero if nobody knows.
-func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64, left time.Time) {
+// giveUp takes an object off the books that will not be acknowledged.
+func (s *Swarm) giveUp(n *neighbour, tag uint64, x *sending) {
+	s.settle(n, tag, x)
+	s.up.spoilt = true
+}
+
+// Delivered tells that a neighbour has acknowledged an object.
+func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64, left Departure) {
 	n := s.peer(id)
 	if n == nil || n.tags[tag] == nil {
 		return
 	}
 	x := n.tags[tag]
 	s.took(now, n)
-	s.settle(n, tag, x)
-	if left.IsZero() {
-		left = now.Add(-n.leastTrip())
+	if left.At.IsZero() {
+		left.At = now.Add(-n.leastTrip())
+		left.Queued = left.At.Sub(x.at)
 	}
+	s.settle(n, tag, x)
 	s.up.took(now, x, left)
 	n.have.add(x.id)
 	n.out += int64(x.size)
@@ -279,7 +294,7 @@ func (s *Swarm) Failed(now time.Time, id Peer, tag uint64) {
 		return
 	}
 	x := n.tags[tag]
-	s.settle(n, tag, x)
+	s.giveUp(n, tag, x)
 	if x.owner {
 		n.fail(now, 1)
 		s.handOn(now, x.id, n.id)

@@ -115,13 +115,12 @@ func (s *Swarm) hand(now time.Time, g *group, h *held, not Peer) {
 // pushAll queues copies of a piece for those that a route names: for those
 // below, to be handed on.
 func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
-	var busy []wire.Run
 	for _, id := range to {
 		n := s.peer(Peer(id))
 		if n == nil {
 			continue
 		}
-		p := push{n: n, h: h, rank: rankRest, target: now.Add(newTarget), end: now.Add(pushLife)}
+		p := push{n: n, h: h, rank: rankRest, target: now.Add(newTarget), end: s.useful(n, h, now.Add(pushLife))}
 		if m, ok := s.feed.Member(id); ok && m.Tier == topology.Below {
 			p.rank, p.target = rankBelow, now
 			if m.Upload && !s.flows() {
@@ -132,8 +131,7 @@ func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
 		}
 		if !s.push(now, p) && !s.cfg.Seed {
 			// Whoever is told now can turn to another while there is time.
-			busy, _ = wire.AppendToRuns(busy[:0], h.piece.ID.Epoch, h.piece.ID.Seq, h.piece.ID.Index)
-			s.control(n, wire.AppendBusy(nil, s.tag, busy))
+			s.tellBusy(n, h.piece.ID)
 		}
 	}
 }
@@ -237,7 +235,7 @@ func (s *Swarm) runWatched(now time.Time) {
 		}
 		x := n.tags[w.tag]
 		s.act(Action{Kind: Cancel, Peer: n.id, Tag: w.tag})
-		s.settle(n, w.tag, x)
+		s.giveUp(n, w.tag, x)
 		n.fail(now, 1)
 		s.handOn(now, x.id, n.id)
 	}

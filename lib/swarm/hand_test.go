@@ -52,7 +52,7 @@ func TestAnOwnerHandsItsPieceToOneBelowWhoShallHandItOn(t *testing.T) {
 		}
 		for _, a := range list {
 			if a.Kind == Send && a.Tag != 0 {
-				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag, time.Time{})
+				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func TestAMemberHandsAPieceToAnotherBelowWhenItIsNotAcknowledged(t *testing.T) {
 	first := to[4]
 	for _, a := range list {
 		if a.Kind == Send && a.Tag != 0 && a.Peer != first {
-			s.Delivered(at(20), a.Peer, a.Tag, time.Time{})
+			s.Delivered(at(20), a.Peer, a.Tag, Departure{})
 		}
 	}
 	s.Advance(at(0).Add(ackMin - time.Millisecond))
@@ -94,7 +94,7 @@ func TestAMemberHandsAPieceToAnotherBelowWhenItIsNotAcknowledged(t *testing.T) {
 	third, _ := copies(t, list)
 	for _, a := range list {
 		if a.Kind == Send && a.Tag != 0 {
-			s.Delivered(late.Add(2*ackMin+20*time.Millisecond), a.Peer, a.Tag, time.Time{})
+			s.Delivered(late.Add(2*ackMin+20*time.Millisecond), a.Peer, a.Tag, Departure{})
 		}
 	}
 	if len(third) != 1 || third[0] == first || third[0] == to[0] {
@@ -111,7 +111,7 @@ func TestAMemberHandsAPieceToAnotherBelowWhenItIsNotAcknowledged(t *testing.T) {
 		}
 		for _, a := range list {
 			if a.Kind == Send && a.Tag != 0 {
-				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag, time.Time{})
+				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -193,7 +193,7 @@ func TestWhatAMemberHadToFetchItHandsOnIfTheOthersWaitForIt(t *testing.T) {
 		}
 		for _, a := range acts {
 			if a.Kind == Send && a.Tag != 0 {
-				s.Delivered(at(20*i+10), a.Peer, a.Tag, time.Time{})
+				s.Delivered(at(20*i+10), a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -260,7 +260,7 @@ func TestTheNeighboursHearWhatTheUplinkCarries(t *testing.T) {
 				for len(w.acks) > 0 && !w.acks[0].at.After(now) {
 					k := w.acks[0]
 					w.acks = w.acks[1:]
-					s.Delivered(now, k.peer, k.tag, time.Time{})
+					s.Delivered(now, k.peer, k.tag, Departure{k.left, k.left.Sub(k.sent)})
 				}
 			}
 		}

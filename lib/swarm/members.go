@@ -112,7 +112,7 @@ func (s *Swarm) doubt(now time.Time, n *neighbour) {
 	n.asked = 0
 	for _, tag := range sortedTags(n) {
 		s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
-		s.settle(n, tag, n.tags[tag])
+		s.giveUp(n, tag, n.tags[tag])
 	}
 }
 

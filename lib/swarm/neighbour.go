@@ -32,6 +32,7 @@ type neighbour struct {
 	heard    time.Time
 
 	from  segment.ID // it wants nothing before
+	need  need
 	have  set
 	tell  []segment.ID // what it does not know that we hold
 	tags  map[uint64]*sending
@@ -60,7 +61,8 @@ type sending struct {
 	id    segment.ID
 	size  int
 	at    time.Time
-	upto  int64 // bytes of pieces that were given to connections, with this one
+	upto  int64 // bytes of pieces that were given to connections, with this one,
+	left  int64 // and of these, what had left
 	owner bool  // it went to be handed on: it is watched
 }
 
@@ -250,6 +252,7 @@ func (s *Swarm) welcome(now time.Time, n *neighbour) {
 	if s.want.on && !n.seed {
 		s.tellFrom(n)
 	}
+	s.tellNeed(now, n)
 	s.show(n)
 	s.want.again(now)
 }

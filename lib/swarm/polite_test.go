@@ -83,7 +83,7 @@ func spendAll(s *Swarm, p []segment.Record) (bytes int, list []Action) {
 		for _, a := range got {
 			if a.Tag != 0 {
 				bytes += len(a.Data[1])
-				s.Delivered(now, a.Peer, a.Tag, time.Time{})
+				s.Delivered(now, a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -125,7 +125,7 @@ func TestWithItsQuotaUsedUpAMemberIsLikeOneThatDoesNotUpload(t *testing.T) {
 					list = append(list, a)
 					if a.Tag != 0 {
 						given += len(a.Data[1])
-						s.Delivered(at(i), a.Peer, a.Tag, time.Time{})
+						s.Delivered(at(i), a.Peer, a.Tag, Departure{})
 					}
 				}
 			}

@@ -86,6 +86,8 @@ func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, lif
 		p.rank = rankUrgent
 	case s.mesh():
 		p.target = now // whoever gets it hands it on: the sooner the better
+	default:
+		p.end = s.useful(n, h, p.end)
 	}
 	return s.push(now, p)
 }

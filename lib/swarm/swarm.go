@@ -87,6 +87,8 @@ type Swarm struct {
 	lastGot   time.Time // when a neighbour last brought a new piece, or in a mesh could have
 	up        uplink
 	reportAt  time.Time
+	needTold  need          // what neighbours were told of ours,
+	needAt    time.Time     // and when
 	lag       time.Duration // of the newest piece, ingest to here
 	delay     delay
 	loud      bool // neighbours may count on us, for all they know
@@ -274,6 +276,8 @@ func (s *Swarm) Receive(now time.Time, from Peer, data, tail []byte) {
 		s.onGone(now, n, m.Runs, false)
 	case wire.SwarmFrom:
 		s.onFrom(n, m.Runs)
+	case wire.SwarmDue:
+		n.onDue(now, &m.Due)
 	case wire.SwarmAskInit:
 		s.onAskInit(n, segment.Hash(m.Hash))
 	case wire.SwarmBye:
@@ -299,6 +303,7 @@ func (s *Swarm) run(now time.Time) {
 	s.runReports(now)
 	s.runPolite()
 	s.runDelay(now)
+	s.runNeed(now)
 	s.runGive(now)
 	s.runWant(now)
 	s.runTell(now)

@@ -252,7 +252,7 @@ func TestASeedHandsAPieceToAnotherWhenItIsNotAcknowledged(t *testing.T) {
 	}
 	for _, a := range list {
 		if a.Kind == Send && a.Tag != 0 {
-			s.Delivered(wake.Add(20*time.Millisecond), a.Peer, a.Tag, time.Time{})
+			s.Delivered(wake.Add(20*time.Millisecond), a.Peer, a.Tag, Departure{})
 		}
 	}
 	s.Advance(wake.Add(time.Second))
@@ -338,7 +338,7 @@ func TestASeedLetsTheGroupTryFirst(t *testing.T) {
 	s.Offer(at(0), p[0], 7)
 	for _, a := range actions(s) {
 		if a.Tag != 0 {
-			s.Delivered(at(20), a.Peer, a.Tag, time.Time{})
+			s.Delivered(at(20), a.Peer, a.Tag, Departure{})
 		}
 	}
 	id := p[0].Piece.ID
@@ -380,7 +380,7 @@ func TestUploadIsBoundedAndCanBeOff(t *testing.T) {
 		for _, a := range actions(s) {
 			if a.Kind == Send && a.Tag != 0 {
 				sentBytes += len(a.Data[1])
-				s.Delivered(now, a.Peer, a.Tag, time.Time{})
+				s.Delivered(now, a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -516,6 +516,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(uint64(8), wire.AppendGone(nil, s.tag, first))
 	f.Add(uint64(9), wire.AppendFrom(nil, s.tag, first[0]))
 	f.Add(uint64(10), wire.AppendCancel(nil, s.tag, first))
+	f.Add(uint64(11), wire.AppendDue(nil, s.tag, wire.Due{Epoch: 1000, LeftMS: 300}))
 	f.Fuzz(func(t *testing.T, seed uint64, b []byte) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		s := newSwarm(t, 4, false, []string{"mesh", "balanced", "tree"}[seed%3])
@@ -538,7 +539,7 @@ func FuzzReceive(f *testing.F) {
 			case 3:
 				for _, a := range actions(s) {
 					if a.Tag != 0 && rng.IntN(2) == 0 {
-						s.Delivered(now, a.Peer, a.Tag, time.Time{})
+						s.Delivered(now, a.Peer, a.Tag, Departure{})
 					} else if a.Tag != 0 {
 						s.Failed(now, a.Peer, a.Tag)
 					}

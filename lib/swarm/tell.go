@@ -137,5 +137,5 @@ func (s *Swarm) callOff(n *neighbour, id segment.ID) {
 	}
 	x := n.tags[tag]
 	s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
-	s.settle(n, tag, x)
+	s.giveUp(n, tag, x)
 }

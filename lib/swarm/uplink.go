@@ -18,15 +18,18 @@ import (
 // Until then it is reckoned from the rate.
 type uplink struct {
 	handed  int64     // bytes of pieces, in all
-	left    int64     // of these, what had left by the newest acknowledgement,
-	leftAt  time.Time // and when
+	left    int64     // of these, up to the last that was acknowledged
+	leftAt  time.Time // when the newest of them had left
 	leave   time.Time // when all of it will have left, as reckoned
 	next    time.Time // not before: the user has something to send too
 	busyFor float64   // seconds for which something was leaving all the time
 	busy    float64   // bytes that left in them
 	loneFor float64   // the same of pieces that left when nothing else did
 	lone    float64
+	loose   float64 // bytes per second that left while the uplink had room for more
 	turn    time.Time
+	sampled bool          // the time until leftAt counts as busy
+	spoilt  bool          // something was withdrawn since
 	trip    time.Duration // the middle of the neighbours' least round trips, now and then
 	tripAt  time.Time
 	told    float64 // what neighbours were told
@@ -39,7 +42,9 @@ const (
 	windowFirst = 48 << 10         // on their way, before anything is measured: three pieces
 	windowMore  = 40 << 10         // beside two round trips' worth
 	windowMost  = 8 << 20
-	leaveAhead  = 10 * time.Millisecond // an acknowledgement's jitter must not let the uplink run dry
+	leaveAhead  = 10 * time.Millisecond  // an acknowledgement's jitter must not let the uplink run dry
+	queuedLeast = 4 * time.Millisecond   // what waited less had the uplink to itself
+	leastLeave  = 100 * time.Microsecond // what takes less cannot be measured
 	tellUplink  = 3 * time.Second
 	busyLeast   = 0.15 // seconds of a busy uplink that tell its capacity
 )
@@ -47,7 +52,7 @@ const (
 // gave notes that a piece was given to a connection.
 func (u *uplink) gave(now time.Time, x *sending, polite float64) {
 	u.handed += int64(x.size)
-	x.upto = u.handed
+	x.upto, x.left = u.handed, u.left
 	took := u.takes(x.size)
 	u.leave = later(u.leave, now).Add(took)
 	u.next = now
@@ -56,58 +61,81 @@ func (u *uplink) gave(now time.Time, x *sending, polite float64) {
 	}
 }
 
+// A Departure says when the last of an object had left our access link, and for
+// how long it had stood in a queue then. The zero Departure: nobody knows.
+type Departure struct {
+	At     time.Time
+	Queued time.Duration
+}
+
 // took notes the acknowledgement of a piece, and when it had left.
-func (u *uplink) took(now time.Time, x *sending, at time.Time) {
-	if x.upto <= u.left {
-		return // what was given later was faster
-	}
+func (u *uplink) took(now time.Time, x *sending, left Departure) {
 	if now.Sub(u.turn) >= spanTime {
-		for _, v := range [...]*float64{&u.busyFor, &u.busy, &u.loneFor, &u.lone} {
+		for _, v := range [...]*float64{&u.busyFor, &u.busy, &u.loneFor, &u.lone, &u.loose} {
 			*v /= 2
 		}
 		u.turn = now
 	}
-	if at.Before(x.at) {
-		at = x.at
+	at, size := later(left.At, x.at), float64(x.size)
+	queued := left.Queued >= queuedLeast
+	if d := now.Sub(x.at).Seconds(); !queued && d > 0 {
+		u.loose = max(u.loose, float64(max(0, x.upto-x.left))/d)
 	}
-	size := float64(x.upto - u.left)
-	if x.at.Before(u.leftAt) && at.After(u.leftAt) {
+	u.left = max(u.left, x.upto)
+	if !at.After(u.leftAt) {
+		// It left in a time that another, who is nearer, has told of.
+		if u.sampled {
+			u.busy += size
+		}
+		return
+	}
+	u.sampled = false
+	switch {
+	case u.spoilt: // something was withdrawn while it left, and took some of the time
+	case !queued: // the uplink had room: what took its time was the connection
+	case x.at.Before(u.leftAt):
 		u.busyFor += at.Sub(u.leftAt).Seconds()
 		u.busy += size
-	} else {
-		u.loneFor += at.Sub(x.at).Seconds()
+		u.sampled = true
+	default:
+		u.loneFor += max(at.Sub(x.at), leastLeave).Seconds()
 		u.lone += size
 	}
-	u.left, u.leftAt = x.upto, at
-	u.leave = at.Add(u.takes(int(u.handed - u.left)))
+	u.leftAt, u.leave, u.spoilt = at, at, false
+	if queued {
+		u.leave = at.Add(u.takes(int(u.handed - u.left)))
+	}
 }
 
-// takes is how long bytes need to leave.
+// takes is how long bytes need to leave; 0 if nobody knows.
 func (u *uplink) takes(bytes int) time.Duration {
-	r := u.rate()
+	r := u.carries()
 	if r == 0 {
 		return 0
 	}
 	return time.Duration(float64(bytes) / r * float64(time.Second))
 }
 
-// rate is what the uplink carries, in bytes per second, as far as was seen; 0:
-// nobody knows.
+// rate is how fast the uplink is, in bytes per second, as far as was seen: what it
+// carries, or at least what it carried when it had room for more; 0: nobody knows.
 func (u *uplink) rate() float64 {
-	r := u.known()
-	if u.loneFor > 0 {
-		r = max(r, u.lone/u.loneFor) // no more than it carries: jitter and all is in its time
+	if r := u.carries(); r > 0 {
+		return r
 	}
-	return r
+	return u.loose
 }
 
-// known is what the uplink carried while it was busy: its capacity, and not just
-// what there was to send; 0: it was not.
-func (u *uplink) known() float64 {
-	if u.busyFor < busyLeast {
-		return 0
+// carries is what the uplink carries, in bytes per second: what left while
+// something was leaving all the time, or, until that has lasted, what left by
+// itself, which tells no more than it carries; 0: it was never seen full.
+func (u *uplink) carries() float64 {
+	switch {
+	case u.busyFor >= busyLeast:
+		return u.busy / u.busyFor
+	case u.loneFor > 0:
+		return u.lone / u.loneFor
 	}
-	return u.busy / u.busyFor
+	return 0
 }
 
 // window is how many bytes of pieces may be on their way.
@@ -123,13 +151,10 @@ func (u *uplink) window() int {
 func (u *uplink) free() time.Time { return later(u.leave.Add(-leaveAhead), u.next) }
 
 // Uplink returns how many bits per second the swarm can upload: as far as it
-// was seen busy, else what was said at the start; 0 if nobody knows.
+// was seen full, else what was said at the start; 0 if nobody knows.
 func (s *Swarm) Uplink() int64 {
-	if r := s.up.known(); r > 0 {
+	if r := s.up.carries(); r > 0 {
 		return int64(8 * r)
-	}
-	if r := int64(8 * s.up.rate()); r > s.cfg.Uplink && s.cfg.Uplink > 0 {
-		return r
 	}
 	return s.cfg.Uplink
 }

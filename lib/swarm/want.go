@@ -291,7 +291,7 @@ func (s *Swarm) runWant(now time.Time) {
 			s.timedOut(now, id, m)
 		}
 		due := s.due(id)
-		urgent := !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
+		urgent := w.line.Backstop == 0 && !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
 		at := m.next
 		if m.tries == 0 && !urgent {
 			switch {

@@ -26,6 +26,13 @@ const (
 	// costs the seed one stream and makes the way shorter; rootMax bounds them.
 	rootPeers = 33
 	rootMax   = 14
+	// A room is short of uplink when its members have less than shortLow streams
+	// each, until they have shortHigh. Then no group can carry another's stream, and
+	// what goes down from group to group comes late and is fetched from elsewhere
+	// all the same: the seeds feed as many groups as seedPart of their uplink holds.
+	shortLow  = 1.05
+	shortHigh = 1.25
+	seedPart  = 0.7
 )
 
 // Balanced puts peers into groups of up to five, and the groups of a zone into
@@ -39,6 +46,7 @@ type Balanced struct {
 	where  map[ID]*group
 	nextID uint64
 	rate   int64
+	short  bool
 }
 
 type group struct {
@@ -237,6 +245,10 @@ func (b *Balanced) fan(g *group) int {
 func (b *Balanced) attach(g *group) {
 	var best *group
 	depth := 0
+	if b.short && b.rootsOf(g.zone) < b.roots(g.zone) {
+		g.above = nil
+		return
+	}
 	for _, o := range b.groups {
 		if o == g || o.zone != g.zone || len(o.below) >= b.fan(o) || o.within(g) {
 			continue
@@ -256,6 +268,7 @@ func (b *Balanced) attach(g *group) {
 // makes few.
 func (b *Balanced) Tend() Change {
 	var c Change
+	b.weigh()
 	for moves := 0; moves < tendMoves; moves++ {
 		if !b.promote(&c) {
 			break
@@ -302,7 +315,44 @@ func (b *Balanced) roots(zone uint32) int {
 	if len(b.seeds) > 0 && !slices.ContainsFunc(b.seeds, func(s Member) bool { return s.Zone == zone }) {
 		return 1
 	}
-	return min(max(1, len(b.where)/rootPeers), rootMax)
+	n := min(max(1, len(b.where)/rootPeers), rootMax)
+	if b.short {
+		var sum float64
+		for _, s := range b.seeds {
+			sum += float64(s.Uplink)
+		}
+		if sum == 0 {
+			return len(b.groups) // a seed tells when it was full
+		}
+		n = max(n, int(seedPart*sum/float64(b.rate)))
+	}
+	return n
+}
+
+// weigh finds out whether the room is short of uplink, as far as uplinks are known.
+func (b *Balanced) weigh() {
+	var sum float64
+	known, gives := 0, 0
+	for _, g := range b.groups {
+		for i := range g.members {
+			m := &g.members[i]
+			if m.Upload {
+				gives++
+			}
+			if m.Upload && m.Uplink > 0 {
+				known++
+				sum += m.weight()
+			}
+		}
+	}
+	if b.rate == 0 || 2*known < gives || len(b.where) == 0 {
+		b.short = false
+		return
+	}
+	// Of those who give and are not known, as of the others; who gives nothing
+	// takes all the same.
+	mean := sum / float64(max(1, known)) * float64(gives) / float64(len(b.where)) / float64(b.rate)
+	b.short = mean < shortLow || b.short && mean < shortHigh
 }
 
 func (g *group) depth() (n int) {

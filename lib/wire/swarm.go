@@ -30,6 +30,7 @@ import (
 //	RECEIPT sender receiver since_ms bytes signature (see Receipt)
 //	BUSY    runs…
 //	FROM    runs…
+//	DUE     epoch (signed) dts (signed) left_ms (signed)
 //
 // Descriptors are forms of package segment and opaque here: a PIECE's is the
 // binary one (segment.AppendPiece), an INIT's and a RECORD's the JSON line with
@@ -52,10 +53,11 @@ const (
 	SwarmReceipt SwarmType = 12 // the same, signed, to be shown to the tracker
 	SwarmBusy    SwarmType = 13 // pieces that I have, and cannot send you in time
 	SwarmFrom    SwarmType = 14 // I want nothing before this piece
+	SwarmDue     SwarmType = 15 // until when pieces are of use to me
 )
 
 func (t SwarmType) String() string {
-	names := [...]string{1: "hello", "piece", "init", "record", "have", "want", "cancel", "gone", "ask-init", "bye", "report", "receipt", "busy", "from"}
+	names := [...]string{1: "hello", "piece", "init", "record", "have", "want", "cancel", "gone", "ask-init", "bye", "report", "receipt", "busy", "from", "due"}
 	if int(t) < len(names) && names[t] != "" {
 		return names[t]
 	}
@@ -119,6 +121,15 @@ type Swarm struct {
 	Bye     Bye           // BYE
 	Report  ReportMessage // REPORT
 	Receipt *Receipt      // RECEIPT; nobody has verified it
+	Due     Due           // DUE
+}
+
+// Due says until when pieces are of use to its sender: one whose first sample has
+// this DTS for LeftMS milliseconds from now, any other of the epoch as much longer
+// as its DTS is greater. What would come later is there by then, from elsewhere.
+type Due struct {
+	Epoch, DTS int64
+	LeftMS     int64
 }
 
 // Hello opens a room between two neighbours.
@@ -261,6 +272,15 @@ func AppendFrom(b []byte, room RoomTag, r Run) []byte {
 	return appendRuns(appendSwarm(b, SwarmFrom, room), []Run{r})
 }
 
+// AppendDue appends a DUE.
+func AppendDue(b []byte, room RoomTag, d Due) []byte {
+	b = appendSwarm(b, SwarmDue, room)
+	for _, v := range [...]int64{d.Epoch, d.DTS, d.LeftMS} {
+		b = appendSigned(b, v)
+	}
+	return b
+}
+
 // AppendBye appends a BYE.
 func AppendBye(b []byte, room RoomTag, bye *Bye) []byte {
 	b = AppendVarint(appendSwarm(b, SwarmBye, room), bye.Code)
@@ -324,6 +344,8 @@ func ParseSwarmParts(b, tail []byte) (m Swarm, err error) {
 		m.Runs = c.runs()
 	case SwarmCancel, SwarmGone, SwarmBusy, SwarmFrom:
 		m.Runs = c.runs()
+	case SwarmDue:
+		m.Due = Due{Epoch: c.signed(), DTS: c.signed(), LeftMS: c.signed()}
 	case SwarmAskInit:
 		copy(m.Hash[:], c.take(32))
 	case SwarmBye:

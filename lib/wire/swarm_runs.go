@@ -26,8 +26,8 @@ func appendRuns(b []byte, runs []Run) []byte {
 		if step != 0 {
 			seq = 0
 		}
-		b = AppendVarint(b, zigzag(step))
-		b = AppendVarint(b, zigzag(r.Seq-seq))
+		b = appendSigned(b, step)
+		b = appendSigned(b, r.Seq-seq)
 		b = AppendVarint(b, uint64(r.First))
 		b = appendBytes(b, r.Bits)
 		epoch, seq = r.Epoch, r.Seq
@@ -36,6 +36,10 @@ func appendRuns(b []byte, runs []Run) []byte {
 }
 
 var errRunRange = errors.New("swarm message: a run outside the range of piece names")
+
+func appendSigned(b []byte, v int64) []byte { return AppendVarint(b, zigzag(v)) }
+
+func (c *fields) signed() int64 { return unzigzag(c.varint()) }
 
 func (c *fields) runs() []Run {
 	n := c.varint()
@@ -52,7 +56,7 @@ func (c *fields) runs() []Run {
 	runs := make([]Run, 0, n)
 	var epoch, seq int64
 	for range n {
-		de, ds := unzigzag(c.varint()), unzigzag(c.varint())
+		de, ds := c.signed(), c.signed()
 		first := c.varint()
 		bits := c.bytes(MaxSwarmBits / 8)
 		if c.err != nil {

@@ -42,6 +42,8 @@ func swarmMessages() (list []struct {
 	add("report", AppendReport(nil, tag, &report), Swarm{Type: SwarmReport, Report: report})
 	add("busy", AppendBusy(nil, tag, runs[:2]), Swarm{Type: SwarmBusy, Runs: runs[:2]})
 	add("from", AppendFrom(nil, tag, runs[2]), Swarm{Type: SwarmFrom, Runs: runs[2:]})
+	due := Due{Epoch: 1_700_000_000_123, DTS: -40, LeftMS: 760}
+	add("due", AppendDue(nil, tag, due), Swarm{Type: SwarmDue, Due: due})
 	receipt := testReceipt(3, 4, 1<<40)
 	add("receipt", AppendReceipt(nil, tag, &receipt), Swarm{Type: SwarmReceipt, Receipt: &receipt})
 	return list
@@ -186,6 +188,8 @@ func FuzzSwarm(f *testing.F) {
 				return // it names one piece; who gets another number of them ignores it
 			}
 			again = AppendFrom(nil, m.Room, m.Runs[0])
+		case SwarmDue:
+			again = AppendDue(nil, m.Room, m.Due)
 		case SwarmAskInit:
 			again = AppendAskInit(nil, m.Room, m.Hash)
 		case SwarmBye:

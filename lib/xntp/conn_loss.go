@@ -26,10 +26,11 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 		}
 		for n := r.Last; n >= max(r.First, l.first); n-- {
 			p := l.get(n)
-			var left time.Time
+			var left departure
 			if len(stamps) > 0 {
 				if p != nil && !p.at.Before(c.movedAt) {
-					left = c.way.left(c.began, p.at, stamps[0])
+					left.queued = c.way.queued(c.began, p.at, stamps[0])
+					left.at = p.at.Add(left.queued)
 				}
 				stamps = stamps[1:]
 			}

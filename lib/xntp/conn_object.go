@@ -132,9 +132,15 @@ func (c *conn) expireDue(now time.Time) {
 	}
 }
 
-// onAcked handles a frame that arrived; left is when its packet left our access
-// link, zero if nobody knows.
-func (c *conn) onAcked(f *sentFrame, left time.Time) {
+// A departure is when a packet had left our access link, and for how long it had
+// stood in a queue then; zero if nobody knows.
+type departure struct {
+	at     time.Time
+	queued time.Duration
+}
+
+// onAcked handles a frame that arrived.
+func (c *conn) onAcked(f *sentFrame, left departure) {
 	x := &c.out
 	if f.kind != wire.FrameObj && f.kind != wire.FrameOpen {
 		return
@@ -157,11 +163,11 @@ func (c *conn) onAcked(f *sentFrame, left time.Time) {
 			o.finAcked = true
 		}
 	}
-	if left.After(o.left) {
+	if left.at.After(o.left.at) {
 		o.left = left
 	}
 	if o.done() {
-		c.event(Event{Kind: EventDelivered, Object: ObjectID(o.id), Class: o.class, Priority: o.priority, Left: o.left})
+		c.event(Event{Kind: EventDelivered, Object: ObjectID(o.id), Class: o.class, Priority: o.priority, Left: o.left.at, Queued: o.left.queued})
 		c.release(o)
 		return
 	}

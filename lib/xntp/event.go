@@ -38,7 +38,8 @@ const (
 	// valid; Data is owned by the receiver of the event.
 	EventObject
 	// EventDelivered: the peer has acknowledged every byte of an object that we
-	// sent; its Data is no longer referenced. Left is valid if it is not zero.
+	// sent; its Data is no longer referenced. Left and Queued are
+	// valid if Left is not zero.
 	EventDelivered
 	// EventExpired: an object that we sent was given up: its deadline passed, or
 	// it was best effort and a part of it was lost. Its Data is no longer
@@ -78,9 +79,12 @@ type Event struct {
 	Data     []byte
 	Tail     []byte // of an object, behind Data: only where bytes travel by reference (package flownet)
 	Fin      bool
-	Left     time.Time // when an object had left the queue of our access link, as far as its packets' times say
-	Reason   Reason
-	Code     uint64
+	// When the last of an object had left our access link, and for how long it had
+	// stood in a queue, as far as the receiver's times say.
+	Left   time.Time
+	Queued time.Duration
+	Reason Reason
+	Code   uint64
 }
 
 // A Reason says why a connection ended.

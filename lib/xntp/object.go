@@ -29,7 +29,7 @@ type object struct {
 	finSent   bool
 	finAcked  bool
 	queued    bool
-	left      time.Time // when what was acknowledged of it had left
+	left      departure // of what was acknowledged of it the last
 }
 
 func (o *object) reset() {

@@ -2,7 +2,7 @@ package xntp
 
 import "time"
 
-// wayState finds out when packets left our end of the path: the receiver's
+// wayState finds out how long packets waited at our end of the path: the receiver's
 // stamps say when they arrived, on its clock. The least difference between
 // arriving and sending is the way without queues, whatever the clocks say, as
 // in LEDBAT (RFC 6817 §2.1); what a packet took beyond it, it waited, and most
@@ -18,9 +18,9 @@ type wayState struct {
 // clocks drift by a few milliseconds in it.
 const wayTime = time.Minute
 
-// left returns when a packet that was sent at one time, and arrived at another by
-// the receiver's clock, had left the queues behind. epoch is any fixed time.
-func (w *wayState) left(epoch, sent time.Time, stamp time.Duration) time.Time {
+// queued returns for how long a packet, which was sent at one time and arrived at
+// another by the receiver's clock, stood in queues. epoch is any fixed time.
+func (w *wayState) queued(epoch, sent time.Time, stamp time.Duration) time.Duration {
 	way := stamp - sent.Sub(epoch)
 	switch {
 	case !w.have:
@@ -29,5 +29,5 @@ func (w *wayState) left(epoch, sent time.Time, stamp time.Duration) time.Time {
 		w.low, w.was, w.turned = way, w.low, sent
 	}
 	w.low = min(w.low, way)
-	return sent.Add(way - min(w.low, w.was))
+	return way - min(w.low, w.was)
 }

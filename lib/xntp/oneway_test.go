@@ -53,7 +53,7 @@ func TestTheWayWithoutQueuesIsTheLeastOfLate(t *testing.T) {
 		{123 * time.Second, 60 * ms, 10 * ms},
 	} {
 		sent := epoch.Add(c.at)
-		if got := x.left(epoch, sent, time.Hour+c.at+c.way).Sub(sent); got != c.waited {
+		if got := x.queued(epoch, sent, time.Hour+c.at+c.way); got != c.waited {
 			t.Errorf("at %v: waited %v, want %v", c.at, got, c.waited)
 		}
 	}

@@ -1,0 +1,96 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A need is until when pieces are of use to a neighbour: it then has them from
+// the origin, which costs it the same bytes and us our uplink. So nobody is sent
+// what will come later, and hears at once (BUSY) that it will not.
+type need struct {
+	epoch, dts int64
+	at         time.Time // a piece with this DTS; others as much later as theirs is. Zero: nobody said
+}
+
+// Our choices.
+const (
+	needStep   = 50 * time.Millisecond  // a change that is worth a message
+	needMargin = 50 * time.Millisecond  // what is reckoned may come a little later
+	needEvery  = 250 * time.Millisecond // at most
+	// needEver is told by whom the origin does not serve: a copy that is late ends
+	// its stall.
+	needEver = time.Hour
+)
+
+// by returns until when a piece is of use; zero if nobody knows.
+func (n *need) by(p *segment.Piece) time.Time {
+	after := p.DTS - n.dts
+	if n.at.IsZero() || p.ID.Epoch != n.epoch || max(after, -after) > needEver.Milliseconds() {
+		return time.Time{}
+	}
+	return n.at.Add(time.Duration(after) * time.Millisecond)
+}
+
+// ourNeed is what the player's line comes to; false if nobody plays yet.
+func (s *Swarm) ourNeed() (need, bool) {
+	l := &s.want.line
+	if l.At.IsZero() || s.cfg.Seed {
+		return need{}, false
+	}
+	at := l.At.Add(-l.Backstop)
+	if l.Backstop == 0 {
+		at = l.At.Add(needEver)
+	}
+	return need{l.Epoch, l.DTS, at}, true
+}
+
+// runNeed tells the neighbours when what we need has moved.
+func (s *Swarm) runNeed(now time.Time) {
+	n, ok := s.ourNeed()
+	t := &s.needTold
+	if !ok || now.Sub(s.needAt) < needEvery {
+		return
+	}
+	if n.epoch == t.epoch {
+		was := t.at.Add(time.Duration(n.dts-t.dts) * time.Millisecond)
+		if n.at.Sub(was).Abs() < needStep {
+			return
+		}
+	}
+	*t, s.needAt = n, now
+	for _, p := range s.peers {
+		if p.ready() {
+			s.tellNeed(now, p)
+		}
+	}
+}
+
+// tellNeed tells a neighbour what was told to all.
+func (s *Swarm) tellNeed(now time.Time, p *neighbour) {
+	if t := &s.needTold; !t.at.IsZero() {
+		s.control(p, wire.AppendDue(nil, s.tag, wire.Due{Epoch: t.epoch, DTS: t.dts, LeftMS: t.at.Sub(now).Milliseconds()}))
+	}
+}
+
+// onDue notes until when pieces are of use to a neighbour.
+func (n *neighbour) onDue(now time.Time, d *wire.Due) {
+	left := min(max(d.LeftMS, -needEver.Milliseconds()), 2*needEver.Milliseconds())
+	n.need = need{d.Epoch, d.DTS, now.Add(time.Duration(left)*time.Millisecond - n.rtt()/2)}
+}
+
+// useful returns until when a piece may leave for a neighbour, so that it comes
+// in time; no later than most.
+func (s *Swarm) useful(n *neighbour, h *held, most time.Time) time.Time {
+	by := n.need.by(h.piece)
+	if by.IsZero() {
+		return most
+	}
+	by = by.Add(-n.leastTrip()/2 - s.up.takes(len(h.body)) - needMargin)
+	if by.Before(most) {
+		return by
+	}
+	return most
+}
