@@ -23,6 +23,8 @@
 // the groups stand on several levels. A seed hands each piece to its owner in each
 // group below it, flagged "distribute"; an owner hands it to an owner in each
 // group below his own, and then pushes it to all fellows, who push it to nobody.
+// Where some cannot connect to each other, he flags one fellow's copy too, and so
+// leaves to him those whom both reach.
 // In a tree a piece flows to all below. In a mesh the seed hands it to a few
 // entries, and it spreads by HAVE and WANT.
 //

@@ -112,8 +112,8 @@ func (s *Swarm) hand(now time.Time, g *group, h *held, not Peer) {
 	s.pushAll(now, h, s.route.Push)
 }
 
-// pushAll queues copies of a piece for those that a route names: for those
-// below, to be handed on.
+// pushAll queues copies of a piece for those that s.route names, or some of them:
+// first what is to be handed on.
 func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
 	for _, id := range to {
 		n := s.peer(Peer(id))
@@ -121,11 +121,12 @@ func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
 			continue
 		}
 		p := push{n: n, h: h, rank: rankRest, target: now.Add(newTarget), end: s.useful(n, h, now.Add(pushLife))}
-		if m, ok := s.feed.Member(id); ok && m.Tier == topology.Below {
+		m, ok := s.feed.Member(id)
+		if slices.Contains(s.route.Hand, id) {
+			p.flags = wire.PieceDistribute | s.again
+		}
+		if ok && m.Tier == topology.Below || p.flags != 0 {
 			p.rank, p.target = rankBelow, now
-			if m.Upload && !s.flows() {
-				p.flags = wire.PieceDistribute | s.again
-			}
 		} else if len(h.piece.Keyframes) > 0 {
 			p.target = now.Add(keyTarget)
 		}
@@ -163,7 +164,7 @@ func (s *Swarm) handAgain(now time.Time, n *neighbour) {
 
 // handOn gives a piece to another member than the one that did not take it.
 func (s *Swarm) handOn(now time.Time, id segment.ID, not Peer) {
-	if m, ok := s.view.Member(topology.ID(not)); s.cfg.Seed || ok && m.Tier == topology.Below {
+	if m, ok := s.view.Member(topology.ID(not)); s.cfg.Seed || ok && !m.Seed && m.Tier != topology.Above {
 		s.handTo(now, id, not, m.Group, 0)
 	}
 }
@@ -184,6 +185,12 @@ func (s *Swarm) handTo(now time.Time, id segment.ID, not Peer, group uint64, fla
 		return
 	}
 	s.willing(now, &s.view, not)
+	ours := group == s.view.Group
+	for i := range s.feed.Members {
+		if m := &s.feed.Members[i]; ours && m.Tier == topology.Fellow && m.Hard {
+			m.Upload = false // then nobody does our part for us
+		}
+	}
 	// As if it had come from above just now: then it goes to those below.
 	var above topology.ID
 	for _, m := range s.feed.Members {
@@ -195,7 +202,7 @@ func (s *Swarm) handTo(now time.Time, id segment.ID, not Peer, group uint64, fla
 	s.top.Route(&s.feed, topology.Piece(id), above, &s.route)
 	again := s.order[:0]
 	for _, to := range s.route.Push {
-		if o, ok := s.feed.Member(to); ok && o.Tier == topology.Below && o.Group == group {
+		if o, ok := s.feed.Member(to); ok && o.Tier != topology.Above && (o.Group == group || ours) {
 			again = append(again, to)
 		}
 	}

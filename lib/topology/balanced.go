@@ -40,6 +40,12 @@ const (
 // piece from outside, hands it to an owner in each group below and then to its
 // fellows, so that each member uploads about one stream. The owner is dealt for
 // each piece by uplink.
+//
+// Of those who are hard to reach (Member.Hard) no two can connect, so they live on
+// the others. In a group there are at most three of them, as far as there are
+// others, and not more than the uplinks of these carry. Pieces are dealt among the
+// others only, and an owner leaves to one of the hard ones what that one can do:
+// all but the copies for the hard ones themselves.
 type Balanced struct {
 	seeds  []Member
 	groups []*group // by ascending id
@@ -124,7 +130,7 @@ func (b *Balanced) Update(m Member) Change {
 	switch {
 	case g.members[i] == m:
 		return c
-	case g.members[i].Zone != m.Zone:
+	case g.members[i].Zone != m.Zone, m.Hard && !g.members[i].Hard && g.hard() >= b.hardMost(m):
 		b.leavePeer(m.ID, &c)
 		b.join(m, &c)
 		return c.settle()
@@ -175,19 +181,28 @@ func (b *Balanced) leavePeer(id ID, c *Change) {
 // place returns the group of its zone for a newcomer: one below half, the
 // smallest first; else the fullest with room, so that groups stay few; else a
 // new one. Groups never split: those who are in keep their neighbours, however
-// many come.
+// many come. Who is hard to reach goes only where others are, or will come; and
+// these go where they are needed.
 func (b *Balanced) place(m Member) *group {
 	var low, fill *group
+	most, needs := b.hardMost(m), 0
 	for _, g := range b.groups {
 		if g.zone != m.Zone {
 			continue
 		}
-		n := len(g.members)
+		n, hard := len(g.members), g.hard()
+		if m.Hard && hard >= most {
+			continue
+		}
 		if n < groupMin && (low == nil || n < len(low.members)) {
 			low = g
 		}
-		if n < groupMax && (fill == nil || n > len(fill.members)) {
-			fill = g
+		need := 0
+		if !m.Hard && hard > hardMax-1 {
+			need = hard
+		}
+		if n < groupMax && (fill == nil || need > needs || need == needs && n > len(fill.members)) {
+			fill, needs = g, need
 		}
 	}
 	if g := cmp.Or(low, fill); g != nil {
@@ -213,7 +228,7 @@ func (b *Balanced) partner(g *group) *group {
 	}
 	var best *group
 	for _, o := range b.groups {
-		if o != g && o.zone == g.zone && len(o.members)+len(g.members) <= groupMax && (best == nil || len(o.members) < len(best.members)) {
+		if o != g && o.zone == g.zone && len(o.members)+len(g.members) <= groupMax && g.hard()+o.hard() <= hardMax && (best == nil || len(o.members) < len(best.members)) {
 			best = o
 		}
 	}
@@ -263,7 +278,8 @@ func (b *Balanced) attach(g *group) {
 }
 
 // Tend lets the seeds feed as many groups as the room should have by now, the
-// ones that feed most first, and brings the deepest groups nearer. The tracker
+// ones that feed most first, and relieves those in which few carry much for
+// members who are hard to reach. The tracker
 // calls it now and then: each move costs some viewers their neighbours, so it
 // makes few.
 func (b *Balanced) Tend() Change {
@@ -274,6 +290,7 @@ func (b *Balanced) Tend() Change {
 			break
 		}
 	}
+	b.relieve(&c)
 	return c.settle()
 }
 

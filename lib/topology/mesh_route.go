@@ -3,7 +3,7 @@ package topology
 // Route implements Topology. A seed hands a piece to one entry of each group;
 // from there on it spreads by asking.
 func (t *Mesh) Route(v *View, p Piece, from ID, r *Route) {
-	r.Push, r.Tell = r.Push[:0], r.Tell[:0]
+	r.Push, r.Tell, r.Hand = r.Push[:0], r.Tell[:0], r.Hand[:0]
 	self, _ := v.Member(v.Self)
 	fellow := func(m *Member) bool { return !m.Seed && m.ID != v.Self && m.ID != from }
 	switch {
@@ -17,7 +17,7 @@ func (t *Mesh) Route(v *View, p Piece, from ID, r *Route) {
 			r.Push = rank(r.Push, v.Members, p.key(), false, fellow)
 			return
 		}
-		r.Push = append(r.Push, entry)
+		r.Push, r.Hand = append(r.Push, entry), append(r.Hand, entry)
 	case self.Upload:
 		r.Tell = rank(r.Tell, v.Members, p.key(), false, func(m *Member) bool { return fellow(m) && m.Cost == 0 })
 		r.Tell = rank(r.Tell, v.Members, p.key(), false, func(m *Member) bool { return fellow(m) && m.Cost > 0 })

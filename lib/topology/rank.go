@@ -106,9 +106,7 @@ func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
 	if sum == 0 {
 		return 0
 	}
-	const golden = 0x9e3779b97f4a7c15 // 2^64 / golden ratio
-	start := mix(mix(mix(uint64(p.Epoch))^uint64(p.Seq)) ^ salt)
-	at := float64((start+golden*uint64(p.Index))>>11) / (1 << 53) * sum
+	at := p.lot(salt) * sum
 	var last ID
 	for i := range members {
 		m := &members[i]
@@ -121,4 +119,11 @@ func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
 		}
 	}
 	return last
+}
+
+// lot is where a piece falls on a line from 0 to 1.
+func (p Piece) lot(salt uint64) float64 {
+	const golden = 0x9e3779b97f4a7c15 // 2^64 / golden ratio
+	start := mix(mix(mix(uint64(p.Epoch))^uint64(p.Seq)) ^ salt)
+	return float64((start+golden*uint64(p.Index))>>11) / (1 << 53)
 }

@@ -43,6 +43,9 @@ type Member struct {
 	Seed   bool  // has the stream from elsewhere; belongs to no group
 	Upload bool  // willing to feed others
 	Uplink int64 // bit/s, as the tracker tells everybody; 0: not known
+	// Hard is behind a NAT that gives each destination another port
+	// (nat.PerDestination): two of these cannot connect.
+	Hard bool
 
 	// Where it stands, as seen from the View's Self. Tier says who feeds whom
 	// across groups: Above feeds Self, Self feeds Below, Fellow is of the same
@@ -84,6 +87,7 @@ type View struct {
 type Route struct {
 	Push []ID // send it to these at once, in this order
 	Tell []ID // let these know that it is here; they ask if they want it
+	Hand []ID // of Push: these hand it on
 }
 
 // A Change says who must hear of what a join, an update or a leave did.

@@ -11,7 +11,7 @@ import (
 // them. If it did not come from above, the fellows may wait for it too, and are
 // told.
 func (t *Tree) Route(v *View, p Piece, from ID, r *Route) {
-	r.Push, r.Tell = r.Push[:0], r.Tell[:0]
+	r.Push, r.Tell, r.Hand = r.Push[:0], r.Tell[:0], r.Hand[:0]
 	self, _ := v.Member(v.Self)
 	switch {
 	case self.Seed:

@@ -90,7 +90,7 @@ const (
 
 // Flags of PIECE.
 const (
-	PieceDistribute = 1 << iota // hand it on to your group: you own its stripe
+	PieceDistribute = 1 << iota // hand it on: you own its stripe, or a fellow who does has you do his part
 	PieceAsked                  // the answer to a WANT
 	PieceAgain                  // hand it on even if a fellow gave it to you: he has left since
 )
