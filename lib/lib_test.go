@@ -49,7 +49,7 @@ var house = map[string]room{
 	"tracker":    {3, core, "wire topology nat zone measure", ""},
 	"xntp":       {3, core, "machine wire congestion", "github.com/flynn/noise golang.org/x/crypto"},
 	"natprobe":   {3, core, "machine wire nat", ""},
-	"node":       {4, core, "machine swarm playout xntp natprobe wire segment measure media", ""},
+	"node":       {4, core, "machine nat swarm playout xntp natprobe wire segment measure media", ""},
 	"store":      {4, rind, "segment media", ""},
 	"zonefile":   {5, rind, "zone", "github.com/oschwald/maxminddb-golang/v2"},
 	"endpoint":   {5, rind, "machine", "golang.org/x/net golang.org/x/sys"},

@@ -22,6 +22,7 @@ type peer struct {
 
 	conn    *conn     // the connection, or the newest attempt
 	dialAt  time.Time // when to dial; zero: not at all
+	tried   time.Time // when it was dialed first, without a connection since
 	next    int       // which address is next
 	fails   int
 	closeAt time.Time // when a connection that serves no room is closed
@@ -54,13 +55,16 @@ type overhead struct{ wire, payload int64 }
 
 // Our choices.
 const (
-	expectTime  = time.Second            // who has the higher key waits so long for the other to dial
-	secondAddr  = 300 * time.Millisecond // then the next address is tried beside the first
-	redialMin   = time.Second
-	redialMax   = 30 * time.Second
-	lingerTime  = 500 * time.Millisecond // for a goodbye to arrive
-	maxPeers    = 4096
-	closeNormal = 0
+	expectTime = time.Second            // who has the higher key waits so long for the other to dial
+	secondAddr = 300 * time.Millisecond // then the next address is tried beside the first
+	redialMin  = time.Second
+	redialMax  = 30 * time.Second
+	// unreachedTime: by then both ends have dialed, and each has done so several
+	// times.
+	unreachedTime = 5 * time.Second
+	lingerTime    = 500 * time.Millisecond // for a goodbye to arrive
+	maxPeers      = 4096
+	closeNormal   = 0
 )
 
 // know returns the peer with a key, made if it is new; nil if there are too
@@ -113,7 +117,7 @@ func (n *Node) unname(r *room, p *peer) {
 	p.named = slices.DeleteFunc(p.named, func(x *room) bool { return x == r })
 	p.seeds = slices.DeleteFunc(p.seeds, func(x *room) bool { return x == r })
 	if len(p.named) == 0 {
-		p.dialAt = time.Time{}
+		p.dialAt, p.tried = time.Time{}, time.Time{}
 	}
 	n.prune(p)
 }
@@ -184,6 +188,10 @@ func (n *Node) dial(now time.Time, p *peer) {
 	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: o.Addr, objects: map[xntp.ObjectID]object{}}
 	n.conns[id] = c
 	p.conn = c
+	if p.tried.IsZero() {
+		p.tried = now
+		r.unmetAt = earlier(r.unmetAt, now.Add(unreachedTime))
+	}
 	if p.next < len(p.addrs) {
 		p.dialAt = now.Add(secondAddr)
 		n.wakeDial(p.dialAt)
@@ -196,7 +204,7 @@ func (n *Node) connected(now time.Time, c *conn) {
 	if old := p.conn; old != nil && old != c && old.up {
 		n.cut(now, p, "came back on another connection") // it has lost what it knew of us
 	}
-	c.up, p.conn, p.fails, p.dialAt = true, c, 0, time.Time{}
+	c.up, p.conn, p.fails, p.dialAt, p.tried = true, c, 0, time.Time{}, time.Time{}
 	n.tellPath(p)
 	for _, r := range slices.Clone(p.named) {
 		n.enter(now, p, r, c.dialed && c.early == r)
@@ -243,6 +251,36 @@ func (n *Node) out(now time.Time, p *peer, r *room) {
 		n.wakeDial(p.closeAt)
 	}
 	n.prune(p)
+}
+
+// lookUnmet reports at once when somebody was not reached in time: until the
+// tracker knows, both may have been put where they are no use to each other.
+func (r *room) lookUnmet(now time.Time) {
+	r.unmetAt = time.Time{}
+	for _, p := range r.n.peers {
+		if !slices.Contains(p.named, r) || p.tried.IsZero() {
+			continue
+		}
+		if at := p.tried.Add(unreachedTime); now.Before(at) {
+			r.unmetAt = earlier(r.unmetAt, at)
+		} else if now.Sub(at) < unreachedTime {
+			r.hurryReport(now)
+		}
+	}
+}
+
+// unreached names those whom the tracker has named and to whom no way was found,
+// though both ends have tried.
+func (r *room) unreached(now time.Time) (ids []wire.PeerID) {
+	for _, p := range r.n.peers {
+		if p.tried.IsZero() || now.Sub(p.tried) < unreachedTime || !slices.Contains(p.named, r) || slices.Contains(p.seeds, r) {
+			continue
+		}
+		if len(ids) < wire.MaxSignalMembers {
+			ids = append(ids, p.id)
+		}
+	}
+	return ids
 }
 
 func (n *Node) tellPath(p *peer) {

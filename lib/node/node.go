@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/natprobe"
 	"github.com/xp2p/xp2p/lib/swarm"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -250,6 +251,16 @@ func (n *Node) ownTokens(now time.Time) (list []wire.Token) {
 		}
 	}
 	return list
+}
+
+// hard reports whether our NAT gives each destination another port, as far as we
+// know.
+func (n *Node) hard() bool {
+	var seen []netip.AddrPort
+	for _, o := range n.tokens {
+		seen = append(seen, o.mapped)
+	}
+	return n.cfg.Hard || nat.PerDestination(seen)
 }
 
 // setServers asks the STUN servers of all rooms.

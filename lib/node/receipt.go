@@ -44,7 +44,7 @@ func (r *room) tellReport(now time.Time) {
 		b, err = json.Marshal(rep)
 	}
 	if err == nil {
-		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: &wire.SignalReport{Report: b, Receipts: r.sw.Receipts(wire.MaxSignalReceipts)}})
+		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: &wire.SignalReport{Report: b, Receipts: r.sw.Receipts(wire.MaxSignalReceipts), Unreached: r.unreached(now)}})
 	}
 }
 

@@ -46,6 +46,7 @@ type room struct {
 	helloAt    time.Time // when to say hello to the tracker; zero: said
 	hello      said      // what was said
 	resume     string
+	unmetAt    time.Time // when to look whether all were reached
 	reportAt   time.Time
 	reportedAt time.Time
 	offered    int64                      // payload, by a seed's owner
@@ -273,7 +274,7 @@ func (r *room) advance(now time.Time) {
 		r.helloAt = time.Time{}
 		r.hello = said{now, r.uploads()}
 		h := &wire.SignalHello{Key: wire.Key(r.n.Public()), Tokens: r.n.ownTokens(now), Hosts: r.n.cfg.Hosts, Role: r.n.cfg.Role,
-			Upload: r.hello.upload, UplinkBPS: max(0, r.n.cfg.Uplink), Name: r.n.cfg.Name, Resume: r.resume, ReceiptKey: r.n.receiptPublic()}
+			Upload: r.hello.upload, UplinkBPS: max(0, r.n.cfg.Uplink), Hard: r.n.hard(), Name: r.n.cfg.Name, Resume: r.resume, ReceiptKey: r.n.receiptPublic()}
 		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: h})
 	}
 	if !r.carries && !r.reportAt.IsZero() && r.n.cfg.Uplink == 0 && r.sw.Uplink() > 0 {
@@ -285,6 +286,9 @@ func (r *room) advance(now time.Time) {
 	if !r.seedsAt.IsZero() && !now.Before(r.seedsAt) {
 		r.nameSeeds(now)
 	}
+	if !r.unmetAt.IsZero() && !now.Before(r.unmetAt) {
+		r.lookUnmet(now)
+	}
 	r.sw.Advance(now)
 	if r.pl != nil {
 		r.pl.Advance(now)
@@ -293,6 +297,7 @@ func (r *room) advance(now time.Time) {
 
 func (r *room) nextTimeout() time.Time {
 	t := earlier(earlier(r.helloAt, r.reportAt), r.seedsAt)
+	t = earlier(t, r.unmetAt)
 	t = earlier(t, r.sw.NextTimeout())
 	if r.pl != nil {
 		t = earlier(t, r.pl.NextTimeout())

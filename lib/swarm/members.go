@@ -30,6 +30,7 @@ func (s *Swarm) SetNeighbours(now time.Time, m *wire.SignalNeighbours) error {
 	self.Upload = m.Upload
 	self.Uplink = m.UplinkBPS
 	self.Group = m.Group
+	self.Hard = m.Hard
 	var left []*neighbour
 	for _, id := range m.Left {
 		if n := s.peer(id); n != nil && !n.seed {
@@ -90,7 +91,7 @@ func view(number uint64, self topology.Member, members []wire.SignalMember) topo
 	for i := range members {
 		m := &members[i]
 		if topology.ID(m.ID) != self.ID {
-			v.Members = append(v.Members, topology.Member{ID: topology.ID(m.ID), Seed: m.Role == wire.RoleSeed, Upload: m.Upload, Uplink: m.UplinkBPS,
+			v.Members = append(v.Members, topology.Member{ID: topology.ID(m.ID), Seed: m.Role == wire.RoleSeed, Upload: m.Upload, Uplink: m.UplinkBPS, Hard: m.Hard,
 				Tier: topology.Tier(m.Tier), Group: m.Group, Cost: m.Cost, Standing: m.Standing})
 		}
 	}

@@ -248,7 +248,7 @@ func (t *Tracker) knowing(p *peer) (c topology.Change) {
 
 func (p *peer) member() topology.Member {
 	return topology.Member{
-		ID: topology.ID(p.id), Seed: p.hello.Role == wire.RoleSeed, Upload: p.hello.Upload, Uplink: p.uplink,
+		ID: topology.ID(p.id), Seed: p.hello.Role == wire.RoleSeed, Upload: p.hello.Upload, Uplink: p.uplink, Hard: p.hard(),
 		Zone: uint32(p.zone), Standing: p.standing(),
 	}
 }

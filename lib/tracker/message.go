@@ -121,7 +121,7 @@ func (p *peer) next(now time.Time) wire.Signal {
 		p.left = nil
 		return &wire.SignalNeighbours{
 			Version: p.version, Topology: p.room.top.Name(), Group: v.Group,
-			UplinkBPS: p.uplink, Upload: p.hello.Upload, Members: p.meet(now, v), SeedCost: p.seedCost(),
+			UplinkBPS: p.uplink, Upload: p.hello.Upload, Hard: p.hard(), Members: p.meet(now, v), SeedCost: p.seedCost(),
 			Banned: slices.Clone(p.room.books.banned), Left: left,
 		}
 	case p.reset || len(p.feed) > 0:
@@ -152,17 +152,17 @@ func (p *peer) nextFeed(now time.Time) *wire.SignalFeed {
 	return m
 }
 
-// meet describes the others in a view as p may see them.
+// meet describes the others in a view as p may see them: those whom it can meet.
 func (p *peer) meet(now time.Time, v topology.View) []wire.SignalMember {
 	out := make([]wire.SignalMember, 0, len(v.Members))
 	for _, m := range v.Members {
 		o := p.room.peers[wire.PeerID(m.ID)]
-		if o == nil || o == p {
+		if o == nil || o == p || p.hard() && o.hard() {
 			continue
 		}
 		s := wire.SignalMember{
 			ID: o.id, Key: o.hello.Key, Addrs: addrsFor(p, o), Role: o.hello.Role,
-			Upload: o.hello.Upload, UplinkBPS: o.uplink, Tier: int8(m.Tier), Group: m.Group, Cost: p.cost(o), Standing: o.standing(),
+			Upload: o.hello.Upload, UplinkBPS: o.uplink, Hard: o.hard(), Tier: int8(m.Tier), Group: m.Group, Cost: p.cost(o), Standing: o.standing(),
 		}
 		if now.Before(o.expiry) && len(s.Addrs) > 0 && s.Addrs[0] == o.observed[0] {
 			s.Token = o.token

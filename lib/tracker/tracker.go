@@ -7,6 +7,15 @@
 // when it is taken, from what is true then, so that a peer that was touched by
 // a hundred joins hears once, and no queue can grow beyond the number of peers.
 //
+// # NATs
+//
+// Peers whose NATs give each destination another port cannot meet each other. A
+// peer is taken for one of them if it says so, if two servers saw it at two ports
+// of one address, or if it and others, in two networks, have each reported that
+// they found no way to the other: the word of one alone counts for nothing, for he
+// may have left. Two such peers are not told of each other, and the topology is
+// told which they are (topology.Member.Hard).
+//
 // # Accounts
 //
 // What a peer says that it gave counts for nothing. Receivers sign for their
@@ -134,6 +143,9 @@ type peer struct {
 	account  *account // nil at a seed
 	stream   source   // a seed's word
 	joined   time.Time
+
+	unreached []wire.PeerID  // by its last report
+	apart     []netip.Prefix // of those who and it found no way to each other
 
 	queued  bool          // in Tracker.pending
 	welcome bool          // to be sent

@@ -54,7 +54,10 @@ type SignalHello struct {
 	Role      Role             `json:"role"`
 	Upload    bool             `json:"upload"`
 	UplinkBPS int64            `json:"uplink_bps,omitempty"` // 0: not known
-	Name      string           `json:"name,omitempty"`       // for people and logs
+	// Hard says that the peer's NAT gives each destination another port
+	// (nat.PerDestination): two such peers cannot meet.
+	Hard bool   `json:"hard_nat,omitempty"`
+	Name string `json:"name,omitempty"` // for people and logs
 	// Resume is what the last SignalWelcome said: it lets a peer that comes
 	// back from another address take its old place.
 	Resume string `json:"resume,omitempty"`
@@ -69,6 +72,9 @@ type SignalReport struct {
 	// Receipts are those that others signed for the peer since its last report,
 	// and those of its own whose senders cannot show them any more.
 	Receipts []Receipt `json:"receipts,omitempty"`
+	// Unreached are neighbours, as the tracker named them, to whom the peer has
+	// found no way for some seconds.
+	Unreached []PeerID `json:"unreached,omitempty"`
 }
 
 // SignalBye says that the peer leaves.
@@ -90,6 +96,7 @@ type SignalMember struct {
 	Role      Role             `json:"role"`
 	Upload    bool             `json:"upload"`
 	UplinkBPS int64            `json:"uplink_bps,omitempty"`
+	Hard      bool             `json:"hard_nat,omitempty"`
 	// Where it stands, seen from the receiver (package topology): -1 feeds it, 1
 	// is fed by it, 0 is a fellow. Group is its group, Cost what a byte costs
 	// between the two (package zone).
@@ -111,6 +118,7 @@ type SignalNeighbours struct {
 	// group must count with the same numbers.
 	UplinkBPS int64          `json:"uplink_bps,omitempty"`
 	Upload    bool           `json:"upload"`
+	Hard      bool           `json:"hard_nat,omitempty"` // the receiver, as the others were told: none of them is, then
 	Members   []SignalMember `json:"members"`
 	// SeedCost is what a byte from the nearest seed costs, also to those who are
 	// not told of any; 0: it is near, or nobody knows.

@@ -102,6 +102,9 @@ func (m *SignalReport) check() error {
 	if len(m.Receipts) > MaxSignalReceipts {
 		return fmt.Errorf("%d receipts are more than %d", len(m.Receipts), MaxSignalReceipts)
 	}
+	if len(m.Unreached) > MaxSignalMembers {
+		return fmt.Errorf("%d unreached are more than %d", len(m.Unreached), MaxSignalMembers)
+	}
 	for i := range m.Receipts {
 		if err := m.Receipts[i].check(); err != nil {
 			return err

@@ -30,15 +30,16 @@ func testMember(n int) SignalMember {
 func testSignals() []Signal {
 	members := []SignalMember{testMember(1), testMember(2)}
 	members[1].Role = RoleSeed
+	members[0].Hard = true
 	return []Signal{
 		&SignalHello{
 			Key: testKey(3), Tokens: []Token{members[0].Token}, Hosts: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.7:4711")},
-			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, Name: "living room", Resume: "abc", ReceiptKey: testKey(4),
+			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, Hard: true, Name: "living room", Resume: "abc", ReceiptKey: testKey(4),
 		},
-		&SignalReport{Report: json.RawMessage(`{"peer_bytes":7}`), Receipts: []Receipt{testReceipt(7, 8, 1), testReceipt(9, 8, MaxReceiptBytes)}},
+		&SignalReport{Report: json.RawMessage(`{"peer_bytes":7}`), Receipts: []Receipt{testReceipt(7, 8, 1), testReceipt(9, 8, MaxReceiptBytes)}, Unreached: []PeerID{5, 6}},
 		&SignalBye{},
 		&SignalWelcome{ID: PeerIDOf(testKey(3)), TimeUnixMS: testTime.UnixMilli(), Resume: "abc"},
-		&SignalNeighbours{Version: 4, Topology: "balanced", Group: 1 << 60, UplinkBPS: 5, Upload: true, SeedCost: 7, Members: members, Banned: []PeerID{77}},
+		&SignalNeighbours{Version: 4, Topology: "balanced", Group: 1 << 60, UplinkBPS: 5, Upload: true, Hard: true, SeedCost: 7, Members: members, Banned: []PeerID{77}},
 		&SignalFeed{Topology: "balanced", Reset: true, Groups: []SignalGroup{{Group: 1, Version: 2, Members: members}, {Group: 2, Version: 3}}},
 		&SignalError{Code: SignalFull, Message: "come back later"},
 	}
@@ -117,6 +118,8 @@ func TestSignalsAreRefused(t *testing.T) {
 		"a receipt cut short":        `{"type":"report","report":{},"receipts":["AAAA"]}`,
 		"a receipt of nobody":        `{"type":"report","report":{},"receipts":["` + strings.Repeat("A", 128) + `"]}`,
 		"receipts beyond the bound":  `{"type":"report","report":{},"receipts":[` + receipt + strings.Repeat(","+receipt, MaxSignalReceipts) + `]}`,
+		"unreached beyond the bound": `{"type":"report","report":{},"unreached":["0000000000000001"` + strings.Repeat(`,"0000000000000001"`, MaxSignalMembers) + `]}`,
+		"a NAT in words":             hello(`,"hard_nat":"symmetric"`),
 		"a welcome to nobody":        `{"type":"welcome","time_unix_ms":0}`,
 		"an id as a number":          `{"type":"welcome","id":5,"time_unix_ms":0}`,
 		"a crowd":                    `{"type":"neighbours","version":1,"topology":"mesh","group":"0","members":[` + strings.Join(crowd, ",") + `]}`,

@@ -1,0 +1,58 @@
+package tracker
+
+import (
+	"slices"
+
+	"github.com/xp2p/xp2p/lib/nat"
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// apartFrom is from how many others a peer must be cut off to be hard to reach:
+// of one pair alone nobody knows whose NAT it is.
+const apartFrom = 2
+
+// hard reports whether a peer's NAT gives each destination another address, so
+// that it cannot meet others like it: it says so, two servers have seen it at one
+// address with two ports, or it and others have tried.
+func (p *peer) hard() bool {
+	switch {
+	case p.hello.Role == wire.RoleSeed:
+		return false
+	case p.hello.Hard, len(p.apart) >= apartFrom:
+		return true
+	}
+	return nat.PerDestination(p.observed)
+}
+
+// part takes a peer's word on whom it cannot reach. It counts where the other
+// says the same: one of the two alone may have gone, or lie. Two of one network
+// may only be behind a NAT that does not connect its own.
+func (t *Tracker) part(p *peer, unreached []wire.PeerID) {
+	p.unreached = unreached
+	for _, id := range unreached {
+		o := p.room.peers[id]
+		if o == nil || !p.placed || !o.placed || !slices.Contains(o.unreached, p.id) || network(p.remote) == network(o.remote) {
+			continue
+		}
+		t.cutOff(p, o)
+		t.cutOff(o, p)
+	}
+}
+
+// cutOff notes that there is no way from p to o.
+func (t *Tracker) cutOff(p, o *peer) {
+	n := network(o.remote)
+	if len(p.apart) >= apartFrom || slices.Contains(p.apart, n) {
+		return
+	}
+	if p.apart = append(p.apart, n); len(p.apart) == apartFrom {
+		t.apply(p.room, p.room.top.Update(p.member()))
+	}
+}
+
+// carries reports whether a fellow of p depends on those who reach him.
+func (p *peer) carries() bool {
+	v, _ := p.room.top.View(topology.ID(p.id))
+	return slices.ContainsFunc(v.Members, func(m topology.Member) bool { return m.Hard && m.Tier == topology.Fellow })
+}
