@@ -64,7 +64,7 @@ func (v *viewer) join() {
 	v.base = x.sim.Delay(x.server, v.host)
 	key := x.key(name)
 	cfg := node.Config{Key: key, Rand: x.sim.Rand(name), Entropy: x.entropy(name), TokenKeys: []ed25519.PublicKey{x.tokenPub},
-		NoUpload: v.NoUpload, NoReceipts: true, Verifier: x.verifier}
+		NoUpload: v.NoUpload, Hard: v.Hard, NoReceipts: true, Verifier: x.verifier}
 	if v.ep = x.transport(v.host, key); v.ep != nil {
 		cfg.Transport = v.ep
 	}

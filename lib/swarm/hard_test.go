@@ -49,7 +49,7 @@ func TestAnOwnerHasAHardFellowReachThoseWhomHeCanReach(t *testing.T) {
 		}
 		for _, a := range list {
 			if a.Kind == Send && a.Tag != 0 {
-				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag)
+				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func TestWhatAHardFellowDoesNotAcknowledgeTheOwnerHandsOnHimself(t *testing.T) {
 		}
 		for _, a := range list {
 			if a.Kind == Send && a.Tag != 0 && !spread[a.Peer] {
-				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag)
+				s.Delivered(now.Add(20*time.Millisecond), a.Peer, a.Tag, Departure{})
 			}
 		}
 		s.Advance(now.Add(2 * ackMin))
