@@ -70,7 +70,9 @@
 //   - A slow reader is the local room's problem, never the node's: outputs go into a
 //     store.Room, and stdout, local players and another seed each read that.
 //   - A member's queue is kept in its swarm, where it can be ordered, and not in its
-//     connections: of several that share an uplink none knows what is urgent.
+//     connections: of several that share an uplink none knows what is urgent. It
+//     gives one piece after another, by when the last one left as the receivers'
+//     clocks say: by round trips, narrow uplinks were twice as late.
 //   - Groups of a balanced room never split: those who are in keep their neighbours,
 //     however many come, and newcomers stand below who has something to give.
 //   - A neighbour that refuses says whether it lacks a piece (GONE) or the time for

@@ -10,9 +10,9 @@
 // priority number first and among equals the oldest, at the link's rate; a
 // server is never taken from a transfer that it has begun. That is what a sender
 // comes to that keeps its queue at home, as package swarm does; and a control
-// message waits for the rest of one piece, as it would wait in a short droptail
-// queue. Behind it lie the delays of both access links and of the path, and the
-// receiver's downlink, first come first served.
+// message or an acknowledgement waits for the rest of one piece, as it would wait
+// in a short droptail queue. Behind it lie the delays of both access links and of
+// the path, and the receiver's downlink, first come first served.
 //
 // A connection paces: its first transfer leaves at what ten packets a round trip
 // allow, and each one that fills the window doubles it (RFC 9002 slow start, twice
@@ -22,13 +22,12 @@
 // gone acknowledges nothing, and is given up after 15 s, as by package xntp.
 //
 // Sizes: every transfer costs its bytes and a packet's header, tag and frame for
-// each 1,400 bytes; acknowledgements are charged to the way back. The numbers
+// each 1,400 bytes; acknowledgements take their bytes of the way back. The numbers
 // stand beside their constants.
 //
 // What is not modelled: loss and what follows from it, the interleaving of
-// objects on one uplink, migration. So it flatters, the more the fewer packets an
-// uplink carries in the time of a piece: against packets (--link packet) a room
-// of twenty at 2 Mbit/s is within three points of share, one of thirty at 600
-// kbit/s is seventeen points too good. Compare topologies by it, and sizes; for
-// what a narrow uplink really brings, take packets.
+// objects on one uplink, migration. Against packets (--link packet) the peer share
+// is within a point and the 95th percentile of the added lag within a tenth where
+// uplinks carry twice the stream at 2 Mbit/s, rooms of 30 and of 100; at 600
+// kbit/s, and where uplinks are short, within three points and a fifth.
 package flownet

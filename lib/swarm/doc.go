@@ -29,11 +29,18 @@
 // entries, and it spreads by HAVE and WANT.
 //
 // What is to leave waits here, not in the network: all connections share one
-// uplink, whose rate is measured, and it is given just what keeps it busy. So what
-// matters goes first: pieces that others will hand on, then what somebody's
-// player needs soon, then the rest, each by the time at which it should leave.
-// What would wait too long is not queued, and its receiver is told at once
-// (BUSY), while there is time to turn to another.
+// uplink, and what is given to several at once leaves by turns, the first as late
+// as the last. So a piece is given to its connection when the one before has
+// nearly left, which the receivers' times of arrival tell (xntp.Event.Left) and the
+// measured rate foretells. What matters goes first: pieces that others will hand
+// on, then what somebody's player needs soon, then the rest, each by the time at
+// which it should leave.
+//
+// Neighbours say until when pieces are of use to them (DUE): what comes later they
+// have from the origin by then. So nothing is sent that would come too late, and
+// who will not get it is told at once (BUSY), while there is time to turn to
+// another. Where uplinks are short, that is what keeps them from being spent on
+// copies that come in vain.
 //
 // Three things keep a stripe from dying with its owner. Whoever hands a piece on
 // watches that it is acknowledged: if not in time, another member gets it, and the
