@@ -52,7 +52,8 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 			return nil
 		}
 	}
-	if !urgent && !m.heard && m.tries < guesses && !s.mesh() {
+	mine := !s.mesh() && s.ours(id)
+	if !urgent && !m.heard && !mine && m.tries < guesses && !s.mesh() {
 		// Nobody said so, but most likely they all have it; the owner, who is the
 		// first in the list, would have sent it if he could.
 		for i, src := range s.sources(id) {
@@ -61,7 +62,7 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 			}
 		}
 	}
-	if !s.mesh() && (s.starting() || urgent || m.heard) {
+	if !s.mesh() && (s.starting() || urgent || m.heard || mine || m.tries >= guesses) {
 		// Who feeds us has it, or is about to, and will keep our request.
 		for _, n := range s.peers {
 			if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
@@ -86,6 +87,13 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	return best
 }
 
+// surely reports whether one who feeds us has a piece although he does not say so:
+// he says it to his fellows alone, and by now the piece is old. As long as one of
+// our fellows may send it in time, he is not troubled.
+func (s *Swarm) surely(now time.Time, n *neighbour, m *miss) bool {
+	return m.tries > 0 && n.tier == topology.Above && n.ready() && n.uploads && !s.mesh() && now.Sub(m.since) > surelyAfter
+}
+
 // holder picks among those who have a piece the one who will have sent it first;
 // nil if none has room. What is urgent overtakes the requests that fill it.
 // shunned: of those who did not answer lately too.
@@ -93,7 +101,7 @@ func (s *Swarm) holder(now time.Time, id segment.ID, m *miss, urgent, shunned bo
 	var bestCost time.Duration
 	ties := 0
 	for _, n := range s.peers {
-		if !n.gives(id) || n.shunned(now) && !shunned || slices.Contains(m.tried, n.id) || n.asked >= maxOpen || n.asked >= n.room() && !urgent {
+		if !n.gives(id) && !s.surely(now, n, m) || n.shunned(now) && !shunned || slices.Contains(m.tried, n.id) || n.asked >= maxOpen || n.asked >= n.room() && !urgent {
 			continue
 		}
 		// Costs within a tenth are equal: the dice spread the load.

@@ -45,8 +45,10 @@
 // Three things keep a stripe from dying with its owner. Whoever hands a piece on
 // watches that it is acknowledged: if not in time, another member gets it, and the
 // slow one is no owner for a while. When the tracker says that a neighbour has
-// left, what it was given of late goes to another of its group. And uplinks are
-// told from neighbour to neighbour (HELLO), so that pieces are dealt by them.
+// left, what it was given of late, or waits here for it, goes to another of its
+// group; a seed gives a group that is new below it the newest pieces too, for
+// those who fed it may be gone. And uplinks are told from neighbour to neighbour
+// (HELLO), so that pieces are dealt by them.
 //
 // # Pulling
 //
@@ -55,10 +57,12 @@
 // itself; the grace follows what is usual (pieces take different ways), as TCP's
 // reordering window does. Where a whole group lacks it, the fellow whose piece it
 // is asks those above, and gives it to the others; these ask for themselves a
-// little later. It is asked for: of those who said that they hold it, the one
-// that will have sent it first (RTT, and what was asked of him already over his
-// goodput); of a likely fellow, or of one above, who keeps the request until he
-// has it; and of a seed at last. A request that is not answered in time costs its
+// little later. What somebody below asks for and is lacking here too is needed here
+// as soon as there, however much our own player has in store: so a request runs up
+// to where the piece is, and the answer leaves before all that is new. It is asked
+// for: of those who said that they hold it, the one that will have sent it first
+// (RTT, and what was asked of him already over his goodput); of a likely fellow, or
+// of one above, who keeps the request until he has it; and of a seed at last. A request that is not answered in time costs its
 // neighbour trust and is put to another. Requests that the player needs soon go
 // first; the rest rarest first. The origin is not asked here: package playout
 // does that when a deadline nears, and while it answers well nothing is asked of

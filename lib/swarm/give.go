@@ -21,6 +21,7 @@ type give struct {
 	stuckAt  time.Time // no neighbour is stuck before
 	watched  []watch   // pieces that somebody was given to hand on, until acknowledged
 	deferred []request // at a seed, until the group had its chance
+	dropped  []push    // to be handed on, by somebody else than was meant
 	wake     time.Time
 	idle     time.Time // when nothing waited, the last time
 }
@@ -42,6 +43,7 @@ type push struct {
 	rank   uint8
 	target time.Time // when it should leave; what has the earliest goes first
 	end    time.Time // then it is of no use any more
+	group  uint64    // where it is to be handed on, if it is
 }
 
 const (
@@ -123,8 +125,11 @@ func (s *Swarm) patient(now time.Time, p *push) time.Duration {
 	if s.mesh() && !s.cfg.Seed {
 		return pullQueue
 	}
-	if s.overloaded(now) {
+	if s.overloaded(now) && p.flags&wire.PieceDistribute == 0 {
 		return waitLeast
+	}
+	if s.cfg.Seed {
+		return pushLife // what a whole group waits for comes from nowhere else
 	}
 	return waitMost
 }
@@ -209,7 +214,7 @@ func (s *Swarm) first(now time.Time) (push, bool) {
 				s.tellBusy(p.n, p.h.piece.ID)
 			}
 			g.queues[r] = g.queues[r][1:]
-			g.bytes -= len(p.h.body)
+			g.drop(p)
 		}
 		g.queues[r] = nil
 	}
@@ -312,6 +317,27 @@ func (s *Swarm) runGive(now time.Time) {
 		s.runDeferred(now)
 	}
 	s.pump(now)
+	s.runDropped(now)
+}
+
+// drop notes that a copy was taken out of its queue unsent.
+func (g *give) drop(p push) {
+	g.bytes -= len(p.h.body)
+	if p.flags&wire.PieceDistribute != 0 {
+		g.dropped = append(g.dropped, p)
+	}
+}
+
+// runDropped hands to others what was not sent to those who should have handed it
+// on, unless they have got it by now, or it is of no use any more.
+func (s *Swarm) runDropped(now time.Time) {
+	list := s.give.dropped
+	s.give.dropped = nil
+	for _, p := range list {
+		if _, on := p.n.held[p.h.piece.ID]; !on && !p.n.have.has(p.h.piece.ID) && now.Before(p.end) {
+			s.handTo(now, p.h.piece.ID, p.n.id, p.group, 0)
+		}
+	}
 }
 
 // left forgets what waited for a neighbour.
@@ -319,7 +345,7 @@ func (g *give) left(n *neighbour) {
 	for r := range g.queues {
 		g.queues[r] = slices.DeleteFunc(g.queues[r], func(p push) bool {
 			if p.n == n {
-				g.bytes -= len(p.h.body)
+				g.drop(p)
 			}
 			return p.n == n
 		})

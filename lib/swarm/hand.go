@@ -120,10 +120,12 @@ func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
 		if n == nil {
 			continue
 		}
-		p := push{n: n, h: h, rank: rankRest, target: now.Add(newTarget), end: s.useful(n, h, now.Add(pushLife))}
+		p := push{n: n, h: h, rank: rankRest, target: now.Add(newTarget), end: now.Add(pushLife)}
 		m, ok := s.feed.Member(id)
 		if slices.Contains(s.route.Hand, id) {
-			p.flags = wire.PieceDistribute | s.again
+			p.flags, p.group = wire.PieceDistribute|s.again, m.Group
+		} else {
+			p.end = s.useful(n, h, p.end)
 		}
 		if ok && m.Tier == topology.Below || p.flags != 0 {
 			p.rank, p.target = rankBelow, now
@@ -178,7 +180,7 @@ func (s *Swarm) handTo(now time.Time, id segment.ID, not Peer, group uint64, fla
 	defer func() { s.again = 0 }()
 	if s.cfg.Seed {
 		for _, g := range s.groups {
-			if _, in := g.view.Member(topology.ID(not)); in {
+			if _, in := g.view.Member(topology.ID(not)); in || g.number == group {
 				s.hand(now, g, h, not)
 			}
 		}

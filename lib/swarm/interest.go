@@ -8,8 +8,8 @@ import (
 	"github.com/xp2p/xp2p/lib/topology"
 )
 
-// An interest is a request for a piece that we lack and want ourselves. It is
-// answered when the piece comes: so in a crowd of newcomers, each fed by others
+// An interest is a request for a piece that we lack and want ourselves, from then
+// on by the time by which the asker needs it. It is answered when the piece comes: so in a crowd of newcomers, each fed by others
 // who have just come, a piece runs down through all of them without anybody
 // asking twice. Only those who stand below are waited for, so that no two wait
 // for each other.
@@ -25,7 +25,8 @@ const maxInterests = 256
 
 // interested keeps a request for later; false if it has no place.
 func (s *Swarm) interested(now time.Time, n *neighbour, id segment.ID, urgent bool, life time.Duration) bool {
-	if n.tier != topology.Below || s.want.misses[id] == nil {
+	m := s.want.misses[id]
+	if n.tier != topology.Below || m == nil {
 		return false
 	}
 	s.interests = slices.DeleteFunc(s.interests, func(i interest) bool { return !now.Before(i.end) })
@@ -33,6 +34,15 @@ func (s *Swarm) interested(now time.Time, n *neighbour, id segment.ID, urgent bo
 		return false
 	}
 	s.interests = append(s.interests, interest{n.id, id, urgent, now.Add(life)})
+	var answer time.Duration
+	if o := s.peer(m.peer); o != nil {
+		answer = s.answerTime(o)
+	}
+	need := now
+	if !urgent {
+		need = now.Add(life - answerGrace)
+	}
+	s.want.hurry(now, m, need, answer)
 	return true
 }
 

@@ -41,6 +41,9 @@ func (s *Swarm) SetNeighbours(now time.Time, m *wire.SignalNeighbours) error {
 	s.view, s.listed = view(m.Group, self, m.Members), true
 	s.shut(now, m.Banned)
 	s.strangerAt = earlier(s.strangerAt, now.Add(strangerTime))
+	if len(left) > 0 {
+		s.want.shake(now)
+	}
 	for _, n := range left {
 		s.handAgain(now, n)
 	}
@@ -53,8 +56,9 @@ func (s *Swarm) SetFeed(now time.Time, m *wire.SignalFeed) error {
 	if err := s.setTopology(m.Topology); err != nil {
 		return err
 	}
+	old := slices.Clone(s.groups)
 	if m.Reset {
-		s.groups = nil
+		s.groups, old = nil, nil // a new tracker, perhaps: nobody has left for that
 	}
 	for i := range m.Groups {
 		g := &m.Groups[i]
@@ -65,13 +69,64 @@ func (s *Swarm) SetFeed(now time.Time, m *wire.SignalFeed) error {
 		case len(g.Members) == 0:
 		case ok && g.Version < s.groups[at].version && !m.Reset:
 		case ok:
-			s.groups[at].version, s.groups[at].view = g.Version, feedView(g.Group, s.selfMember(), g.Members)
+			s.groups[at] = &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members)}
 		case len(s.groups) < maxGroups:
 			s.groups = slices.Insert(s.groups, at, &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members)})
 		}
 	}
 	s.rename(now)
+	s.feedAgain(now, old)
 	return nil
+}
+
+// feedBack is how old what a group below a seed is given when it comes to stand
+// there: its way to where it stood before took so long.
+const feedBack = 500 * time.Millisecond
+
+// feedAgain gives what is so new that it may be lost to groups that have changed:
+// to one that has lost members, what these were given to hand on; to one that
+// was fed by others, who may be gone, all.
+func (s *Swarm) feedAgain(now time.Time, old []*group) {
+	if len(old) == 0 || s.mesh() || s.flows() {
+		return
+	}
+	s.again = wire.PieceAgain
+	defer func() { s.again = 0 }()
+	for _, g := range s.groups {
+		at, ok := slices.BinarySearchFunc(old, g.number, func(x *group, n uint64) int { return cmp.Compare(x.number, n) })
+		switch {
+		case !ok:
+			for _, p := range s.win.segs {
+				for _, h := range p.pieces {
+					if h != nil && now.Sub(h.came) <= feedBack {
+						s.hand(now, g, h, 0)
+					}
+				}
+			}
+		case old[at] != g:
+			for _, m := range old[at].view.Members {
+				if _, in := g.view.Member(m.ID); !in {
+					s.handAll(now, g, Peer(m.ID))
+				}
+			}
+		}
+	}
+}
+
+// handAll gives to others of a group what one who is not in it any more was given
+// so lately that he may not have handed it on.
+func (s *Swarm) handAll(now time.Time, g *group, id Peer) {
+	n := s.peer(id)
+	if n == nil {
+		return
+	}
+	for _, x := range n.handed {
+		if h := s.win.get(x.id); h != nil && now.Sub(x.at) <= handingTime {
+			s.hand(now, g, h, id)
+		}
+	}
+	n.handed = nil
+	s.give.left(n) // what waits for it too, at the next run
 }
 
 func (s *Swarm) setTopology(name string) error {

@@ -23,13 +23,13 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 		n.dup += int64(len(m.Body))
 		s.Meter.Duplicate += int64(len(m.Body))
 		n.have.add(d.ID)
-		s.want.answered(now, n, d.ID, len(m.Body))
+		s.want.answered(now, n, d.ID, len(m.Body), m.Flags&wire.PieceAsked != 0)
 		// The origin was faster. The others wait for us all the same, and the
 		// swarm has shown that it brings what is new.
 		if h := s.win.get(d.ID); h != nil && h.piece.SHA256 == d.SHA256 {
 			s.lastGot = now
 			if m.Flags&wire.PieceAsked == 0 && !h.missed.IsZero() && !n.seed {
-				s.want.lateBy(now.Sub(h.missed))
+				s.want.lateBy(now, h.missed)
 			}
 			if m.Flags&wire.PieceDistribute != 0 && (!h.spread && !h.shared || m.Flags&wire.PieceAgain != 0) {
 				s.passOn(now, h, n, true, false)
@@ -57,7 +57,7 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	if miss := s.want.misses[d.ID]; miss != nil && miss.peer == n.id && !miss.heard {
 		h.missed = miss.since
 	}
-	asked := s.want.answered(now, n, d.ID, len(m.Body))
+	asked := s.want.answered(now, n, d.ID, len(m.Body), m.Flags&wire.PieceAsked != 0)
 	s.want.fade()
 	if !s.keep(now, h) {
 		return

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
@@ -68,11 +69,13 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 		return false
 	}
 	if s.cfg.Seed && !urgent && !s.mesh() {
-		if due := h.handed.Add(s.chance()); now.Before(due) && len(s.give.deferred) < maxDeferred {
+		due := h.handed.Add(s.chance())
+		if now.Before(due) && len(s.give.deferred) < maxDeferred && s.brings(now, n, id) {
 			s.give.deferred = append(s.give.deferred, request{n.id, id, due, 0})
 			s.give.wake = earlier(s.give.wake, due)
 			return true
 		}
+		h.handed = now
 	}
 	return s.sendAsked(now, n, h, urgent, life)
 }
@@ -81,10 +84,14 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 // time.
 func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, life time.Duration) bool {
 	p := push{n: n, h: h, flags: wire.PieceAsked, rank: rankRest, target: now.Add(life - answerGrace - askedTarget), end: now.Add(life)}
+	below := s.cfg.Seed || n.tier == topology.Below
 	switch {
+	case s.cfg.Seed && !s.mesh(), urgent && below && !s.mesh():
+		// Many wait behind the one who asks.
+		p.rank, p.target = rankBelow, earlier(p.target, now)
 	case urgent:
 		p.rank = rankUrgent
-	case s.mesh():
+	case s.mesh() || below:
 		p.target = now // whoever gets it hands it on: the sooner the better
 	default:
 		p.end = s.useful(n, h, p.end)
@@ -98,6 +105,25 @@ type request struct {
 	id    segment.ID
 	due   time.Time
 	times int
+}
+
+// brings reports whether somebody else of a neighbour's group has a piece, or is
+// being sent it, and will hand it on, as far as a seed can know.
+func (s *Swarm) brings(now time.Time, n *neighbour, id segment.ID) bool {
+	for _, g := range s.groups {
+		if _, in := g.view.Member(topology.ID(n.id)); !in {
+			continue
+		}
+		return slices.ContainsFunc(g.view.Members, func(m topology.Member) bool {
+			o := s.peer(Peer(m.ID))
+			if o == nil || o == n || !o.ready() || !o.uploads || o.shunned(now) || o.owed > 0 && now.After(o.due) {
+				return false
+			}
+			_, on := o.held[id]
+			return on || o.have.has(id)
+		})
+	}
+	return true
 }
 
 // chance is how long after a piece was handed to the group its members are

@@ -336,21 +336,24 @@ func TestASeedLetsTheGroupTryFirst(t *testing.T) {
 	meet(t, s, 6)
 	p := pieces(t)
 	s.Offer(at(0), p[0], 7)
+	var owner Peer
 	for _, a := range actions(s) {
 		if a.Tag != 0 {
+			owner = a.Peer
 			s.Delivered(at(20), a.Peer, a.Tag, Departure{})
 		}
 	}
 	id := p[0].Piece.ID
 	want := []wire.Run{{Epoch: id.Epoch, Seq: id.Seq, Bits: []byte{1}}}
-	for _, who := range []Peer{2, 3, 4, 5, 6} {
+	others := slices.DeleteFunc([]Peer{2, 3, 4, 5, 6}, func(p Peer) bool { return p == owner })
+	for _, who := range others {
 		s.Receive(at(60), who, wire.AppendWant(nil, s.tag, 0, 0, want), nil)
 	}
 	if to, _ := sent(t, actions(s), wire.SwarmPiece); len(to) > 0 {
 		t.Fatalf("answered %v at once", to)
 	}
-	s.Receive(at(61), 2, wire.AppendWant(nil, s.tag, wire.WantUrgent, 0, want), nil)
-	if to, _ := sent(t, actions(s), wire.SwarmPiece); !slices.Equal(to, []Peer{2}) {
+	s.Receive(at(61), others[0], wire.AppendWant(nil, s.tag, wire.WantUrgent, 0, want), nil)
+	if to, _ := sent(t, actions(s), wire.SwarmPiece); !slices.Equal(to, others[:1]) {
 		t.Fatalf("an urgent one is answered at once: %v", to)
 	}
 	over := t0.Add(s.chance())
@@ -360,12 +363,35 @@ func TestASeedLetsTheGroupTryFirst(t *testing.T) {
 		t.Errorf("of those who waited it answered %v", to)
 	}
 	// That one tells the others, who say so.
-	for _, who := range []Peer{3, 4, 5, 6} {
+	for _, who := range others[1:] {
 		s.Receive(over.Add(50*time.Millisecond), who, wire.AppendHave(nil, s.tag, 0, want), nil)
 	}
 	s.Advance(over.Add(s.chance()))
 	if to, _ := sent(t, actions(s), wire.SwarmPiece); len(to) > 0 {
 		t.Errorf("all have it, and yet it sent to %v", to)
+	}
+}
+
+func TestASeedAnswersAtOnceWhatAWholeGroupLacks(t *testing.T) {
+	s := newSwarm(t, seedID, true, "balanced")
+	meet(t, s, 3)
+	p := pieces(t)
+	s.Offer(at(0), p[0], 7)
+	for _, a := range actions(s) {
+		if a.Tag != 0 {
+			s.Delivered(at(20), a.Peer, a.Tag)
+			s.SetFeed(at(21), &wire.SignalFeed{Groups: []wire.SignalGroup{{Group: 1, Version: 1, Members: []wire.SignalMember{
+				{ID: 2, Role: wire.RolePeer, Upload: true}, {ID: 3, Role: wire.RolePeer, Upload: true}}}}})
+			s.Disconnected(at(22), a.Peer, "killed") // it had not handed it on
+		}
+	}
+	actions(s)
+	id := p[0].Piece.ID
+	for _, who := range []Peer{2, 3} {
+		s.Receive(at(60), who, wire.AppendWant(nil, s.tag, 0, 0, run1(id)), nil)
+	}
+	if to, _ := sent(t, actions(s), wire.SwarmPiece); len(to) != 1 {
+		t.Errorf("answered %v at once, want the one who is left", to)
 	}
 }
 

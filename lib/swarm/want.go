@@ -21,6 +21,7 @@ type want struct {
 	order   []segment.ID // sorted
 	wake    time.Time
 	covered bool          // the neighbours have brought everything, once
+	shaken  time.Time     // others have left: until then what is late counts as lost
 	late    time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
 }
 
@@ -33,7 +34,8 @@ type miss struct {
 	until time.Time // when an answer should be here
 	tries int
 	tried []Peer
-	heard bool // a neighbour has it to give, and it will not come by itself
+	heard bool      // a neighbour has it to give, and it will not come by itself
+	need  time.Time // when somebody below needs it, who waits for us; zero: nobody does
 }
 
 // A Line says when the player needs what: DTS at At, in stream time from there
@@ -50,8 +52,9 @@ type Line struct {
 const (
 	graceMin    = 150 * time.Millisecond
 	graceMax    = 800 * time.Millisecond
-	lateFade    = 128                    // pieces
-	seedAfter   = 250 * time.Millisecond // in a mesh: how long a piece that nobody has is waited for
+	lateFade    = 128                     // pieces
+	shakenTime  = 1500 * time.Millisecond // for the others to have found their places
+	seedAfter   = 250 * time.Millisecond  // in a mesh: how long a piece that nobody has is waited for
 	timeoutMin  = 150 * time.Millisecond
 	timeoutMax  = 1500 * time.Millisecond
 	retryNobody = 100 * time.Millisecond  // nobody could be asked: look again
@@ -62,6 +65,7 @@ const (
 	startWait   = 100 * time.Millisecond // before what follows the first picture is looked at again
 	ownerWait   = 300 * time.Millisecond // for the fellow whose piece it is to fetch it for all
 	freshPieces = 8                      // of those that a newcomer hears of, the newest are still being handed round
+	surelyAfter = 500 * time.Millisecond // then those above have what we lack, or know that they lack it
 	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
@@ -168,17 +172,17 @@ func (w *want) again(now time.Time) {
 }
 
 // answered notes that a piece came from a neighbour, and reports whether it was
-// asked for it.
-func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bool {
+// asked for it: asked, by its own word, which may be long ago.
+func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int, asked bool) bool {
 	m := w.misses[id]
 	switch {
 	case m == nil:
 		return false
 	case m.peer != n.id:
-		if !m.heard {
-			w.lateBy(now.Sub(m.since)) // it came by itself
+		if !m.heard && !asked {
+			w.lateBy(now, m.since) // it came by itself
 		}
-		return false
+		return asked
 	}
 	n.asked--
 	m.peer = 0
@@ -191,7 +195,18 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int) bo
 // lateBy notes how late a pushed piece was. Such lateness comes in bursts, with
 // the large frames, so what is remembered is the greatest of the last few
 // seconds, and a little more.
-func (w *want) lateBy(d time.Duration) { w.late = max(w.late, min(d+d/4, graceMax)) }
+func (w *want) lateBy(now, since time.Time) {
+	if d := now.Sub(since); !now.Before(w.shaken) {
+		w.late = max(w.late, min(d+d/4, graceMax))
+	}
+}
+
+// shake notes that others have left who may have been about to bring pieces: for
+// a while what is late is more likely lost, and how late it comes says nothing.
+func (w *want) shake(now time.Time) {
+	w.shaken = now.Add(shakenTime)
+	w.wake = earlier(w.wake, now.Add(gather))
+}
 
 // fade forgets a little with every piece that comes.
 func (w *want) fade() { w.late -= w.late / lateFade }
@@ -202,17 +217,27 @@ func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
 	if m == nil {
 		return
 	}
-	if m.peer != 0 {
-		if o := s.peer(m.peer); o != nil {
-			o.asked--
-			runs, _ := wire.AppendToRuns(nil, id.Epoch, id.Seq, id.Index)
-			s.control(o, wire.AppendCancel(nil, s.tag, runs))
-		}
+	if o := s.peer(m.peer); o != nil {
+		o.asked--
+		s.cancel(o, id)
 	}
 	delete(w.misses, id)
 	if i, ok := slices.BinarySearchFunc(w.order, id, segment.ID.Compare); ok {
 		w.order = slices.Delete(w.order, i, i+1)
 	}
+}
+
+// hurry notes that somebody below needs a missing piece by a time: then it is as
+// urgent here, however much our own player has in store.
+func (w *want) hurry(now time.Time, m *miss, need time.Time, answer time.Duration) {
+	if !m.need.IsZero() && !need.Before(m.need) {
+		return
+	}
+	m.need = need
+	if m.peer != 0 {
+		m.until = earlier(m.until, later(now, m.at.Add(answer)))
+	}
+	w.wake = earlier(w.wake, now.Add(gather))
 }
 
 // left notes that a neighbour is gone: what it was asked for is open again.
@@ -226,8 +251,11 @@ func (w *want) left(now time.Time, id Peer) {
 }
 
 // grace is how long a piece may be late before it is asked for.
-func (s *Swarm) grace() time.Duration {
+func (s *Swarm) grace(now time.Time) time.Duration {
 	w := &s.want
+	if now.Before(w.shaken) {
+		return max(graceMin, 2*s.typicalRTT())
+	}
 	return min(max(graceMin, 2*s.typicalRTT(), w.late), graceMax)
 }
 
@@ -277,7 +305,7 @@ func (s *Swarm) runWant(now time.Time) {
 		dice   uint32
 	}
 	var list []ready
-	grace := s.grace()
+	grace := s.grace(now)
 	slack := urgentSlack + 3*s.typicalRTT()
 	var lost []segment.ID
 	starting := s.starting()
@@ -290,8 +318,13 @@ func (s *Swarm) runWant(now time.Time) {
 			}
 			s.timedOut(now, id, m)
 		}
-		due := s.due(id)
-		urgent := w.line.Backstop == 0 && !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
+		own := s.due(id)
+		due := earlier(own, m.need)
+		// The origin is the surest source of what we need soon, but not for those
+		// below who need it sooner.
+		others := !m.need.IsZero() && (own.IsZero() || m.need.Before(own))
+		hurry := w.line.Backstop == 0 || others || now.After(own)
+		urgent := hurry && !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
 		at := m.next
 		if m.tries == 0 && !urgent {
 			switch {
@@ -317,10 +350,10 @@ func (s *Swarm) runWant(now time.Time) {
 				}
 			}
 		}
-		if b := w.line.Backstop; b > 0 && !due.IsZero() && due.Sub(now) < b+s.typicalRTT() && due.Sub(now) > -b {
+		if b := w.line.Backstop; b > 0 && !own.IsZero() && own.Sub(now) < b+s.typicalRTT() && now.Before(own) && !due.Before(own) {
 			// An answer would come when the origin's has: whoever would send it has
-			// better things to send.
-			w.wake = earlier(w.wake, due.Add(b))
+			// better things to send. If the origin has not answered by then, it is slow.
+			w.wake = earlier(w.wake, own)
 			continue
 		}
 		if m.tries == 0 && (!urgent || starting) && !s.ours(id) {
@@ -368,8 +401,8 @@ func (s *Swarm) runWant(now time.Time) {
 		r.m.peer, r.m.at, r.m.tries = n.id, now, r.m.tries+1
 		r.m.until = now.Add(s.answerTime(n))
 		if !r.urgent && !r.due.IsZero() {
-			// It may take its time, as long as there is some to ask another.
-			r.m.until = later(r.m.until, r.due.Add(-slack))
+			// It may take its time, as long as there is as much to ask another.
+			r.m.until = later(r.m.until, now.Add(r.due.Add(-slack).Sub(now)/2))
 		}
 		if !slices.Contains(r.m.tried, n.id) {
 			r.m.tried = append(r.m.tried, n.id)
@@ -489,14 +522,19 @@ func (s *Swarm) askFor(now time.Time, n *neighbour, b *batch, flags byte) {
 	}
 }
 
+// cancel calls a request off.
+func (s *Swarm) cancel(n *neighbour, id segment.ID) {
+	runs, _ := wire.AppendToRuns(nil, id.Epoch, id.Seq, id.Index)
+	s.control(n, wire.AppendCancel(nil, s.tag, runs))
+}
+
 // timedOut gives a request up.
 func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
 	if n := s.peer(m.peer); n != nil {
 		n.asked--
 		n.rate -= n.rate / 8
 		n.fail(now, missesLimit)
-		runs, _ := wire.AppendToRuns(nil, id.Epoch, id.Seq, id.Index)
-		s.control(n, wire.AppendCancel(nil, s.tag, runs))
+		s.cancel(n, id)
 	}
 	m.peer, m.next = 0, now
 }

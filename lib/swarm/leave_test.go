@@ -1,0 +1,174 @@
+package swarm
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/topology"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+func TestWhatOneBelowNeedsIsNeededHereToo(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	stand(t, s)
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(20_000)}) // there is much in store
+	s.Receive(at(0), 2, message(s, p[0], 0), nil)
+	s.Receive(at(10), 3, message(s, p[2], 0), nil) // 1 is missing
+	actions(s)
+	s.Advance(at(1000))
+	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) > 0 {
+		t.Fatalf("asked %v for what is needed in 20 s", to)
+	}
+	s.Receive(at(1001), 11, wire.AppendWant(nil, s.tag, wire.WantUrgent, 300, run1(p[1].Piece.ID)), nil)
+	s.Advance(at(1001).Add(gather))
+	to, msgs := sent(t, actions(s), wire.SwarmWant)
+	if len(to) != 1 || msgs[0].Flags&wire.WantUrgent == 0 {
+		t.Fatalf("asked %v %+v, want one at once, and urgently", to, msgs)
+	}
+	s.Receive(at(1050), to[0], message(s, p[1], wire.PieceAsked), nil)
+	if to, _ := sent(t, actions(s), wire.SwarmPiece); !slices.Contains(to, 11) {
+		t.Errorf("it came, and went to %v", to)
+	}
+}
+
+func TestASeedHandsAgainWhatThoseWhoLeftWereGiven(t *testing.T) {
+	s := newSwarm(t, seedID, true, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	s.Offer(at(0), p[0], 7)
+	first, _ := copies(t, actions(s))
+	var rest []wire.SignalMember
+	for _, id := range []Peer{2, 3, 4, 5, 6} {
+		if id != first[0] {
+			rest = append(rest, wire.SignalMember{ID: id, Role: wire.RolePeer, Upload: true})
+		}
+	}
+	feed := func(ms int, groups ...wire.SignalGroup) []Peer {
+		if err := s.SetFeed(at(ms), &wire.SignalFeed{Groups: groups}); err != nil {
+			t.Fatal(err)
+		}
+		to, spread := copies(t, actions(s))
+		for id, on := range spread {
+			if !on {
+				t.Errorf("%d got a copy for itself alone", id)
+			}
+		}
+		return to
+	}
+	if to := feed(100, wire.SignalGroup{Group: 1, Version: 2, Members: rest}); len(to) != 1 || to[0] == first[0] {
+		t.Errorf("%v left with the piece, which goes to %v", first, to)
+	}
+	if to := feed(110, wire.SignalGroup{Group: 1, Version: 3, Members: rest[:3]}); len(to) > 1 {
+		t.Errorf("one who may have had it is gone, and it goes to %v", to)
+	}
+	// A group that stands below the seed now has lost who fed it.
+	members := []wire.SignalMember{{ID: 21, Role: wire.RolePeer, Upload: true}, {ID: 22, Role: wire.RolePeer, Upload: true}}
+	for _, m := range members {
+		s.Connected(at(115), m.ID, false, false)
+		s.Receive(at(115), m.ID, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match", Flags: wire.HelloUpload}), nil)
+	}
+	actions(s)
+	if to := feed(120, wire.SignalGroup{Group: 9, Version: 4, Members: members}); len(to) != 1 || to[0] < 21 {
+		t.Errorf("to a new group it went by %v", to)
+	}
+	if to := feed(130, wire.SignalGroup{Group: 9, Version: 5, Members: members}); len(to) > 0 {
+		t.Errorf("nothing has changed, and it goes to %v", to)
+	}
+}
+
+func TestWhatWaitedForOneWhoLeftIsHandedToAnother(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	stand(t, s)
+	p := pieces(t)
+	was := map[uint64]bool{} // tags that have been acknowledged
+	got := map[int]bool{}    // pieces that were sent below, to who stayed
+	var gone Peer
+	take := func() {
+		for _, a := range actions(s) {
+			if a.Kind != Send || a.Tag == 0 {
+				continue
+			}
+			m, err := wire.ParseSwarm(slices.Concat(a.Data...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := s.verify.ParsePiece(m.Piece.Descriptor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 12 {
+				if p[i].Piece.ID == d.ID && a.Peer > 10 && a.Peer != gone && gone != 0 {
+					got[i] = true
+				}
+			}
+			if gone != 0 && !was[a.Tag] {
+				was[a.Tag] = true
+				s.Delivered(at(60), a.Peer, a.Tag)
+			}
+		}
+	}
+	for i := range 12 { // more than the first window
+		s.Receive(at(i), seedID, message(s, p[i], wire.PieceDistribute), nil)
+	}
+	waiting := map[Peer]int{}
+	for _, q := range s.give.queues[rankBelow] {
+		waiting[q.n.id]++
+		if waiting[q.n.id] > waiting[gone] {
+			gone = q.n.id
+		}
+	}
+	lost := map[int]bool{}
+	for _, q := range s.give.queues[rankBelow] {
+		for i := range 12 {
+			if q.n.id == gone && q.h.piece.ID == p[i].Piece.ID {
+				lost[i] = true
+			}
+		}
+	}
+	if len(lost) == 0 {
+		t.Fatal("nothing waits")
+	}
+	s.Disconnected(at(50), gone, "killed")
+	for id := range 14 {
+		if n := s.peer(Peer(id)); n != nil {
+			for _, tag := range sortedTags(n) {
+				s.Delivered(at(55), n.id, tag)
+			}
+		}
+	}
+	for range 20 {
+		take()
+	}
+	for i := range lost {
+		if !got[i] {
+			t.Errorf("piece %d waited for %d, who left, and went to nobody else", i, gone)
+		}
+	}
+}
+
+func TestWhoSaysThatHeHasItButDoesNotSendItIsPassedOver(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	know(t, s, []wire.SignalMember{{ID: 2, Role: wire.RolePeer, Upload: true, Group: 1},
+		{ID: 31, Role: wire.RolePeer, Upload: true, Group: 8, Tier: int8(topology.Above)}})
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(2000)})
+	s.Receive(at(0), 2, message(s, p[0], 0), nil)
+	s.Receive(at(1), 2, message(s, p[2], 0), nil)
+	s.Receive(at(2), 2, wire.AppendHave(nil, s.tag, 0, run1(p[1].Piece.ID)), nil)
+	actions(s)
+	asked := map[Peer]time.Time{}
+	for now := at(5); now.Before(at(2000)); now = now.Add(5 * time.Millisecond) {
+		s.Advance(now)
+		to, _ := sent(t, actions(s), wire.SwarmWant)
+		for _, id := range to {
+			if asked[id].IsZero() {
+				asked[id] = now
+			}
+		}
+	}
+	if asked[2].IsZero() || asked[31].IsZero() || !asked[2].Before(asked[31]) || asked[31].After(at(1300)) {
+		t.Errorf("asked %v: want the fellow, and while there is time one above", asked)
+	}
+}
