@@ -79,7 +79,7 @@
 // begins with what neighbours have. His HELLO says that he has nothing to play;
 // they tell him their newest keyframe with all that follows it (HAVE), and what
 // they have only heard of, so that the word does not wait for the bytes. He asks
-// for the first pieces at once, says where he begins (FROM), and is sent nothing
+// for the first pieces at once, for the very first of two of them, says where he begins (FROM), and is sent nothing
 // before it.
 //
 // # Politeness

@@ -13,9 +13,10 @@ import (
 // at once and first: a keyframe's, and then a little.
 const startAhead = 6
 
-// keyed notes a piece with a keyframe that has come: playing can begin there too.
+// keyed notes a piece with a keyframe that has come: playing can begin there too,
+// and who has holes behind it can still say so.
 func (s *Swarm) keyed(id segment.ID) {
-	if id.Compare(s.key) > 0 && s.key != (segment.ID{}) {
+	if id.Compare(s.key) > 0 {
 		s.key, s.keyRun = id, wire.Run{Epoch: id.Epoch, Seq: id.Seq, First: id.Index, Bits: []byte{1}}
 	}
 }

@@ -196,3 +196,42 @@ func TestTheFirstPictureComesFirst(t *testing.T) {
 		t.Errorf("asked for %v, want %v", asked, want)
 	}
 }
+
+func TestOneWithHolesSaysWhereItsNewestKeyframeIs(t *testing.T) {
+	_, p, keys := stream(t)
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	s.Receive(t0, 2, message(s, p[keys[1]], 0), nil)
+	for i := keys[1] + 2; i < keys[2]; i += 2 { // every second piece: it came in a crowd itself
+		s.Receive(at(i), 2, message(s, p[i], 0), nil)
+	}
+	actions(s)
+	greets(s, 2000, 9, wire.HelloUpload|wire.HelloStart)
+	if to, where := keysIn(t, actions(s)); !slices.Equal(to, []Peer{9}) || where[0] != p[keys[1]].Piece.ID {
+		t.Errorf("%v are told to begin at %v, want 9 at %v", to, where, p[keys[1]].Piece.ID)
+	}
+}
+
+func TestTheFirstPieceIsAskedOfTwoAtOnceWhoeversTurnItIs(t *testing.T) {
+	_, p, keys := stream(t)
+	for _, key := range keys {
+		s := newSwarm(t, 4, false, "balanced")
+		know(t, s, []wire.SignalMember{
+			{ID: 2, Role: wire.RolePeer, Upload: true, Group: 1}, {ID: 3, Role: wire.RolePeer, Upload: true, Group: 1},
+			{ID: 31, Role: wire.RolePeer, Upload: true, Group: 8, Tier: int8(topology.Above)},
+			{ID: 32, Role: wire.RolePeer, Upload: true, Group: 8, Tier: int8(topology.Above)}})
+		id := p[key].Piece.ID
+		s.Receive(t0, 31, wire.AppendHave(nil, s.tag, wire.HaveKey, run1(id)), nil)
+		s.SetWant(at(1), id, Line{})
+		s.Advance(at(1).Add(gather))
+		to, msgs := sent(t, actions(s), wire.SwarmWant)
+		if len(to) != 2 || to[0] == to[1] || to[0] < 31 || to[1] < 31 {
+			t.Errorf("piece %v is asked of %v, want both who stand above", id, to)
+		}
+		for _, m := range msgs {
+			if m.Flags&wire.WantUrgent == 0 || !slices.Contains(named(m.Runs), id) {
+				t.Errorf("asked: %+v", m)
+			}
+		}
+	}
+}

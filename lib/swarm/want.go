@@ -356,7 +356,8 @@ func (s *Swarm) runWant(now time.Time) {
 			w.wake = earlier(w.wake, own)
 			continue
 		}
-		if m.tries == 0 && (!urgent || starting) && !s.ours(id) {
+		// The first of all is small, and nothing can be shown without it.
+		if m.tries == 0 && (!urgent || starting && id != w.began) && !s.ours(id) {
 			at = later(at, m.since.Add(ownerWait))
 		}
 		if now.Add(gather).Before(at) {
@@ -411,7 +412,11 @@ func (s *Swarm) runWant(now time.Time) {
 		w.wake = earlier(w.wake, r.m.until)
 		if starting && r.id == w.began && r.m.tries == 1 {
 			// All waits for this one, and it is small: whoever is first of two.
-			if o := s.holder(now, r.id, r.m, true, false); o != nil {
+			o := s.holder(now, r.id, r.m, true, false)
+			if o == nil {
+				o = s.choose(now, r.id, r.m, true)
+			}
+			if o != nil && o != n && !o.seed {
 				s.askFor(now, o, &batch{ids: []segment.ID{r.id}}, wire.WantUrgent)
 			}
 		}
