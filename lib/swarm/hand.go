@@ -108,7 +108,6 @@ func (s *Swarm) willing(now time.Time, v *topology.View, not Peer) {
 func (s *Swarm) hand(now time.Time, g *group, h *held, not Peer) {
 	s.willing(now, &g.view, not)
 	s.top.Route(&s.feed, topology.Piece(h.piece.ID), 0, &s.route)
-	h.handed = now
 	s.pushAll(now, h, s.route.Push)
 }
 

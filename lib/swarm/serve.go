@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
@@ -69,13 +68,14 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 		return false
 	}
 	if s.cfg.Seed && !urgent && !s.mesh() {
-		due := h.handed.Add(s.chance())
-		if now.Before(due) && len(s.give.deferred) < maxDeferred && s.brings(now, n, id) {
+		last, ok := s.brings(now, n, id)
+		due := later(last, h.answered).Add(s.chance())
+		if ok && now.Before(due) && len(s.give.deferred) < maxDeferred {
 			s.give.deferred = append(s.give.deferred, request{n.id, id, due, 0})
 			s.give.wake = earlier(s.give.wake, due)
 			return true
 		}
-		h.handed = now
+		h.answered = now
 	}
 	return s.sendAsked(now, n, h, urgent, life)
 }
@@ -108,22 +108,30 @@ type request struct {
 }
 
 // brings reports whether somebody else of a neighbour's group has a piece, or is
-// being sent it, and will hand it on, as far as a seed can know.
-func (s *Swarm) brings(now time.Time, n *neighbour, id segment.ID) bool {
+// being sent it, and will hand it on, as far as a seed can know; and when one of
+// them was last given it, if that is not long ago.
+func (s *Swarm) brings(now time.Time, n *neighbour, id segment.ID) (last time.Time, ok bool) {
 	for _, g := range s.groups {
 		if _, in := g.view.Member(topology.ID(n.id)); !in {
 			continue
 		}
-		return slices.ContainsFunc(g.view.Members, func(m topology.Member) bool {
+		for _, m := range g.view.Members {
 			o := s.peer(Peer(m.ID))
 			if o == nil || o == n || !o.ready() || !o.uploads || o.shunned(now) || o.owed > 0 && now.After(o.due) {
-				return false
+				continue
 			}
-			_, on := o.held[id]
-			return on || o.have.has(id)
-		})
+			if _, on := o.held[id]; !on && !o.have.has(id) {
+				continue
+			}
+			ok = true
+			for _, x := range o.handed {
+				if x.id == id {
+					last = later(last, x.at)
+				}
+			}
+		}
 	}
-	return true
+	return last, ok
 }
 
 // chance is how long after a piece was handed to the group its members are
@@ -144,9 +152,9 @@ func (s *Swarm) runDeferred(now time.Time) {
 		if n == nil || h == nil || !s.lacks(n, r.id) {
 			continue
 		}
-		due := h.handed.Add(s.chance())
+		due := h.answered.Add(s.chance())
 		if r.times > 0 {
-			due = h.handed.Add(s.chance() / 2)
+			due = h.answered.Add(s.chance() / 2)
 		}
 		if now.Before(due) && r.times < deferTimes {
 			r.due, r.times = due, r.times+1
@@ -159,7 +167,7 @@ func (s *Swarm) runDeferred(now time.Time) {
 			g.wake = earlier(g.wake, r.due)
 			continue
 		}
-		h.handed = now
+		h.answered = now
 		s.sendAsked(now, n, h, false, answerLife)
 	}
 	g.deferred = rest

@@ -30,16 +30,16 @@ type part struct {
 // A held piece is verified. Its descriptor is kept as bytes, for it goes out as
 // it came.
 type held struct {
-	piece  *segment.Piece
-	desc   []byte
-	body   []byte
-	ingest uint64 // Unix milliseconds; 0: not known
-	hops   uint64
-	came   time.Time
-	spread bool      // at a member: it was handed to the fellows
-	shared bool      // a fellow pushed it, as to all others
-	missed time.Time // since when it was missing, if it came because it was asked for
-	handed time.Time // at a seed: when it was last handed to a member
+	piece    *segment.Piece
+	desc     []byte
+	body     []byte
+	ingest   uint64 // Unix milliseconds; 0: not known
+	hops     uint64
+	came     time.Time
+	spread   bool      // at a member: it was handed to the fellows
+	shared   bool      // a fellow pushed it, as to all others
+	missed   time.Time // since when it was missing, if it came because it was asked for
+	answered time.Time // at a seed: when one who asked was last sent it
 }
 
 // maxKnown bounds the pieces of one segment, and maxParts the segments: a
