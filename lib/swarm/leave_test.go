@@ -85,7 +85,8 @@ func TestWhatWaitedForOneWhoLeftIsHandedToAnother(t *testing.T) {
 	was := map[uint64]bool{} // tags that have been acknowledged
 	got := map[int]bool{}    // pieces that were sent below, to who stayed
 	var gone Peer
-	take := func() {
+	take := func(now time.Time) {
+		s.Advance(now)
 		for _, a := range actions(s) {
 			if a.Kind != Send || a.Tag == 0 {
 				continue
@@ -105,7 +106,7 @@ func TestWhatWaitedForOneWhoLeftIsHandedToAnother(t *testing.T) {
 			}
 			if gone != 0 && !was[a.Tag] {
 				was[a.Tag] = true
-				s.Delivered(at(60), a.Peer, a.Tag)
+				s.Delivered(now, a.Peer, a.Tag, Departure{})
 			}
 		}
 	}
@@ -134,12 +135,12 @@ func TestWhatWaitedForOneWhoLeftIsHandedToAnother(t *testing.T) {
 	for id := range 14 {
 		if n := s.peer(Peer(id)); n != nil {
 			for _, tag := range sortedTags(n) {
-				s.Delivered(at(55), n.id, tag)
+				s.Delivered(at(55), n.id, tag, Departure{})
 			}
 		}
 	}
-	for range 20 {
-		take()
+	for i := range 20 {
+		take(at(60 + 40*i))
 	}
 	for i := range lost {
 		if !got[i] {

@@ -93,7 +93,8 @@ func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, lif
 		p.rank = rankUrgent
 	case s.mesh() || below:
 		p.target = now // whoever gets it hands it on: the sooner the better
-	default:
+	}
+	if !urgent && !s.mesh() {
 		p.end = s.useful(n, h, p.end)
 	}
 	return s.push(now, p)

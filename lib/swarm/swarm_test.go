@@ -379,7 +379,7 @@ func TestASeedAnswersAtOnceWhatAWholeGroupLacks(t *testing.T) {
 	s.Offer(at(0), p[0], 7)
 	for _, a := range actions(s) {
 		if a.Tag != 0 {
-			s.Delivered(at(20), a.Peer, a.Tag)
+			s.Delivered(at(20), a.Peer, a.Tag, Departure{})
 			s.SetFeed(at(21), &wire.SignalFeed{Groups: []wire.SignalGroup{{Group: 1, Version: 1, Members: []wire.SignalMember{
 				{ID: 2, Role: wire.RolePeer, Upload: true}, {ID: 3, Role: wire.RolePeer, Upload: true}}}}})
 			s.Disconnected(at(22), a.Peer, "killed") // it had not handed it on
