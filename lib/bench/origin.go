@@ -27,12 +27,6 @@ type simOrigin struct {
 	seeded int64
 }
 
-// flowsSent is how many bytes the seed has given.
-func (x *world) flowsSent() int64 {
-	r, _ := x.seed.Stats(x.sim.Now(), roomName)
-	return r.UploadedBytes
-}
-
 const (
 	httpHead    = 300 // of a response and its chunk
 	httpRecord  = 12  // chunk framing
@@ -125,7 +119,7 @@ func (o *simOrigin) serve(v *viewer, ask node.Origin, late time.Duration) {
 		return
 	}
 	now := x.sim.Now()
-	given := x.flowsSent()
+	given := x.seed.Uploaded(roomName)
 	o.admit.Spend(now, int(given-o.seeded))
 	o.seeded = given
 	if start := ask.Kind == node.OriginStart || ask.Kind == node.OriginAfter; start && !o.admit.Start(now) || ask.Kind == node.OriginPieces && !o.admit.Pieces(now) {

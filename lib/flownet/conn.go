@@ -2,6 +2,7 @@ package flownet
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -27,9 +28,9 @@ type conn struct {
 	gen   uint32 // grows when it ends: what is on its way then is lost
 
 	next   uint64
-	flying map[xntp.ObjectID]uint32 // transfers, by object
-	early  []waiting                // sent before the handshake was done
-	paced  time.Duration            // until when what was sent is spread
+	flying []flight      // by object
+	early  []waiting     // sent before the handshake was done
+	paced  time.Duration // until when what was sent is spread
 	cwnd   float64
 	srtt   time.Duration
 	rate   float64       // bytes per second
@@ -44,6 +45,32 @@ type conn struct {
 type waiting struct {
 	id xntp.ObjectID
 	o  xntp.Object
+}
+
+// A flight is an object on its way, and its transfer.
+type flight struct {
+	id   xntp.ObjectID
+	slot uint32
+}
+
+// aloft returns where an object on its way stands.
+func (c *conn) aloft(id xntp.ObjectID) (int, bool) {
+	for i := range c.flying { // nearly always it is among the first
+		if c.flying[i].id == id {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// land takes an object off the list of those on their way, and reports whether
+// it was there.
+func (c *conn) land(id xntp.ObjectID) bool {
+	i, ok := c.aloft(id)
+	if ok {
+		c.flying = slices.Delete(c.flying, i, i+1)
+	}
+	return ok
 }
 
 // Our choices, after what package xntp does.
@@ -84,7 +111,7 @@ func (c *conn) hello(early []byte) {
 		}
 		tries++
 		if host != nil && host.Online() && c.ep.host.Online() && (n.Blocked == nil || !n.Blocked(c.ep.host, host)) {
-			n.Of(c.ep.host).handshake(host, handshakeSize+len(early), func(now time.Time) { c.knock(early) })
+			c.ep.link.handshake(n.Of(host), handshakeSize+len(early), func(now time.Time) { c.knock(early) })
 		}
 		n.world.After(handshakeTry, try)
 	}
@@ -115,12 +142,12 @@ func (c *conn) knock(early []byte) {
 	far.byKey[c.ep.public] = d
 	far.tell(xntp.Event{Kind: xntp.EventAccepted, Conn: d.id, Key: c.ep.public, Addr: c.ep.addr, Early: early})
 	// The answer, and with it half of what the other needs to know.
-	n.Of(far.host).handshake(c.ep.host, handshakeSize, func(now time.Time) {
+	far.link.handshake(c.ep.link, handshakeSize, func(now time.Time) {
 		if c.ep.dead || d.ep.dead || c.state != dialing || d.state == closed {
 			return
 		}
 		c.peer = d
-		n.Of(c.ep.host).handshake(far.host, 80, func(time.Time) {
+		c.ep.link.handshake(far.link, 80, func(time.Time) {
 			if d.peer == c && c.state == open && (d.state == accepted || d.state == dialing) {
 				d.up()
 			}
@@ -168,23 +195,18 @@ func (c *conn) send(now time.Time, id xntp.ObjectID, o xntp.Object) {
 		bytes += len(d)
 	}
 	size, packets := wireSize(bytes)
-	t := transfer{to: c.peer.ep.host, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority}
-	t.queued = now
+	t := transfer{to: c.peer.ep.link, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority, queued: now}
 	if o.Class == xntp.Deadline {
 		t.deadline = o.Deadline
-	}
-	if c.flying == nil {
-		c.flying = map[xntp.ObjectID]uint32{}
 	}
 	if !c.watched {
 		c.watched = true
 		c.heard = n.world.Elapsed()
 		n.world.After(lostAfter, c.look)
 	}
-	l := n.Of(c.ep.host)
-	c.flying[id] = 0
-	if i := l.push(t, o.Priority); n.slots[i].from == c && n.slots[i].id == id {
-		c.flying[id] = i
+	c.flying = append(c.flying, flight{id: id})
+	if i := c.ep.link.push(t, o.Priority); n.slots[i].from == c && n.slots[i].id == id {
+		c.flying[len(c.flying)-1].slot = i
 	} // else it had expired, and has been told
 }
 
@@ -221,10 +243,9 @@ func (c *conn) deliver(t *transfer) {
 
 // delivered: the other end has acknowledged an object.
 func (c *conn) delivered(now time.Time, t *transfer) {
-	if _, ok := c.flying[t.id]; !ok {
+	if !c.land(t.id) {
 		return
 	}
-	delete(c.flying, t.id)
 	c.heard = c.ep.net.world.Elapsed()
 	c.received += int64(ackSize(t.packets))
 	took := now.Sub(t.began)
@@ -252,14 +273,14 @@ func (c *conn) lost(t *transfer) {
 	}
 	id, n := t.id, c.ep.net
 	n.world.After(t.deadline.Sub(n.world.Now()), func() {
-		if _, on := c.flying[id]; on && c.state == open {
+		if _, on := c.aloft(id); on && c.state == open {
 			c.expired(id)
 		}
 	})
 }
 
 func (c *conn) expired(id xntp.ObjectID) {
-	delete(c.flying, id)
+	c.land(id)
 	c.ep.tell(xntp.Event{Kind: xntp.EventExpired, Conn: c.id, Object: id})
 }
 
@@ -293,12 +314,12 @@ func (c *conn) end(why xntp.Reason, code uint64) {
 	}
 	c.state = closed
 	c.gen++
-	delete(c.ep.conns, c.id)
+	c.ep.conns[c.id] = nil
 	if c.ep.byKey[c.key] == c {
 		delete(c.ep.byKey, c.key)
 	}
-	for id, i := range c.flying {
-		c.cut(id, i)
+	for _, f := range c.flying {
+		c.cut(f.id, f.slot)
 	}
 	c.flying, c.early = nil, nil
 	c.ep.tell(xntp.Event{Kind: xntp.EventClosed, Conn: c.id, Key: c.key, Reason: why, Code: code})

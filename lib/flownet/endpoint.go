@@ -14,15 +14,15 @@ import (
 type Endpoint struct {
 	net    *Net
 	host   *simnet.Host
+	link   *Link
 	public xntp.PublicKey
 	addr   netip.AddrPort
 	poke   func()
 	poked  bool
 	dead   bool
 
-	conns  map[xntp.ConnID]*conn
+	conns  []*conn // by number, which begin at 1; nil where one has ended
 	byKey  map[xntp.PublicKey]*conn
-	nextID xntp.ConnID
 	events []xntp.Event
 	head   int
 	counts xntp.Counts
@@ -30,7 +30,7 @@ type Endpoint struct {
 
 // Endpoint makes the connections of a node with this key on a host.
 func (n *Net) Endpoint(h *simnet.Host, key xntp.PrivateKey) *Endpoint {
-	return &Endpoint{net: n, host: h, public: key.Public(), conns: map[xntp.ConnID]*conn{}, byKey: map[xntp.PublicKey]*conn{}}
+	return &Endpoint{net: n, host: h, link: n.Of(h), public: key.Public(), conns: make([]*conn, 1), byKey: map[xntp.PublicKey]*conn{}}
 }
 
 // Bind tells where the endpoint is reached, and how its node is brought to look
@@ -113,18 +113,25 @@ func (e *Endpoint) Dial(_ time.Time, o xntp.DialOptions) (xntp.ConnID, error) {
 }
 
 func (e *Endpoint) newConn(key xntp.PublicKey, addr netip.AddrPort) *conn {
-	e.nextID++
-	c := &conn{ep: e, id: e.nextID, key: key, addr: addr, cwnd: firstWindow}
-	e.conns[c.id] = c
+	c := &conn{ep: e, id: xntp.ConnID(len(e.conns)), key: key, addr: addr, cwnd: firstWindow}
+	e.conns = append(e.conns, c)
 	if e.byKey[key] == nil || e.byKey[key].state != open {
 		e.byKey[key] = c
 	}
 	return c
 }
 
+// conn returns the connection with a number; nil if it has ended.
+func (e *Endpoint) conn(id xntp.ConnID) *conn {
+	if id < xntp.ConnID(len(e.conns)) {
+		return e.conns[id]
+	}
+	return nil
+}
+
 // Send implements node.Transport.
 func (e *Endpoint) Send(now time.Time, id xntp.ConnID, o xntp.Object) (xntp.ObjectID, error) {
-	c := e.conns[id]
+	c := e.conn(id)
 	if c == nil || c.state == closed {
 		return 0, xntp.ErrClosed
 	}
@@ -138,20 +145,20 @@ func (e *Endpoint) Send(now time.Time, id xntp.ConnID, o xntp.Object) (xntp.Obje
 
 // Cancel implements node.Transport.
 func (e *Endpoint) Cancel(_ time.Time, id xntp.ConnID, object xntp.ObjectID) {
-	c := e.conns[id]
+	c := e.conn(id)
 	if c == nil {
 		return
 	}
-	if i, ok := c.flying[object]; ok {
-		c.cut(object, i)
-		delete(c.flying, object)
+	if i, ok := c.aloft(object); ok {
+		c.cut(object, c.flying[i].slot)
+		c.flying = slices.Delete(c.flying, i, i+1)
 	}
 	c.early = slices.DeleteFunc(c.early, func(w waiting) bool { return w.id == object })
 }
 
 // Close implements node.Transport.
 func (e *Endpoint) Close(_ time.Time, id xntp.ConnID, code uint64) {
-	if c := e.conns[id]; c != nil {
+	if c := e.conn(id); c != nil {
 		if p := c.peer; p != nil && c.state == open {
 			gen := p.gen
 			e.net.world.After(e.net.world.Delay(e.host, p.ep.host), func() {
@@ -166,19 +173,14 @@ func (e *Endpoint) Close(_ time.Time, id xntp.ConnID, code uint64) {
 
 // CloseAll implements node.Transport.
 func (e *Endpoint) CloseAll(now time.Time) {
-	ids := make([]xntp.ConnID, 0, len(e.conns))
 	for id := range e.conns {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		e.Close(now, id, 0)
+		e.Close(now, xntp.ConnID(id), 0)
 	}
 }
 
 // Stats implements node.Transport.
 func (e *Endpoint) Stats(id xntp.ConnID) (xntp.Stats, bool) {
-	c := e.conns[id]
+	c := e.conn(id)
 	if c == nil {
 		return xntp.Stats{}, false
 	}

@@ -43,11 +43,11 @@ func (l *Link) Send(to *simnet.Host, bytes int, priority uint8, then func(now ti
 	l.net.Stats.Messages++
 	size, packets := wireSize(bytes)
 	l.net.Stats.PlainBytes += int64(size + ackSize(packets))
-	l.push(transfer{to: to, size: size, packets: packets, then: then}, priority)
+	l.push(transfer{to: l.net.Of(to), size: size, packets: packets, then: then}, priority)
 }
 
 // handshake sends a datagram of a handshake.
-func (l *Link) handshake(to *simnet.Host, bytes int, then func(now time.Time)) {
+func (l *Link) handshake(to *Link, bytes int, then func(now time.Time)) {
 	l.push(transfer{to: to, size: bytes, packets: 1, then: then}, 0)
 }
 

@@ -3,14 +3,13 @@ package flownet
 import (
 	"time"
 
-	"github.com/xp2p/xp2p/lib/simnet"
 	"github.com/xp2p/xp2p/lib/xntp"
 )
 
 // A transfer is bytes on their way from one host to another.
 type transfer struct {
 	link    *Link
-	to      *simnet.Host
+	to      *Link
 	size    int // UDP payload
 	packets int
 	then    func(now time.Time)
@@ -63,12 +62,12 @@ func (n *Net) ended(i uint32) {
 		c.base()
 		wait = c.there + c.pace(now, t)
 	} else {
-		wait = n.world.Delay(l.host, t.to)
+		wait = n.world.Delay(l.host, t.to.host)
 	}
 	// The downlink is first come, first served; what is overtaken on the way
 	// there, by other delays, is a matter of microseconds at its rate.
-	_, down := t.to.Links()
-	far := n.Of(t.to)
+	far := t.to
+	_, down := far.host.Links()
 	far.idle = max(far.idle, now+wait) + nanos(t.size, t.packets, down.Rate)
 	n.world.Call(far.idle-now, n.onCome, i)
 	l.serve()
@@ -76,34 +75,33 @@ func (n *Net) ended(i uint32) {
 
 // came: a transfer is where it was to go.
 func (n *Net) came(i uint32) {
-	t := n.slots[i]
+	t := &n.slots[i]
 	c := t.from
 	if c == nil {
+		then, to := t.then, t.to
 		n.release(i)
-		if t.to.Online() {
-			t.then(n.world.Now())
+		if to.host.Online() {
+			then(n.world.Now())
 		}
 		return
 	}
 	peer := c.peer
-	if t.cut || c.state != open || peer == nil || peer.gen != t.gen || peer.ep.dead || !t.to.Online() || !c.ep.host.Online() {
+	if t.cut || c.state != open || peer == nil || peer.gen != t.gen || peer.ep.dead || !t.to.host.Online() || !c.ep.host.Online() {
+		c.lost(t)
 		n.release(i)
-		c.lost(&t)
 		return
 	}
 	n.world.Mark(uint64(t.id)<<32 | uint64(t.size))
 	// The acknowledgement is on its way while the receiver looks at the object.
-	n.world.Call(c.trip-c.there+n.Of(t.to).acknowledge(t.packets), n.onAcked, i)
-	peer.deliver(&t)
+	n.world.Call(c.trip-c.there+t.to.acknowledge(t.packets), n.onAcked, i)
+	peer.deliver(t)
 }
 
 // acked: the sender hears that it arrived.
 func (n *Net) acked(i uint32) {
-	t := n.slots[i]
-	n.release(i)
-	c := t.from
-	if c.state != open || c.ep.dead || t.cut {
-		return
+	t := &n.slots[i]
+	if c := t.from; c.state == open && !c.ep.dead && !t.cut {
+		c.delivered(n.world.Now(), t)
 	}
-	c.delivered(n.world.Now(), &t)
+	n.release(i)
 }

@@ -98,8 +98,8 @@ func TestANeighbourThatLostUsAndCameBackIsGreetedAgain(t *testing.T) {
 	if !x.ready(1) || !x.ready(0) {
 		t.Errorf("ready: seed %v, viewer %v; want both", x.ready(0), x.ready(1))
 	}
-	if c := x.n[0].peers[0].conn; c == nil || !c.up || len(x.n[0].conns) != 1 {
-		t.Errorf("the seed has %d connections", len(x.n[0].conns))
+	if c := x.n[0].peers[0].conn; c == nil || !c.up || len(x.n[0].conns.list) != 1 {
+		t.Errorf("the seed has %d connections", len(x.n[0].conns.list))
 	}
 }
 

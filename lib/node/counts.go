@@ -14,13 +14,22 @@ type Counts struct {
 	STUN    natprobe.ResponderStats // a seed's
 }
 
+// Uploaded returns the bytes of pieces that a room's neighbours have acknowledged;
+// unlike Stats, it looks at nothing else.
+func (n *Node) Uploaded(name string) int64 {
+	if r := n.room(name); r != nil {
+		return r.sw.Meter.Uploaded
+	}
+	return 0
+}
+
 // Counts returns the node's counters.
 func (n *Node) Counts() Counts {
 	c := Counts{Dropped: n.xn.Counts(), Payload: n.spent.payload, Given: n.polite.Given()}
 	if n.answer != nil {
 		c.STUN = n.answer.Stats()
 	}
-	for _, conn := range n.conns {
+	for _, conn := range n.conns.list {
 		if conn.up {
 			c.Conns++
 		}

@@ -38,16 +38,9 @@ type conn struct {
 	early   *room // whose HELLO went with our first datagram
 	greets  []byte
 	addr    netip.AddrPort
-	objects map[xntp.ObjectID]object
+	objects []object // by number
 	payload int64 // bytes of pieces, both ways
 	wire    int64 // bytes of datagrams, both ways, when it was last looked at
-}
-
-// An object is a swarm's, on its way.
-type object struct {
-	room *room
-	tag  uint64
-	size int
 }
 
 // overhead is bytes on the wire, and what of them was payload.
@@ -79,7 +72,7 @@ func (n *Node) know(key xntp.PublicKey) *peer {
 		return nil
 	}
 	p := &peer{id: id, key: key}
-	n.peers = slices.Insert(n.peers, i, p)
+	n.peers, n.ids = slices.Insert(n.peers, i, p), slices.Insert(n.ids, i, id)
 	return p
 }
 
@@ -126,7 +119,7 @@ func (n *Node) unname(r *room, p *peer) {
 func (n *Node) prune(p *peer) {
 	if len(p.named) == 0 && len(p.in) == 0 && p.conn == nil {
 		if i, ok := n.search(p.id); ok {
-			n.peers = slices.Delete(n.peers, i, i+1)
+			n.peers, n.ids = slices.Delete(n.peers, i, i+1), slices.Delete(n.ids, i, i+1)
 		}
 	}
 }
@@ -173,7 +166,7 @@ func (n *Node) dial(now time.Time, p *peer) {
 	id, err := n.xn.Dial(now, o)
 	switch {
 	case errors.Is(err, xntp.ErrConnected):
-		if c := n.conns[id]; c != nil {
+		if c := n.conns.get(id); c != nil {
 			p.conn = c
 			if c.up {
 				n.connected(now, c)
@@ -185,8 +178,8 @@ func (n *Node) dial(now time.Time, p *peer) {
 		n.wakeDial(p.dialAt)
 		return
 	}
-	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: o.Addr, objects: map[xntp.ObjectID]object{}}
-	n.conns[id] = c
+	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: o.Addr}
+	n.conns.put(c)
 	p.conn = c
 	if p.tried.IsZero() {
 		p.tried = now
@@ -288,6 +281,7 @@ func (n *Node) tellPath(p *peer) {
 	if !ok {
 		return
 	}
+	p.conn.wire = st.SentBytes + st.ReceivedBytes
 	for _, r := range p.in {
 		r.sw.SetPath(p.id, swarm.Path{SRTT: st.SRTT, MinRTT: st.MinRTT, Rate: st.DeliveryRate})
 	}
@@ -301,7 +295,7 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 			return moved
 		}
 		moved = true
-		c := n.conns[e.Conn]
+		c := n.conns.get(e.Conn)
 		switch e.Kind {
 		case xntp.EventAccepted:
 			n.accepted(e, c, now)
@@ -320,16 +314,14 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 			}
 		case xntp.EventDelivered:
 			if c != nil {
-				if o, ok := c.objects[e.Object]; ok {
-					delete(c.objects, e.Object)
+				if o, ok := c.take(e.Object); ok {
 					c.payload += int64(o.size)
 					o.room.sw.Delivered(now, c.peer.id, o.tag, swarm.Departure{At: e.Left, Queued: e.Queued})
 				}
 			}
 		case xntp.EventExpired:
 			if c != nil {
-				if o, ok := c.objects[e.Object]; ok {
-					delete(c.objects, e.Object)
+				if o, ok := c.take(e.Object); ok {
 					o.room.sw.Failed(now, c.peer.id, o.tag)
 				}
 			}
@@ -350,8 +342,8 @@ func (n *Node) accepted(e xntp.Event, c *conn, now time.Time) {
 			n.xn.Close(now, e.Conn, closeNormal)
 			return
 		}
-		c = &conn{id: e.Conn, peer: p, began: now, addr: e.Addr, objects: map[xntp.ObjectID]object{}}
-		n.conns[e.Conn] = c
+		c = &conn{id: e.Conn, peer: p, began: now, addr: e.Addr}
+		n.conns.put(c)
 		if p.conn == nil || !p.conn.up {
 			p.conn = c
 		}
@@ -392,7 +384,7 @@ func (n *Node) wireOf(c *conn) int64 {
 
 // lost forgets a connection; if it was the one in use, its neighbours are gone.
 func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
-	delete(n.conns, c.id)
+	n.conns.remove(c.id)
 	p := c.peer
 	n.spent.wire += n.wireOf(c)
 	n.spent.payload += c.payload
@@ -400,7 +392,7 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 		return
 	}
 	p.conn = nil
-	for _, other := range n.sortedConns() {
+	for _, other := range n.conns.list {
 		if other.peer == p && (p.conn == nil || other.up) {
 			p.conn = other // a second attempt
 		}
@@ -429,13 +421,4 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 		n.wakeDial(p.dialAt)
 	}
 	n.prune(p)
-}
-
-func (n *Node) sortedConns() []*conn {
-	list := make([]*conn, 0, len(n.conns))
-	for _, c := range n.conns {
-		list = append(list, c)
-	}
-	slices.SortFunc(list, func(a, b *conn) int { return int(int64(a.id) - int64(b.id)) })
-	return list
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"crypto/ed25519"
 	"net/netip"
 	"slices"
@@ -39,8 +38,9 @@ type Node struct {
 	receiptKey ed25519.PrivateKey // nil: signs no receipts
 
 	rooms        []*room
-	peers        []*peer // by ID
-	conns        map[xntp.ConnID]*conn
+	peers        []*peer       // by ID
+	ids          []wire.PeerID // of peers
+	conns        conns
 	pathAt       time.Time // when the paths were last looked at
 	tokens       []observed
 	spent        overhead // of connections that are gone
@@ -64,7 +64,7 @@ func New(cfg Config) *Node {
 	if cfg.Role == "" {
 		cfg.Role = wire.RolePeer
 	}
-	n := &Node{cfg: cfg, polite: &Polite{Allowance: swarm.Unbounded}, conns: map[xntp.ConnID]*conn{}}
+	n := &Node{cfg: cfg, polite: &Polite{Allowance: swarm.Unbounded}}
 	if cfg.Polite != nil {
 		n.polite.Set(*cfg.Polite)
 	}
@@ -212,7 +212,6 @@ func (n *Node) lookAtPaths(now time.Time) {
 	n.pathAt = now
 	for _, p := range n.peers {
 		if c := p.conn; c != nil && c.up {
-			n.wireOf(c)
 			n.tellPath(p)
 		}
 	}
@@ -290,7 +289,7 @@ func (n *Node) room(name string) *room {
 }
 
 func (n *Node) search(id wire.PeerID) (int, bool) {
-	return slices.BinarySearchFunc(n.peers, id, func(p *peer, id wire.PeerID) int { return cmp.Compare(p.id, id) })
+	return slices.BinarySearch(n.ids, id)
 }
 
 func (n *Node) peer(id wire.PeerID) *peer {

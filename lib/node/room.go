@@ -115,12 +115,8 @@ func (n *Node) Leave(now time.Time, name string) error {
 		p.in = slices.DeleteFunc(p.in, func(x *room) bool { return x == r })
 		n.unname(r, p)
 	}
-	for _, c := range n.sortedConns() {
-		for id, o := range c.objects {
-			if o.room == r {
-				delete(c.objects, id)
-			}
-		}
+	for _, c := range n.conns.list {
+		c.objects = slices.DeleteFunc(c.objects, func(o object) bool { return o.room == r })
 	}
 	n.setServers()
 	n.turn(now)
@@ -373,7 +369,7 @@ func (r *room) send(now time.Time, p *peer, a swarm.Action) {
 		if len(a.Data) > 1 {
 			size = len(a.Data[1])
 		}
-		p.conn.objects[id] = object{r, a.Tag, size}
+		p.conn.note(object{id, r, a.Tag, size})
 	}
 }
 
@@ -381,10 +377,10 @@ func (r *room) cancel(now time.Time, p *peer, tag uint64) {
 	if p == nil || p.conn == nil {
 		return
 	}
-	for id, o := range p.conn.objects {
+	for _, o := range p.conn.objects {
 		if o.room == r && o.tag == tag {
-			delete(p.conn.objects, id)
-			r.n.xn.Cancel(now, p.conn.id, id)
+			p.conn.take(o.id)
+			r.n.xn.Cancel(now, p.conn.id, o.id)
 			return
 		}
 	}
@@ -454,6 +450,9 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 	}
 }
 
+var playerKinds = [...]EventKind{playout.Stall: EventStall, playout.Resume: EventResume, playout.Gap: EventGap,
+	playout.Restart: EventRestart, playout.End: EventEnd}
+
 // tellPlayer passes on what happened to the player, up to the first event of a
 // kind.
 func (r *room) tellPlayer(upTo playout.EventKind) (moved bool) {
@@ -463,9 +462,7 @@ func (r *room) tellPlayer(upTo playout.EventKind) (moved bool) {
 			return moved
 		}
 		moved = true
-		kind := map[playout.EventKind]EventKind{playout.Stall: EventStall, playout.Resume: EventResume, playout.Gap: EventGap,
-			playout.Restart: EventRestart, playout.End: EventEnd}[e.Kind]
-		r.n.tell(Event{Kind: kind, Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
+		r.n.tell(Event{Kind: playerKinds[e.Kind], Room: r.cfg.Name, Piece: e.Piece, Late: e.Late})
 		if e.Kind == upTo {
 			return true
 		}

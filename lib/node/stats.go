@@ -72,7 +72,7 @@ func (r *room) report(now time.Time) *measure.Report {
 // is told is the most that was seen, too much by such a piece or two.
 func (n *Node) overhead() int64 {
 	wireBytes, payload := n.spent.wire, n.spent.payload
-	for _, c := range n.conns {
+	for _, c := range n.conns.list {
 		wireBytes += n.wireOf(c)
 		payload += c.payload
 	}

@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -92,7 +91,7 @@ const (
 )
 
 func (s *Swarm) search(id Peer) (int, bool) {
-	return slices.BinarySearchFunc(s.peers, id, func(n *neighbour, id Peer) int { return cmp.Compare(n.id, id) })
+	return slices.BinarySearch(s.ids, id)
 }
 
 func (s *Swarm) peer(id Peer) *neighbour {
@@ -183,7 +182,7 @@ func (s *Swarm) admit(now time.Time, id Peer) *neighbour {
 		n.seed, n.tier = m.Seed, m.Tier
 	}
 	s.price(n)
-	s.peers = slices.Insert(s.peers, i, n)
+	s.peers, s.ids = slices.Insert(s.peers, i, n), slices.Insert(s.ids, i, id)
 	return n
 }
 
@@ -290,7 +289,7 @@ func (s *Swarm) forget(now time.Time, n *neighbour, code uint64, ban bool, why s
 	if !ok {
 		return
 	}
-	s.peers = slices.Delete(s.peers, i, i+1)
+	s.peers, s.ids = slices.Delete(s.peers, i, i+1), slices.Delete(s.ids, i, i+1)
 	if ban {
 		s.banned[n.id] = true
 	}

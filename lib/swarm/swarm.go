@@ -64,6 +64,7 @@ type Swarm struct {
 	closed []closing // segment records, oldest first
 
 	peers  []*neighbour // by ID
+	ids    []Peer       // of peers
 	banned map[Peer]bool
 	view   topology.View // a member's
 	listed bool          // the tracker has given it

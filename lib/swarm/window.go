@@ -51,10 +51,22 @@ const (
 	maxAhead = 512 // pieces of a segment that words may add to what is proved
 )
 
+// search returns where a segment stands, or would stand. Like that of a set it is
+// written out, for it is what a member does most.
 func (w *window) search(epoch, seq int64) (int, bool) {
-	return slices.BinarySearchFunc(w.segs, 0, func(p *part, _ int) int {
-		return cmp.Or(cmp.Compare(p.epoch, epoch), cmp.Compare(p.seq, seq))
-	})
+	lo, hi := 0, len(w.segs)
+	for lo < hi {
+		i := (lo + hi) / 2
+		switch p := w.segs[i]; {
+		case p.epoch == epoch && p.seq == seq:
+			return i, true
+		case p.epoch < epoch || p.epoch == epoch && p.seq < seq:
+			lo = i + 1
+		default:
+			hi = i
+		}
+	}
+	return lo, false
 }
 
 func (w *window) find(epoch, seq int64) *part {
@@ -179,9 +191,19 @@ type marks struct {
 }
 
 func (s *set) search(epoch, seq int64) (int, bool) {
-	return slices.BinarySearchFunc(s.segs, 0, func(m marks, _ int) int {
-		return cmp.Or(cmp.Compare(m.epoch, epoch), cmp.Compare(m.seq, seq))
-	})
+	lo, hi := 0, len(s.segs)
+	for lo < hi {
+		i := (lo + hi) / 2
+		switch m := &s.segs[i]; {
+		case m.epoch == epoch && m.seq == seq:
+			return i, true
+		case m.epoch < epoch || m.epoch == epoch && m.seq < seq:
+			lo = i + 1
+		default:
+			hi = i
+		}
+	}
+	return lo, false
 }
 
 func (s *set) has(id segment.ID) bool {

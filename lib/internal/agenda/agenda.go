@@ -23,23 +23,41 @@ func (e Event) before(b Event) bool {
 type Agenda struct {
 	heap []Event // four children a node: few levels, and children side by side
 	seq  uint64
+
+	// What is to happen at the very time of the event taken last needs no place
+	// among the others: it is a queue, whose times and numbers only grow.
+	last int64
+	soon []Event
+	head int
 }
 
 // Len is the number of events.
-func (a *Agenda) Len() int { return len(a.heap) }
+func (a *Agenda) Len() int { return len(a.heap) + len(a.soon) - a.head }
 
 // Next is when the first event is due; ok is false if there is none.
 func (a *Agenda) Next() (at int64, ok bool) {
-	if len(a.heap) == 0 {
+	switch {
+	case a.first():
+		return a.soon[a.head].At, true
+	case len(a.heap) == 0:
 		return 0, false
 	}
 	return a.heap[0].At, true
+}
+
+// first reports whether the first event is the queue's.
+func (a *Agenda) first() bool {
+	return a.head < len(a.soon) && (len(a.heap) == 0 || a.soon[a.head].before(a.heap[0]))
 }
 
 // Push adds an event and returns its sequence number.
 func (a *Agenda) Push(at int64, kind uint8, ref uint32) (seq uint64) {
 	a.seq++
 	e := Event{At: at, seq: a.seq, Ref: ref, Kind: kind}
+	if n := len(a.soon); at == a.last && (a.head == n || a.soon[n-1].At <= at) {
+		a.soon = append(a.soon, e)
+		return a.seq
+	}
 	a.heap = append(a.heap, e)
 	h, i := a.heap, len(a.heap)-1
 	for i > 0 {
@@ -56,8 +74,17 @@ func (a *Agenda) Push(at int64, kind uint8, ref uint32) (seq uint64) {
 
 // Pop takes the first event. There must be one.
 func (a *Agenda) Pop() Event {
+	if a.first() {
+		e := a.soon[a.head]
+		if a.head++; a.head == len(a.soon) {
+			a.soon, a.head = a.soon[:0], 0
+		}
+		a.last = e.At
+		return e
+	}
 	h := a.heap
 	top, last := h[0], h[len(h)-1]
+	a.last = top.At
 	h = h[:len(h)-1]
 	a.heap = h
 	i := 0
