@@ -240,7 +240,7 @@ func TestTwoWhoDialEachOtherGetOneConnection(t *testing.T) {
 	c, d := a.dial(b, 7), b.dial(a, 8)
 	l.w.RunFor(time.Second)
 	for _, p := range []*party{a, b} {
-		if len(p.find(xntp.EventConnected)) != 1 || len(p.find(xntp.EventClosed)) != 0 || len(p.conns) != 1 {
+		if len(p.find(xntp.EventConnected)) != 1 || len(p.find(xntp.EventClosed)) != 0 || len(p.conns) != 2 || p.conn(1) == nil {
 			t.Errorf("%s heard %+v", p.name, p.heard)
 		}
 	}

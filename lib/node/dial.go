@@ -39,8 +39,8 @@ type conn struct {
 	greets  []byte
 	addr    netip.AddrPort
 	objects []object // by number
-	payload int64 // bytes of pieces, both ways
-	wire    int64 // bytes of datagrams, both ways, when it was last looked at
+	payload int64    // bytes of pieces, both ways
+	wire    int64    // bytes of datagrams, both ways, when it was last looked at
 }
 
 // overhead is bytes on the wire, and what of them was payload.

@@ -97,8 +97,10 @@ func (p *Player) turn(id segment.ID) time.Duration {
 	if p.cfg.Turn == nil || p.cfg.Turn(id) {
 		return 0
 	}
-	return min(notOurTurn, p.lead()/2)
+	return p.notOurTurn()
 }
+
+func (p *Player) notOurTurn() time.Duration { return min(notOurTurn, p.lead()/2) }
 
 // Backstop is how long before a piece is due the origin will have been asked for
 // it, and will bring it; 0 if it has not answered well of late. Within that time
@@ -306,6 +308,14 @@ func (p *Player) plan(now time.Time) {
 	var ids []segment.ID
 	var deadline time.Time
 	ok := p.holes(func(id segment.ID, dts int64) bool {
+		latest := p.model.Deadline(dts).Add(p.notOurTurn())
+		if q := a.pieces[id]; q != nil && !latest.After(ask) && (q.gone || now.Before(q.again)) {
+			// It was asked for, whoever's turn it is.
+			if !q.gone {
+				a.wake = earlier(a.wake, q.again)
+			}
+			return true
+		}
 		due := p.model.Deadline(dts).Add(p.turn(id))
 		if due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 {
 			a.wake = earlier(a.wake, due.Add(-p.lead()))

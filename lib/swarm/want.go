@@ -365,14 +365,16 @@ func (s *Swarm) runWant(now time.Time) {
 			continue
 		}
 		rarity := 0
-		for _, n := range s.peers {
-			if n.have.has(id) {
-				rarity++
+		if !starting && (!urgent || s.unproved(id)) { // else nobody asks how rare it is
+			for _, n := range s.peers {
+				if n.have.has(id) {
+					rarity++
+				}
 			}
-		}
-		if rarity == 0 && s.unproved(id) && !starting {
-			lost = append(lost, id)
-			continue
+			if rarity == 0 && s.unproved(id) {
+				lost = append(lost, id)
+				continue
+			}
 		}
 		list = append(list, ready{id, m, urgent, due, rarity, s.cfg.Rand.Uint32()})
 	}
@@ -477,23 +479,26 @@ func (s *Swarm) ours(id segment.ID) bool {
 	}
 	f := &s.feed
 	f.Self, f.Group, f.Members = s.view.Self, s.view.Group, f.Members[:0]
-	for _, m := range s.view.Members {
+	for i := range s.view.Members {
+		m := &s.view.Members[i]
 		if m.Seed || m.Tier != topology.Fellow {
 			continue
 		}
-		if m.ID != s.view.Self {
-			n := s.peer(Peer(m.ID))
-			if n == nil || !n.ready() || !n.uploads {
-				continue
-			}
-			if n.have.has(id) {
-				return true
-			}
-			if n.uplink > 0 {
-				m.Uplink = n.uplink
-			}
+		if m.ID == s.view.Self {
+			f.Members = append(f.Members, *m)
+			continue
 		}
-		f.Members = append(f.Members, m)
+		n := s.peer(Peer(m.ID))
+		if n == nil || !n.ready() || !n.uploads {
+			continue
+		}
+		if n.have.has(id) {
+			return true
+		}
+		f.Members = append(f.Members, *m)
+		if n.uplink > 0 {
+			f.Members[len(f.Members)-1].Uplink = n.uplink
+		}
 	}
 	return top.Owner(f, topology.Piece(id)) == s.view.Self
 }

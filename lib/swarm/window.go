@@ -185,9 +185,23 @@ type set struct {
 	segs []marks // sorted
 }
 
+// marks are the pieces of a segment: the first 64, which are nearly always all, and
+// the others.
 type marks struct {
 	epoch, seq int64
-	bits       []byte
+	low        uint64
+	high       []uint64
+}
+
+// word returns the bits among which a piece's is; nil if there are none yet.
+func (m *marks) word(index int) *uint64 {
+	switch i := index/64 - 1; {
+	case i < 0:
+		return &m.low
+	case i < len(m.high):
+		return &m.high[i]
+	}
+	return nil
 }
 
 func (s *set) search(epoch, seq int64) (int, bool) {
@@ -208,7 +222,11 @@ func (s *set) search(epoch, seq int64) (int, bool) {
 
 func (s *set) has(id segment.ID) bool {
 	i, ok := s.search(id.Epoch, id.Seq)
-	return ok && id.Index/8 < len(s.segs[i].bits) && s.segs[i].bits[id.Index/8]>>(id.Index%8)&1 == 1
+	if !ok {
+		return false
+	}
+	w := s.segs[i].word(id.Index)
+	return w != nil && *w>>(id.Index%64)&1 == 1
 }
 
 // add notes a piece; a set that is full, by a neighbour's invention, forgets
@@ -229,15 +247,17 @@ func (s *set) add(id segment.ID) {
 		s.segs = slices.Insert(s.segs, i, marks{epoch: id.Epoch, seq: id.Seq})
 	}
 	m := &s.segs[i]
-	for len(m.bits) <= id.Index/8 {
-		m.bits = append(m.bits, 0)
+	for len(m.high) < id.Index/64 {
+		m.high = append(m.high, 0)
 	}
-	m.bits[id.Index/8] |= 1 << (id.Index % 8)
+	*m.word(id.Index) |= 1 << (id.Index % 64)
 }
 
 func (s *set) remove(id segment.ID) {
-	if i, ok := s.search(id.Epoch, id.Seq); ok && id.Index/8 < len(s.segs[i].bits) {
-		s.segs[i].bits[id.Index/8] &^= 1 << (id.Index % 8)
+	if i, ok := s.search(id.Epoch, id.Seq); ok {
+		if w := s.segs[i].word(id.Index); w != nil {
+			*w &^= 1 << (id.Index % 64)
+		}
 	}
 }
 
