@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/fifo"
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/simnet"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -23,8 +24,7 @@ type Endpoint struct {
 
 	conns  []*conn // by number, which begin at 1; nil where one has ended
 	byKey  map[xntp.PublicKey]*conn
-	events []xntp.Event
-	head   int
+	events fifo.Queue[xntp.Event]
 	counts xntp.Counts
 }
 
@@ -68,23 +68,14 @@ func (e *Endpoint) Public() xntp.PublicKey { return e.public }
 func (e *Endpoint) Counts() xntp.Counts { return e.counts }
 
 // NextEvent implements node.Transport.
-func (e *Endpoint) NextEvent() (xntp.Event, bool) {
-	if e.head == len(e.events) {
-		e.events, e.head = e.events[:0], 0
-		return xntp.Event{}, false
-	}
-	ev := e.events[e.head]
-	e.events[e.head] = xntp.Event{}
-	e.head++
-	return ev, true
-}
+func (e *Endpoint) NextEvent() (xntp.Event, bool) { return e.events.Pop() }
 
 // tell queues an event and sees to it that the node looks.
 func (e *Endpoint) tell(ev xntp.Event) {
 	if e.dead {
 		return
 	}
-	e.events = append(e.events, ev)
+	e.events.Push(ev)
 	if !e.poked && e.poke != nil {
 		e.poked = true
 		e.net.world.Call(0, e.wake, 0)
@@ -93,7 +84,7 @@ func (e *Endpoint) tell(ev xntp.Event) {
 
 func (e *Endpoint) wake(uint32) {
 	e.poked = false
-	if !e.dead && e.head < len(e.events) {
+	if !e.dead && e.events.Len() > 0 {
 		e.poke()
 	}
 }

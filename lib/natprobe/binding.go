@@ -65,7 +65,7 @@ type BindingEvent struct {
 // answer is never in doubt.
 type Binding struct {
 	cfg     BindingConfig
-	servers []*server
+	servers []server
 	events  []BindingEvent
 	msg     wire.STUN
 }
@@ -97,22 +97,22 @@ func (b *Binding) SetServers(addrs []netip.AddrPort) {
 	b.servers = nil
 	for _, a := range addrs[:min(len(addrs), maxServers)] {
 		a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-		same := func(s *server) bool { return s.addr == a }
+		same := func(s server) bool { return s.addr == a }
 		if slices.ContainsFunc(b.servers, same) {
 			continue
 		}
 		if i := slices.IndexFunc(old, same); i >= 0 {
 			b.servers = append(b.servers, old[i])
 		} else {
-			b.servers = append(b.servers, &server{addr: a, asking: true})
+			b.servers = append(b.servers, server{addr: a, asking: true})
 		}
 	}
 }
 
 // Probe asks all servers now: something about the network has changed.
 func (b *Binding) Probe(now time.Time) {
-	for _, s := range b.servers {
-		s.ask(now)
+	for i := range b.servers {
+		b.servers[i].ask(now)
 	}
 }
 
@@ -128,7 +128,8 @@ func (b *Binding) Receive(now time.Time, p machine.Packet) {
 	}
 	m := &b.msg
 	from := netip.AddrPortFrom(p.Remote.Addr().Unmap(), p.Remote.Port())
-	for _, s := range b.servers {
+	for k := range b.servers {
+		s := &b.servers[k]
 		i := slices.IndexFunc(s.tries, func(t try) bool { return t.id == m.Transaction })
 		if s.addr != from || i < 0 || !s.asking {
 			continue
@@ -196,7 +197,8 @@ func (b *Binding) NextEvent() (BindingEvent, bool) {
 
 // Advance implements machine.Machine.
 func (b *Binding) Advance(now time.Time) {
-	for _, s := range b.servers {
+	for i := range b.servers {
+		s := &b.servers[i]
 		if now.Before(s.due) {
 			continue
 		}
@@ -212,7 +214,8 @@ func (b *Binding) Advance(now time.Time) {
 
 // NextTimeout implements machine.Machine.
 func (b *Binding) NextTimeout() (t time.Time) {
-	for _, s := range b.servers {
+	for i := range b.servers {
+		s := &b.servers[i]
 		due := s.due
 		if due.IsZero() {
 			due = time.Unix(0, 0) // never asked: long since
@@ -226,7 +229,8 @@ func (b *Binding) NextTimeout() (t time.Time) {
 
 // AppendDatagram implements machine.Machine.
 func (b *Binding) AppendDatagram(now time.Time, dst []byte) (p machine.Packet, ok bool) {
-	for _, s := range b.servers {
+	for i := range b.servers {
+		s := &b.servers[i]
 		if !s.asking || now.Before(s.due) || len(s.tries) >= maxTries {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/fifo"
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/natprobe"
@@ -32,7 +33,7 @@ type Node struct {
 	self   wire.PeerID
 	xn     Transport
 	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
-	bind   *natprobe.Binding
+	bind   natprobe.Binding
 	answer *natprobe.Responder // a seed's
 
 	receiptKey ed25519.PrivateKey // nil: signs no receipts
@@ -48,7 +49,7 @@ type Node struct {
 	closed       bool
 	dialWake     time.Time // no dial or close is due before
 
-	events []Event
+	events fifo.Queue[Event]
 }
 
 // observed is what a STUN server said of our address.
@@ -84,7 +85,7 @@ func New(cfg Config) *Node {
 		n.xn = xntp.New(xc)
 	}
 	n.send = n.xn.Send
-	n.bind = natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
+	n.bind = *natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
 	if cfg.Role == wire.RoleSeed {
 		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand})
 	}
@@ -160,23 +161,13 @@ func (n *Node) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 }
 
 // NextEvent returns what the owner must know or do, oldest first.
-func (n *Node) NextEvent() (Event, bool) {
-	if len(n.events) == 0 {
-		return Event{}, false
-	}
-	e := n.events[0]
-	n.events[0] = Event{}
-	if n.events = n.events[1:]; len(n.events) == 0 {
-		n.events = nil
-	}
-	return e, true
-}
+func (n *Node) NextEvent() (Event, bool) { return n.events.Pop() }
 
 func (n *Node) tell(e Event) {
-	if len(n.events) >= maxPending && e.Kind >= EventUp && e.Kind != EventGap && e.Kind != EventRestart && e.Kind != EventEnd {
+	if n.events.Len() >= maxPending && e.Kind >= EventUp && e.Kind != EventGap && e.Kind != EventRestart && e.Kind != EventEnd {
 		return
 	}
-	n.events = append(n.events, e)
+	n.events.Push(e)
 }
 
 // Close leaves all rooms and closes all connections. Drain the datagrams once

@@ -78,7 +78,7 @@ func (p *Player) forward(now time.Time) bool {
 		if atEnd && !p.ended && (n == nil || n.epoch != p.at.Epoch) {
 			p.ended, p.stalled = true, false
 			p.closeSegment(r)
-			p.out = append(p.out, Output{Record: segment.Record{Kind: segment.KindEnd, End: p.end}})
+			p.out.Push(Output{Record: segment.Record{Kind: segment.KindEnd, End: p.end}})
 			p.tell(Event{Kind: End, Piece: p.last})
 		}
 		return false
@@ -107,7 +107,7 @@ func (p *Player) forward(now time.Time) bool {
 // closeSegment puts out the record of a segment whose last piece was put out.
 func (p *Player) closeSegment(r *run) {
 	if r != nil && r.record != nil {
-		p.out = append(p.out, Output{Record: *r.record})
+		p.out.Push(Output{Record: *r.record})
 		r.record = nil
 	}
 }
@@ -136,7 +136,7 @@ func (p *Player) restart(now time.Time, r, n *run) bool {
 	p.ended = false
 	p.rebuffer(now)
 	p.tell(Event{Kind: Restart, Piece: p.at})
-	p.out = append(p.out, Output{Record: init.rec, Source: init.source})
+	p.out.Push(Output{Record: init.rec, Source: init.source})
 	p.inForce = init.rec.Init.Hash
 	return true
 }
@@ -209,7 +209,7 @@ func (p *Player) put(now time.Time, e *entry, skip int, begin bool) {
 	p.aside(d)
 	p.last, p.lastDTS = d.ID, d.DTS
 	p.at = segment.ID{Epoch: d.Epoch, Seq: d.Seq, Index: d.Index + 1}
-	p.out = append(p.out, Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
+	p.out.Push(Output{Record: e.rec, Skip: skip, Source: e.source, Ingest: e.ingest, Begin: begin})
 	p.asks.forget(d.ID)
 }
 
@@ -228,7 +228,7 @@ func (p *Player) aside(d *segment.Piece) {
 			continue
 		}
 		p.inForce = k.Init
-		p.out = append(p.out, Output{Record: h.rec, Source: h.source, Skip: len(h.rec.Body)})
+		p.out.Push(Output{Record: h.rec, Source: h.source, Skip: len(h.rec.Body)})
 	}
 }
 
@@ -326,7 +326,7 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 		p.rebuffer(now)
 	}
 	p.started, p.lost, p.ended, p.waiting = true, false, false, time.Time{}
-	p.out = append(p.out, Output{Record: h.rec, Source: h.source, Begin: true, Gap: kind == Gap})
+	p.out.Push(Output{Record: h.rec, Source: h.source, Begin: true, Gap: kind == Gap})
 	p.inForce = h.rec.Init.Hash
 	if r := p.tl.find(d.Epoch, d.Seq); r != nil {
 		p.tl.release(r, d.Index+1)

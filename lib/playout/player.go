@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/fifo"
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/segment"
 )
@@ -86,7 +87,7 @@ type Player struct {
 
 	model  *measure.Player // for whom deadlines are
 	asks   asks
-	out    []Output
+	out    fifo.Queue[Output]
 	events []Event
 
 	Gaps int64 // holes that were jumped over
@@ -268,17 +269,7 @@ func (p *Player) Buffered(now time.Time) time.Duration {
 func (p *Player) Ended() bool { return p.ended }
 
 // Next returns the next part of the stream.
-func (p *Player) Next() (Output, bool) {
-	if len(p.out) == 0 {
-		return Output{}, false
-	}
-	o := p.out[0]
-	p.out[0] = Output{}
-	if p.out = p.out[1:]; len(p.out) == 0 {
-		p.out = nil
-	}
-	return o, true
-}
+func (p *Player) Next() (Output, bool) { return p.out.Pop() }
 
 // NextEvent returns what happened, oldest first.
 func (p *Player) NextEvent() (Event, bool) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/fifo"
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/topology"
@@ -95,7 +96,7 @@ type Swarm struct {
 	loud      bool // neighbours may count on us, for all they know
 	ledger    ledger
 
-	actions []Action
+	actions fifo.Queue[Action]
 	tags    uint64
 	Meter   Counters
 }
@@ -210,21 +211,11 @@ const (
 )
 
 // Next returns the next action, oldest first.
-func (s *Swarm) Next() (Action, bool) {
-	if len(s.actions) == 0 {
-		return Action{}, false
-	}
-	a := s.actions[0]
-	s.actions[0] = Action{}
-	if s.actions = s.actions[1:]; len(s.actions) == 0 {
-		s.actions = nil
-	}
-	return a, true
-}
+func (s *Swarm) Next() (Action, bool) { return s.actions.Pop() }
 
 func (s *Swarm) act(a Action) {
-	if len(s.actions) < maxActions {
-		s.actions = append(s.actions, a)
+	if s.actions.Len() < maxActions {
+		s.actions.Push(a)
 	}
 }
 
