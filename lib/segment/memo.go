@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"hash/maphash"
 )
@@ -10,7 +11,7 @@ import (
 // parsed or proved once is known by the place of its bytes in memory, which
 // nobody changes. Other bytes, a polluter's, are checked in full.
 func NewSharedVerifier(key ed25519.PublicKey) *Verifier {
-	return &Verifier{key: key, memo: &memo{seed: maphash.MakeSeed(), parsed: map[uint64]parsed{}, bodies: map[*Piece]*byte{}}}
+	return &Verifier{key: key, memo: &memo{seed: maphash.MakeSeed(), parsed: map[uint64]*known{}, pieces: map[*Piece]*known{}}}
 }
 
 // memoSize bounds what is remembered: some minutes of a stream.
@@ -18,19 +19,21 @@ const memoSize = 8192
 
 type memo struct {
 	seed   maphash.Seed
-	parsed map[uint64]parsed // by the hash of a descriptor
-	bodies map[*Piece]*byte  // where the body lies that a piece was proved with
+	parsed map[uint64]*known // by the hash of a descriptor
+	pieces map[*Piece]*known
 	order  []uint64
 }
 
-type parsed struct {
-	desc  string
+// known is a piece that was parsed or proved.
+type known struct {
 	piece *Piece
+	desc  []byte // nil: it was never parsed here
+	body  *byte  // where the body lies that it was proved with
 }
 
 func (m *memo) parse(desc []byte) (*Piece, error) {
 	h := maphash.Bytes(m.seed, desc)
-	if k, ok := m.parsed[h]; ok && k.desc == string(desc) {
+	if k, ok := m.parsed[h]; ok && bytes.Equal(k.desc, desc) {
 		return k.piece, nil
 	}
 	p, rest, err := ParsePiece(desc)
@@ -38,21 +41,46 @@ func (m *memo) parse(desc []byte) (*Piece, error) {
 		return nil, ErrMalformed
 	}
 	if len(m.order) >= memoSize {
-		delete(m.bodies, m.parsed[m.order[0]].piece)
+		delete(m.pieces, m.parsed[m.order[0]].piece)
 		delete(m.parsed, m.order[0])
 		m.order = m.order[1:]
 	}
-	m.parsed[h] = parsed{string(desc), p}
+	k := &known{piece: p, desc: bytes.Clone(desc)}
+	m.parsed[h], m.pieces[p] = k, k
 	m.order = append(m.order, h)
 	return p, nil
 }
 
 func (m *memo) proved(r *Record) bool {
-	return m != nil && r.Kind == KindPiece && len(r.Body) > 0 && len(r.Body) == r.Piece.Size && m.bodies[r.Piece] == &r.Body[0]
+	if m == nil || r.Kind != KindPiece || len(r.Body) == 0 || len(r.Body) != r.Piece.Size {
+		return false
+	}
+	k := m.pieces[r.Piece]
+	return k != nil && k.body == &r.Body[0]
 }
 
 func (m *memo) prove(r *Record) {
-	if m != nil && r.Kind == KindPiece && len(r.Body) > 0 && len(m.bodies) < 2*memoSize {
-		m.bodies[r.Piece] = &r.Body[0]
+	if m == nil || r.Kind != KindPiece || len(r.Body) == 0 {
+		return
 	}
+	k := m.pieces[r.Piece]
+	if k == nil {
+		if len(m.pieces) >= 2*memoSize {
+			return
+		}
+		k = &known{piece: r.Piece}
+		m.pieces[r.Piece] = k
+	}
+	k.body = &r.Body[0]
+}
+
+// Keep returns the descriptor that p was parsed from, to be held for long: the
+// members who share a Verifier hold one copy.
+func (v *Verifier) Keep(p *Piece, desc []byte) []byte {
+	if v.memo != nil {
+		if k := v.memo.pieces[p]; k != nil && k.desc != nil {
+			return k.desc
+		}
+	}
+	return desc
 }

@@ -29,13 +29,20 @@ func TestASharedVerifierProvesOnceAndRefusesWhatWasChanged(t *testing.T) {
 		if err != nil || again != d {
 			t.Errorf("%v is parsed twice: %v", d.ID, err)
 		}
+		mine := slices.Clone(desc)
+		if kept := v.Keep(d, mine); &kept[0] == &mine[0] || !slices.Equal(kept, desc) || &kept[0] != &v.Keep(d, desc)[0] {
+			t.Errorf("%v: each member keeps a descriptor of its own", d.ID)
+		}
+		if kept := plain.Keep(d, mine); &kept[0] != &mine[0] {
+			t.Errorf("%v: who is alone keeps something else than what came", d.ID)
+		}
 		good := Record{Kind: KindPiece, Piece: d, Body: rec.Body}
 		for range 2 {
 			if err := v.Verify(&good); err != nil {
 				t.Errorf("%v: %v", d.ID, err)
 			}
 		}
-		if m := v.memo; m.bodies[d] != &rec.Body[0] || !m.proved(&good) {
+		if m := v.memo; m.pieces[d].body != &rec.Body[0] || !m.proved(&good) {
 			t.Errorf("%v is not remembered", d.ID)
 		}
 
@@ -106,8 +113,8 @@ func TestWhatASharedVerifierRemembersIsBounded(t *testing.T) {
 		v.memo.prove(&Record{Kind: KindPiece, Piece: &Piece{}, Body: body})
 	}
 	m := v.memo
-	if len(m.parsed) > memoSize || len(m.order) > memoSize || len(m.bodies) > 2*memoSize {
-		t.Errorf("%d descriptors, %d in order, %d bodies", len(m.parsed), len(m.order), len(m.bodies))
+	if len(m.parsed) > memoSize || len(m.order) > memoSize || len(m.pieces) > 2*memoSize {
+		t.Errorf("%d descriptors, %d in order, %d bodies", len(m.parsed), len(m.order), len(m.pieces))
 	}
 	// What was forgotten is parsed and proved again.
 	d.Index = 1

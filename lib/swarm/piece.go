@@ -50,7 +50,7 @@ func (s *Swarm) onPiece(now time.Time, n *neighbour, m *wire.PieceMessage) {
 	if s.cfg.Explain {
 		why = s.want.why(now, n, d.ID, m.Flags)
 	}
-	h := &held{piece: d, desc: m.Descriptor, body: m.Body, ingest: m.IngestMS, hops: min(m.Hops, 1<<16) + 1}
+	h := &held{piece: d, desc: s.verify.Keep(d, m.Descriptor), body: m.Body, ingest: m.IngestMS, hops: min(m.Hops, 1<<16) + 1}
 	if m.Flags&(wire.PieceDistribute|wire.PieceAsked) == 0 {
 		h.shared = true
 	}
