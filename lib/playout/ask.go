@@ -43,6 +43,7 @@ const (
 	backoffMax  = 4 * time.Second
 	maxAskedFor = 4096
 	busyRetry   = time.Second     // as Retry-After says; neighbours have the time to do better
+	busyMax     = 8 * time.Second // refusals cost an origin too: in a crowd they would be all that it has room for
 	dryRepeat   = 2 * time.Second // between two streams that brought nothing
 )
 
@@ -59,6 +60,8 @@ type asks struct {
 	}
 	failedAt time.Time // when the origin last failed, or was busy
 	fails    int       // of streams, in a row
+	busies   int       // refusals for want of room, in a row
+	busyTill time.Time // nothing is asked before
 	retryAt  time.Time // no new stream before
 	pieces   map[segment.ID]*asked
 	inits    map[segment.Hash]time.Time // when it was asked for; zero: not yet
@@ -180,6 +183,13 @@ func (p *Player) Answered(now time.Time, ask uint64, end Answer) {
 		a.failedAt = now
 	}
 	delete(a.rtts, ask)
+	switch {
+	case end.Busy:
+		a.busyTill = now.Add(min(backoffMin<<min(a.busies, 8), busyMax))
+		a.busies++
+	case !failed:
+		a.busies = 0
+	}
 	if s := &a.stream; s.id == ask && ask != 0 {
 		s.id = 0
 		switch {
@@ -187,7 +197,7 @@ func (p *Player) Answered(now time.Time, ask uint64, end Answer) {
 			p.lost = true
 			a.retryAt = now.Add(backoffMin)
 		case end.Busy:
-			a.retryAt = now.Add(busyRetry)
+			a.retryAt = now.Add(max(busyRetry, a.busyTill.Sub(now)))
 		case failed || gone:
 			a.retryAt = now.Add(backoff(a.fails))
 			a.fails++
@@ -303,6 +313,10 @@ func (p *Player) plan(now time.Time) {
 		// It brought what is missing here before its turn? Then it skipped it.
 	case a.stream.id != 0:
 		return // the stream will bring what comes next
+	}
+	if now.Before(a.busyTill) {
+		a.wake = earlier(a.wake, a.busyTill)
+		return
 	}
 	ask := now.Add(p.lead())
 	var ids []segment.ID

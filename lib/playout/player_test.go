@@ -273,6 +273,39 @@ func TestAResumedViewerGoesOnBehindWhatItHas(t *testing.T) {
 	}
 }
 
+func TestAnOriginWithoutRoomIsAskedEverMoreRarelyForHoweverManyHoles(t *testing.T) {
+	recs := stream(5, "init", 20)
+	p := New(t0, Config{Start: Start{Mode: Oldest}})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs[:5] {
+		p.Add(t0, r, measure.Origin, time.Time{}, start)
+	}
+	p.Answered(at(1), start, Answer{})
+	var asked []time.Duration
+	now := at(1)
+	for i := 5; now.Sub(t0) < 12*time.Second; {
+		p.Announce(now, recs[min(i, len(recs)-1)].Piece.ID) // nobody brings what is announced
+		i++
+		for _, q := range asksOf(p) {
+			if q.Kind != AskStop {
+				asked = append(asked, now.Sub(t0))
+				p.Answered(now, q.ID, Answer{Failed: true, Busy: true})
+			}
+		}
+		now = now.Add(20 * time.Millisecond)
+		p.Advance(now)
+	}
+	if n := len(asked); n < 4 || n > 8 {
+		t.Errorf("asked %d times: %v", n, asked)
+	}
+	for i := 2; i < len(asked); i++ {
+		if gap, before := asked[i]-asked[i-1], asked[i-1]-asked[i-2]; gap < before {
+			t.Errorf("asked after %v, and then after %v", before, gap)
+		}
+	}
+}
+
 func TestAFailingOriginIsAskedAgainAndNotMoreThanThat(t *testing.T) {
 	p := New(t0, Config{})
 	now, asked := t0, 0
