@@ -17,8 +17,8 @@ import (
 const (
 	groupMax = 5
 	groupMin = groupMax / 2
-	// A group feeds so many others, as its uplinks allow.
-	fanMin = 2
+	// A group feeds so many others, as its uplinks allow, once they are known.
+	fanMin = 1
 	fanMax = 2
 	// spare is the part of its uplinks that a group does not plan with.
 	spare = 0.15
@@ -236,7 +236,8 @@ func (b *Balanced) partner(g *group) *group {
 }
 
 // fan is how many groups g should feed: what its uplinks leave when each member
-// has got the stream. Where nobody gives, none.
+// has got the stream; the most, as long as that is not known. Where nobody gives,
+// none.
 func (b *Balanced) fan(g *group) int {
 	switch {
 	case !g.gives():
@@ -246,7 +247,10 @@ func (b *Balanced) fan(g *group) int {
 	}
 	var sum float64
 	for _, m := range g.members {
-		if m.Upload {
+		switch {
+		case m.Upload && m.Uplink == 0:
+			return fanMax // nobody knows yet
+		case m.Upload:
 			sum += m.weight()
 		}
 	}
@@ -258,12 +262,19 @@ func (b *Balanced) fan(g *group) int {
 // where to begin; in a crowd, many viewers can do that better than one seed. So
 // a group comes below the seeds only where there is no other, and by Tend.
 func (b *Balanced) attach(g *group) {
-	var best *group
-	depth := 0
+	g.above = nil
 	if b.short && b.rootsOf(g.zone) < b.roots(g.zone) {
-		g.above = nil
 		return
 	}
+	if a := b.room(g); a != nil {
+		g.above, a.below = a, append(a.below, g)
+	}
+}
+
+// room returns the group nearest to the seeds that can feed g; nil if there is
+// none.
+func (b *Balanced) room(g *group) (best *group) {
+	depth := 0
 	for _, o := range b.groups {
 		if o == g || o.zone != g.zone || len(o.below) >= b.fan(o) || o.within(g) {
 			continue
@@ -272,9 +283,7 @@ func (b *Balanced) attach(g *group) {
 			best, depth = o, d
 		}
 	}
-	if g.above = best; best != nil {
-		best.below = append(best.below, g)
-	}
+	return best
 }
 
 // Tend lets the seeds feed as many groups as the room should have by now, the
@@ -290,12 +299,43 @@ func (b *Balanced) Tend() Change {
 			break
 		}
 	}
+	b.shed(&c)
 	b.relieve(&c)
 	return c.settle()
 }
 
 // tendMoves bounds what Tend moves at a time.
 const tendMoves = 4
+
+// shed finds other places for groups whose group above feeds more than it can: it
+// has lost members, or its uplinks have turned out to be weak.
+func (b *Balanced) shed(c *Change) {
+	for moves, i := 0, 0; i < len(b.groups) && moves < tendMoves; i++ {
+		a := b.groups[i]
+		if len(a.below) <= b.fan(a) {
+			continue
+		}
+		g := slices.MinFunc(a.below, func(x, y *group) int { return cmp.Compare(x.size(), y.size()) })
+		to := b.room(g)
+		if to == nil {
+			return
+		}
+		g.hooked(c)
+		a.below = slices.DeleteFunc(a.below, func(x *group) bool { return x == g })
+		g.above, to.below = to, append(to.below, g)
+		g.hooked(c)
+		moves++
+	}
+}
+
+// size is how many groups stand below g, with itself.
+func (g *group) size() int {
+	n := 1
+	for _, o := range g.below {
+		n += o.size()
+	}
+	return n
+}
 
 // promote puts one group below the seeds, if its zone may have one more there.
 func (b *Balanced) promote(c *Change) bool {

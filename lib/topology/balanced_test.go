@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -270,16 +271,17 @@ func TestBalancedBringsEveryPieceToEverybodyOnceAndSharesTheWork(t *testing.T) {
 	if total[6] != 0 {
 		t.Errorf("who does not upload sent %d", total[6])
 	}
+	more := math.Pow(3, dealPower) // for three times the uplink
 	for id := ID(1); id <= 5; id++ {
-		owned, want := total[id]/5, pieces/7
-		keys := 1000 / 7
+		part := 1 / (4 + more)
 		if id == 5 {
-			want, keys = 3*want, 3*keys
+			part *= more
 		}
+		owned, want, keys := total[id]/5, int(part*pieces), int(part*1000)
 		if owned < want*90/100 || owned > want*110/100 {
 			t.Errorf("member %d owned %d pieces, want about %d", id, owned, want)
 		}
-		if firsts[id] < keys*3/4 || firsts[id] > keys*5/4 {
+		if firsts[id] < keys*2/3 || firsts[id] > keys*3/2 {
 			t.Errorf("member %d owned the first piece of %d segments of 1000, want about %d", id, firsts[id], keys)
 		}
 	}
@@ -390,7 +392,7 @@ func TestPiecesAreDealtEvenlyInTime(t *testing.T) {
 		var sum float64
 		for i := range members {
 			members[i].Uplink = 1_000_000 + rng.Int64N(3_000_000)
-			sum += members[i].weight()
+			sum += members[i].part()
 		}
 		got := map[ID]int{}
 		const pieces = 20_000
@@ -398,9 +400,9 @@ func TestPiecesAreDealtEvenlyInTime(t *testing.T) {
 			got[deal(members, Piece{Epoch: 3, Seq: int64(i / 25), Index: i % 25}, 6, isUploader)]++
 		}
 		for i := range members {
-			want := members[i].weight() / sum * pieces
+			want := members[i].part() / sum * pieces
 			if n := float64(got[members[i].ID]); n < 0.9*want || n > 1.1*want {
-				t.Errorf("a member with %.3f of the uplinks gets %.0f pieces, want %.0f", members[i].weight()/sum, n, want)
+				t.Errorf("a member with a part of %.3f gets %.0f pieces, want %.0f", members[i].part()/sum, n, want)
 			}
 		}
 	}

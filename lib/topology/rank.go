@@ -12,6 +12,7 @@ const (
 	defaultUplink = 2_000_000
 	minUplink     = 256_000
 	maxUplink     = 100_000_000
+	dealPower     = 1.4
 )
 
 func (m Member) weight() float64 {
@@ -20,6 +21,11 @@ func (m Member) weight() float64 {
 	}
 	return float64(min(max(m.Uplink, minUplink), maxUplink))
 }
+
+// part is what a member is dealt, beside others: a little more than its uplink has
+// of theirs, if that is fast, for all the copies of a piece leave one after
+// another, and others wait.
+func (m Member) part() float64 { return math.Pow(m.weight(), dealPower) }
 
 // mix is the finalizer of SplitMix64: every bit of x moves every bit of it.
 func mix(x uint64) uint64 {
@@ -100,7 +106,7 @@ func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
 	var sum float64
 	for i := range members {
 		if keep(&members[i]) {
-			sum += members[i].weight()
+			sum += members[i].part()
 		}
 	}
 	if sum == 0 {
@@ -114,7 +120,7 @@ func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
 			continue
 		}
 		last = m.ID
-		if at -= m.weight(); at < 0 {
+		if at -= m.part(); at < 0 {
 			break
 		}
 	}
