@@ -151,10 +151,10 @@ func (u *uplink) window() int {
 func (u *uplink) free() time.Time { return later(u.leave.Add(-leaveAhead), u.next) }
 
 // Uplink returns how many bits per second the swarm can upload: as far as it
-// was seen full, else what was said at the start; 0 if nobody knows.
+// was seen full for a while, else what was said at the start; 0 if nobody knows.
 func (s *Swarm) Uplink() int64 {
-	if r := s.up.carries(); r > 0 {
-		return int64(8 * r)
+	if s.up.busyFor >= busyLeast {
+		return int64(8 * s.up.carries())
 	}
 	return s.cfg.Uplink
 }
