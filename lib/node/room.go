@@ -430,7 +430,7 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now)}
 		}
 		r.sw.SetWant(now, at, line)
-		if _, open := r.pl.Streaming(); open && r.sw.Covers(now, at) {
+		if _, open := r.pl.Streaming(); open && !r.pl.Dry(now) && r.sw.Covers(now, at) {
 			r.pl.StopStream(now)
 		}
 	}

@@ -157,6 +157,12 @@ func (p *Player) Streaming() (newest segment.ID, ok bool) {
 // OriginAnswers reports whether the stream that was asked for has begun to come.
 func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.stream.got }
 
+// Dry reports whether what comes next is needed so soon that only the origin can
+// still bring it in time.
+func (p *Player) Dry(now time.Time) bool {
+	return p.model.Started() && !p.ended && !now.Before(p.expected().Add(-p.lead()))
+}
+
 // StopStream closes the stream: the neighbours bring everything from here on.
 func (p *Player) StopStream(now time.Time) {
 	if s := &p.asks.stream; s.id != 0 {
@@ -369,10 +375,10 @@ func (p *Player) plan(now time.Time) {
 		return
 	}
 	// No hole is known, yet nothing comes: ask for whatever follows.
-	if dry := p.expected().Add(-p.lead()); now.Before(dry) {
-		a.wake = earlier(a.wake, dry)
-	} else {
+	if p.Dry(now) {
 		p.reopen(now)
+	} else {
+		a.wake = earlier(a.wake, p.expected().Add(-p.lead()))
 	}
 }
 

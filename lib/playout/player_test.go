@@ -467,3 +467,33 @@ func TestAnOldEndBroughtAgainDoesNotHideTheRealOne(t *testing.T) {
 		t.Errorf("the stream is over and the player does not say so: %v", k)
 	}
 }
+
+func TestAPlayerThatIsDrySaysSoUntilWhatComesNextIsThere(t *testing.T) {
+	recs := stream(5, "init", 3)
+	p := New(t0, Config{Buffer: time.Second, OriginRTT: 50 * time.Millisecond})
+	start := asksOf(p)[0].ID
+	if p.Dry(t0) {
+		t.Error("nothing plays yet, and it is dry")
+	}
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs[:5] {
+		p.Add(t0, r, measure.Origin, time.Time{}, start)
+	}
+	p.StopStream(at(1))
+	asksOf(p)
+	// What is there is played until 1.5 s; nothing is known to follow.
+	dry := p.NextTimeout()
+	if p.Dry(dry.Add(-time.Millisecond)) || !p.Dry(dry) || at(1500).Sub(dry) < 100*time.Millisecond {
+		t.Errorf("dry before %v, or not then", dry.Sub(t0))
+	}
+	p.Advance(dry)
+	if q := asksOf(p); len(q) != 1 || q[0].Kind != AskAfter {
+		t.Errorf("nothing is known to follow, and it asks for %+v", q)
+	}
+	for _, r := range recs[5:10] {
+		p.Add(dry, r, measure.Peer, time.Time{}, 0)
+	}
+	if p.Dry(dry) {
+		t.Error("what follows is there, and it is dry")
+	}
+}
