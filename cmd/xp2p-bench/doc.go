@@ -101,6 +101,9 @@ what viewers got and did not have before, each byte once for each viewer.
     player, of all the time that it played or stood. Bound: none of it.
   - worst stall (worst_stall_ms): The longest time for which any one viewer's
     picture stood still at a stretch. Bound: none.
+  - worst after event (worst_stall_after_event_ms): The longest time for which
+    the picture of any one viewer, of those who were in when something
+    happened and stay, stood still at a stretch from then on. Bound: none.
   - start-up p95 (startup_p95_ms): The time from joining to the first byte of
     the first keyframe, which 95 % of the viewers do not exceed, to within
     1/32.

@@ -129,6 +129,16 @@ var Measures = []*Measure{
 		BoundIs:    "none",
 		value:      func(_ *Scenario, r *Run) float64 { return float64(r.WorstStallMS) },
 		bound:      constant(0)},
+	{Name: "worst_stall_after_event_ms", Title: "worst after event", Unit: Millis, Best: Less,
+		Definition: "The longest time for which the picture of any one viewer, of those who were in when something happened and stay, stood still at a stretch from then on.",
+		BoundIs:    "none",
+		value: func(_ *Scenario, r *Run) float64 {
+			if r.WorstAfterMS < 0 {
+				return math.NaN() // nothing happened, or nobody looked
+			}
+			return float64(r.WorstAfterMS)
+		},
+		bound: constant(0)},
 	{Name: "startup_p95_ms", Title: "start-up p95", Unit: Millis, Best: Less,
 		Definition: "The time from joining to the first byte of the first keyframe, which 95 % of the viewers do not exceed, to within 1/32.",
 		value:      func(_ *Scenario, r *Run) float64 { return quantileOf(&r.Startup, 0.95) }},

@@ -54,7 +54,7 @@ func (s *show) result() *Run {
 	n := int(seconds) + 1
 	g := &gathering{
 		show: s,
-		run: &Run{Scenario: s.sc.Name, Topology: s.topology, Seed: s.seed, Link: "real", Seconds: seconds, StreamBytes: int64(len(s.reel.bytes)),
+		run: &Run{Scenario: s.sc.Name, Topology: s.topology, Seed: s.seed, Link: "real", WorstAfterMS: -1, Seconds: seconds, StreamBytes: int64(len(s.reel.bytes)),
 			ViewersBySecond: make([]int, n)},
 		real:   &Real{Place: s.opt.Place, MachineBusy: s.busyRatio},
 		second: make([]measure.Histogram, n), peer: make([]int64, n), total: make([]int64, n),

@@ -27,6 +27,7 @@ type Run struct {
 	// The model player with a buffer of 1 s, and of 0.4 s beside it.
 	DuePieces, LatePieces, MissingPieces int64
 	StalledMS, PlayedMS                  int64
+	WorstAfterMS                         int64 // the same from the first event on; -1: not known
 	Continuity400                        float64
 	WorstStallMS                         int64 // the longest that any one viewer stood
 

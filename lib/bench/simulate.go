@@ -85,6 +85,9 @@ func (x *world) result() *Run {
 	if rep, ok := x.seed.Stats(x.sim.Now(), roomName); ok {
 		r.ServerEgress += rep.UploadedBytes
 	}
+	if len(sc.Events) == 0 {
+		r.WorstAfterMS = -1
+	}
 	var uplinks, watched float64
 	var ratios []float64
 	var short, shortDue float64
@@ -104,6 +107,9 @@ func (x *world) result() *Run {
 		r.MissingPieces += rep.MissingPieces
 		r.StalledMS += rep.StalledMS
 		r.WorstStallMS = max(r.WorstStallMS, v.worst.Milliseconds())
+		if len(sc.Events) > 0 && v.here() {
+			r.WorstAfterMS = max(r.WorstAfterMS, v.worstAfter.Milliseconds())
+		}
 		r.InterZoneBytes += rep.InterZoneBytes
 		stayed := v.stayed(x)
 		r.PlayedMS += stayed.Milliseconds()

@@ -47,6 +47,7 @@ type viewer struct {
 	out         int64
 	got         [4]int64 // payload put out, by source
 	worst       time.Duration
+	worstAfter  time.Duration  // the same from the first event on
 	last        measure.Report // when he left
 }
 
@@ -183,6 +184,7 @@ func (v *viewer) step(now time.Time) {
 			v.output(now, &e.Output)
 		case node.EventResume:
 			v.worst = max(v.worst, e.Late)
+			v.worstAfter = max(v.worstAfter, min(e.Late, v.world.sinceEvent(v)))
 		}
 	}
 }

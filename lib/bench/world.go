@@ -316,6 +316,18 @@ func (x *world) happen(e Event) {
 	}
 }
 
+// sinceEvent is how long ago the first event was that a viewer has seen; 0 if
+// there was none.
+func (x *world) sinceEvent(v *viewer) (ago time.Duration) {
+	now := x.sim.Elapsed()
+	for _, e := range x.sc.Events {
+		if at := seconds(e.AtS); at < now && v.JoinS < e.AtS {
+			ago = max(ago, now-at)
+		}
+	}
+	return ago
+}
+
 // tick ends a second: what its share was, how many there were.
 func (x *world) tick(broadcasting bool) {
 	var peer, all int64
