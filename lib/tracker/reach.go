@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/xp2p/xp2p/lib/nat"
-	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -49,10 +48,4 @@ func (t *Tracker) cutOff(p, o *peer) {
 	if p.apart = append(p.apart, n); len(p.apart) == apartFrom {
 		t.apply(p.room, p.room.top.Update(p.member()))
 	}
-}
-
-// carries reports whether a fellow of p depends on those who reach him.
-func (p *peer) carries() bool {
-	v, _ := p.room.top.View(topology.ID(p.id))
-	return slices.ContainsFunc(v.Members, func(m topology.Member) bool { return m.Hard && m.Tier == topology.Fellow })
 }

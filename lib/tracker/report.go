@@ -30,8 +30,8 @@ func (t *Tracker) Report(session Session, m *wire.SignalReport) (*measure.Report
 	if p.placed && p.hello.Role == wire.RoleSeed && r.RateBPS > 0 {
 		t.apply(p.room, p.room.top.SetRate(p.room.rate()))
 	}
-	if p.placed && p.uplink == 0 && r.UplinkBPS > 0 && (p.room.top.Way() == topology.Flowing || p.carries()) {
-		// How many it can feed is not known until now.
+	if p.placed && p.uplink == 0 && r.UplinkBPS > 0 {
+		// How many it can feed was not known until now.
 		p.uplink = min(r.UplinkBPS, maxUplink)
 		t.apply(p.room, p.room.top.Update(p.member()))
 	}
