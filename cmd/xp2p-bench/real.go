@@ -47,7 +47,9 @@ func (o *swarmOptions) runReal(ctx context.Context, t *tool.IO) error {
 		seeds[i] = o.seed + uint64(i)
 	}
 	c, err := bench.Calibrate(ctx, s, topology, seeds, opt, func(ctx context.Context, s *bench.Scenario, topology string, seed uint64) (*bench.Run, error) {
-		return o.simulate(ctx, s, topology, seed, o.link, nil)
+		// So few viewers can be simulated packet by packet; flows are held against
+		// packets by their own tests.
+		return o.simulate(ctx, s, topology, seed, bench.PacketLink, nil)
 	})
 	if err != nil {
 		return err
