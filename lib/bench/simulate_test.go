@@ -61,20 +61,35 @@ func TestASmallRoomIsSimulatedTheSameTwice(t *testing.T) {
 	}
 }
 
+// What flows may be off packets where they are used: 2 points of peer share, a
+// tenth of the 95th percentile of the added lag. In a tiny room, where a few
+// pieces make the quantile, half as much again.
 func TestFlowsComeCloseToPackets(t *testing.T) {
-	flow, packet := simulate(t, small(), "balanced", FlowLink), simulate(t, small(), "balanced", PacketLink)
-	t.Logf("share %.3f and %.3f, wire %.1f and %.1f MB, lag p50 %d and %d, p95 %d and %d ms", flow.share(), packet.share(), float64(flow.WireBytes)/1e6, float64(packet.WireBytes)/1e6,
-		flow.AddedLag.Quantile(0.5), packet.AddedLag.Quantile(0.5), flow.AddedLag.Quantile(0.95), packet.AddedLag.Quantile(0.95))
-	if d := math.Abs(flow.share() - packet.share()); d > 0.02 {
-		t.Errorf("peer shares differ by %.3f: %.3f over flows, %.3f over packets", d, flow.share(), packet.share())
-	}
-	if d := float64(flow.WireBytes) / float64(packet.WireBytes); d < 0.9 || d > 1.1 {
-		t.Errorf("%d bytes on the wires over flows, %d over packets", flow.WireBytes, packet.WireBytes)
-	}
-	for q, most := range map[float64]float64{0.5: 0.15, 0.95: 0.15} {
-		f, p := float64(flow.AddedLag.Quantile(q)), float64(packet.AddedLag.Quantile(q))
-		if math.Abs(f-p) > most*p {
-			t.Errorf("of the added lag the quantile %.2f is %.0f ms over flows, %.0f over packets", q, f, p)
+	room := small(func(s *Scenario) {
+		s.Name, s.Peers, s.Seconds, s.RateBPS, s.Join.OverS = "room", 30, 25, 2_000_000, 8
+		s.Uplinks, s.RTTMS = []Uplink{{Weight: 1, Low: 1, High: 3}}, [2]float64{20, 120}
+	})
+	for _, c := range []struct {
+		sc  *Scenario
+		p95 float64
+	}{{small(), 0.15}, {room, 0.1}} {
+		if testing.Short() && c.sc == room {
+			continue // half a minute with the race detector
+		}
+		flow, packet := simulate(t, c.sc, "balanced", FlowLink), simulate(t, c.sc, "balanced", PacketLink)
+		t.Logf("%s: share %.3f and %.3f, wire %.1f and %.1f MB, lag p50 %d and %d, p95 %d and %d ms", c.sc.Name, flow.share(), packet.share(), float64(flow.WireBytes)/1e6, float64(packet.WireBytes)/1e6,
+			flow.AddedLag.Quantile(0.5), packet.AddedLag.Quantile(0.5), flow.AddedLag.Quantile(0.95), packet.AddedLag.Quantile(0.95))
+		if d := math.Abs(flow.share() - packet.share()); d > 0.02 {
+			t.Errorf("%s: peer shares differ by %.3f: %.3f over flows, %.3f over packets", c.sc.Name, d, flow.share(), packet.share())
+		}
+		if d := float64(flow.WireBytes) / float64(packet.WireBytes); d < 0.9 || d > 1.1 {
+			t.Errorf("%s: %d bytes on the wires over flows, %d over packets", c.sc.Name, flow.WireBytes, packet.WireBytes)
+		}
+		for q, most := range map[float64]float64{0.5: 0.15, 0.95: c.p95} {
+			f, p := float64(flow.AddedLag.Quantile(q)), float64(packet.AddedLag.Quantile(q))
+			if math.Abs(f-p) > most*p {
+				t.Errorf("%s: of the added lag the quantile %.2f is %.0f ms over flows, %.0f over packets", c.sc.Name, q, f, p)
+			}
 		}
 	}
 }

@@ -254,7 +254,8 @@ func TestBalancedBringsEveryPieceToEverybodyOnceAndSharesTheWork(t *testing.T) {
 		views[id], _ = b.View(id)
 	}
 	total := map[ID]int{}
-	const pieces = 11_000
+	const segments = 5000
+	const pieces = 11 * segments
 	firsts := map[ID]int{}
 	for i := range pieces {
 		p := Piece{Epoch: 1_700_000_000_000, Seq: int64(i / 11), Index: i % 11}
@@ -277,12 +278,12 @@ func TestBalancedBringsEveryPieceToEverybodyOnceAndSharesTheWork(t *testing.T) {
 		if id == 5 {
 			part *= more
 		}
-		owned, want, keys := total[id]/5, int(part*pieces), int(part*1000)
+		owned, want, keys := total[id]/5, int(part*pieces), int(part*segments)
 		if owned < want*90/100 || owned > want*110/100 {
 			t.Errorf("member %d owned %d pieces, want about %d", id, owned, want)
 		}
-		if firsts[id] < keys*2/3 || firsts[id] > keys*3/2 {
-			t.Errorf("member %d owned the first piece of %d segments of 1000, want about %d", id, firsts[id], keys)
+		if firsts[id] < keys*3/4 || firsts[id] > keys*5/4 {
+			t.Errorf("member %d owned the first piece of %d segments of %d, want about %d", id, firsts[id], segments, keys)
 		}
 	}
 }
