@@ -10,17 +10,13 @@ import (
 	"github.com/xp2p/xp2p/lib/store"
 )
 
-// play writes the room to out as it comes in, until the room ends, the reader
-// leaves or ctx is done. It reads the local room and not the node, so that a
-// player which stops reading for a while stops nobody else.
-func (s *session) play(ctx context.Context, out io.Writer) error {
+// play writes the room to out from cur on as it comes in, until the room ends,
+// the reader leaves or ctx is done. It reads the local room and not the node, so
+// that a player which stops reading for a while stops nobody else.
+func (s *session) play(ctx context.Context, cur *store.Cursor, out io.Writer) error {
 	w := s.newWriter(ctx, out)
 	for {
-		cur, err := s.local.Start(store.Oldest())
-		if err != nil {
-			return err
-		}
-		err = s.copy(ctx, cur, w)
+		err := s.copy(ctx, cur, w)
 		switch {
 		case errors.Is(err, store.ErrEnded):
 			return w.finish()
@@ -33,6 +29,9 @@ func (s *session) play(ctx context.Context, out io.Writer) error {
 		s.gaps.Add(1)
 		s.backlog.wrote(0, true)
 		if err := w.rejoin(); err != nil {
+			return err
+		}
+		if cur, err = s.local.Start(store.Oldest()); err != nil {
 			return err
 		}
 	}

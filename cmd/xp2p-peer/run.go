@@ -117,6 +117,11 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 
 	g, gctx := errgroup.WithContext(ctx)
 	s.ctx = gctx
+	// Taken before the first byte can come: no part of the start is missed.
+	cur, err := s.local.Start(store.Oldest())
+	if err != nil {
+		return err
+	}
 	if err := s.join(); err != nil {
 		return err
 	}
@@ -135,7 +140,7 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 		}
 		// A player that has stopped reading does not keep us from leaving.
 		played := make(chan error, 1)
-		go func() { played <- s.play(gctx, out) }()
+		go func() { played <- s.play(gctx, cur, out) }()
 		var err error
 		select {
 		case err = <-played:

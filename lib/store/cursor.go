@@ -163,7 +163,7 @@ func (c *Cursor) Ready() bool {
 		}
 	}
 	if c.await {
-		return len(r.log.starts) > 0 || r.closed
+		return len(r.log.starts) > 0 || r.log.gone >= c.pos || r.closed
 	}
 	return c.pos < r.log.end() || r.closed
 }
@@ -197,6 +197,9 @@ func (c *Cursor) poll() (rec segment.Record, wait <-chan struct{}, err error) {
 		return segment.Record{}, r.waker(), nil
 	}
 	if c.await {
+		if w.gone >= c.pos {
+			return rec, nil, ErrFellBehind // what it waited for came and went
+		}
 		if p := w.starts; len(p) > 0 {
 			c.begin(p[0])
 			return segment.Record{}, ready, nil

@@ -397,6 +397,20 @@ func TestReaderWaitsForTheFirstKeyframe(t *testing.T) {
 	wantWords(t, drain(t, c), "init:A", "7-4-0")
 }
 
+// A reader that was there first and slept through the start is told so, too.
+func TestReaderThatSleepsThroughTheStartFellBehind(t *testing.T) {
+	r := newRoom(t, RoomConfig{Window: 5 * time.Second})
+	b := &broadcast{t: t, room: r, epoch: 7, gop: 2, size: 1000}
+	early := start(t, r, Oldest())
+	b.sendInit("A", false)
+	for seq := range int64(20) {
+		b.sendSegment(seq)
+	}
+	if _, err := early.Next(t.Context()); !errors.Is(err, ErrFellBehind) {
+		t.Errorf("%v, want ErrFellBehind", err)
+	}
+}
+
 func TestReset(t *testing.T) {
 	r := newRoom(t, RoomConfig{})
 	b := &broadcast{t: t, room: r, epoch: 7, gop: 2}

@@ -30,6 +30,7 @@ type window struct {
 	names    map[string]int64
 	inits    map[segment.Hash]*initRef
 	starts   []startPoint // where decoding may begin, oldest first
+	gone     int64        // the newest position of an evicted start point
 	opening  segment.Hash // the init that the stream began with
 	current  segment.Hash // the newest init
 	clock    int64        // ms of media time since the log began
@@ -61,7 +62,7 @@ type startPoint struct {
 }
 
 func newWindow(d time.Duration, bytes int64) window {
-	w := window{maxTime: d.Milliseconds(), maxBytes: bytes}
+	w := window{maxTime: d.Milliseconds(), maxBytes: bytes, gone: -1}
 	w.clear()
 	return w
 }
@@ -171,6 +172,7 @@ func (w *window) evict() {
 		if len(w.starts) > 0 && w.starts[0].pos == pos {
 			w.release(w.starts[0].init)
 			w.starts = w.starts[1:]
+			w.gone = pos
 		}
 	case segment.KindSegment:
 		if k := (segmentKey{rec.Segment.Epoch, rec.Segment.Seq}); w.segments[k] == pos {
