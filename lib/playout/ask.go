@@ -42,15 +42,23 @@ const (
 	backoffMin  = 250 * time.Millisecond // after a failure, doubled each time
 	backoffMax  = 4 * time.Second
 	maxAskedFor = 4096
-	busyRetry   = time.Second     // as Retry-After says; neighbours have the time to do better
-	busyMax     = 8 * time.Second // refusals cost an origin too: in a crowd they would be all that it has room for
-	dryRepeat   = 2 * time.Second // between two streams that brought nothing
+	// What is due at once, as a keyframe's pieces are, comes one after another: so
+	// much earlier than one by itself it is asked for, at the most.
+	burstMost = 150 * time.Millisecond
+	busyRetry = time.Second     // as Retry-After says; neighbours have the time to do better
+	busyMax   = 8 * time.Second // refusals cost an origin too: in a crowd they would be all that it has room for
+	dryRepeat = 2 * time.Second // between two streams that brought nothing
 )
 
 // asks is what was asked of the origin, and what came of it.
 type asks struct {
-	next   uint64
-	rtt    time.Duration
+	next uint64
+	rtt  time.Duration
+	gap  time.Duration // between two pieces of one answer
+	last struct {      // the newest piece of an answer
+		ask uint64
+		at  time.Time
+	}
 	start  uint64 // the request that told us where to start
 	stream struct {
 		id    uint64 // 0: none is open
@@ -112,7 +120,7 @@ func (p *Player) Backstop(now time.Time) time.Duration {
 	if p.cfg.NoOrigin || !p.asks.failedAt.IsZero() && now.Sub(p.asks.failedAt) < trustAgain {
 		return 0
 	}
-	return p.lead() + askAhead
+	return p.lead() + askAhead + min(4*p.asks.gap, burstMost)
 }
 
 // NextAsk returns what to ask of the origin.
@@ -241,6 +249,12 @@ func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
 	if ask == 0 {
 		return
 	}
+	if ask != a.stream.id { // what is streamed comes as it is made
+		if a.last.ask == ask {
+			a.gap += (now.Sub(a.last.at) - a.gap) / 8
+		}
+		a.last.ask, a.last.at = ask, now
+	}
 	if at, ok := a.rtts[ask]; ok {
 		delete(a.rtts, ask)
 		sample := now.Sub(at)
@@ -324,7 +338,8 @@ func (p *Player) plan(now time.Time) {
 		a.wake = earlier(a.wake, a.busyTill)
 		return
 	}
-	ask := now.Add(p.lead())
+	lead := p.lead() + p.burst(now)
+	ask := now.Add(lead)
 	var ids []segment.ID
 	var deadline time.Time
 	ok := p.holes(func(id segment.ID, dts int64) bool {
@@ -338,7 +353,7 @@ func (p *Player) plan(now time.Time) {
 		}
 		due := p.model.Deadline(dts).Add(p.turn(id))
 		if due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 {
-			a.wake = earlier(a.wake, due.Add(-p.lead()))
+			a.wake = earlier(a.wake, due.Add(-lead))
 			return false
 		}
 		q := a.pieces[id]
@@ -380,6 +395,31 @@ func (p *Player) plan(now time.Time) {
 	} else {
 		a.wake = earlier(a.wake, p.expected().Add(-p.lead()))
 	}
+}
+
+// burst is how much longer than one piece all those need that are due as soon as
+// the next.
+func (p *Player) burst(now time.Time) time.Duration {
+	a := &p.asks
+	if a.gap < time.Millisecond {
+		return 0
+	}
+	n := -1
+	var first time.Time
+	p.holes(func(id segment.ID, dts int64) bool {
+		due := p.model.Deadline(dts)
+		if n < 0 {
+			first = due
+		}
+		if due.After(first.Add(a.gap*time.Duration(n+2))) || a.gap*time.Duration(n+1) >= burstMost {
+			return false
+		}
+		if q := a.pieces[id]; q == nil || !now.Before(q.again) {
+			n++
+		}
+		return true
+	})
+	return min(max(0, a.gap*time.Duration(n)), burstMost)
 }
 
 // reopen opens a stream, unless the last one failed a moment ago.

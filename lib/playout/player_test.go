@@ -172,6 +172,58 @@ func TestAHoleIsAskedOfTheOriginWhenItsDeadlineNears(t *testing.T) {
 	}
 }
 
+// What is due at once comes one after another: a player that has seen how fast
+// that goes asks so much earlier.
+func TestAKeyframesPiecesAreAskedForSoEarlyThatTheLastComesInTime(t *testing.T) {
+	recs := stream(5, "init", 12)
+	for _, r := range recs { // in each segment four pieces of one large frame
+		if p := r.Piece; p.ID.Index > 5 && p.ID.Index < 9 {
+			p.DTS = p.ID.Seq*1000 + 500
+		}
+	}
+	p := New(t0, Config{Buffer: time.Second, OriginRTT: 50 * time.Millisecond})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	p.Add(at(50), recs[0], measure.Origin, time.Time{}, start)
+	p.StopStream(at(50))
+	asksOf(p)
+	var leads []time.Duration
+	for seq := range 11 {
+		base := at(1000 * seq)
+		for i, r := range recs[10*seq : 10*seq+12] { // all but the frame come in time
+			if id := r.Piece.ID; i > 0 && (id.Index < 5 || id.Index > 8) {
+				p.Add(base.Add(60*time.Millisecond), r, measure.Peer, time.Time{}, 0)
+			}
+		}
+		drain(p)
+		var q []Ask
+		for len(q) == 0 {
+			wake := p.NextTimeout()
+			if wake.IsZero() || wake.After(base.Add(3*time.Second)) {
+				t.Fatalf("the frame of segment %d is not asked for", seq)
+			}
+			p.Advance(wake)
+			if q = asksOf(p); len(q) > 0 {
+				if len(q[0].Pieces) != 4 {
+					t.Fatalf("segment %d: asked %+v", seq, q)
+				}
+				leads = append(leads, base.Add(1500*time.Millisecond).Sub(wake))
+				for k := range 4 { // 20 ms each
+					p.Add(wake.Add(time.Duration(50+20*k)*time.Millisecond), recs[10*seq+5+k], measure.Origin, time.Time{}, q[0].ID)
+				}
+				p.Answered(wake.Add(110*time.Millisecond), q[0].ID, Answer{})
+			}
+		}
+	}
+	more := leads[len(leads)-1] - leads[0]
+	if more < 40*time.Millisecond || more > 80*time.Millisecond {
+		t.Errorf("asked %v before the time at first, %v at last; want 60 ms more", leads[0], leads[len(leads)-1])
+	}
+	if e := events(p); len(e) != 0 {
+		t.Errorf("in time, and yet %+v", e)
+	}
+}
+
 func TestALatePieceIsAStallAndShiftsWhatFollows(t *testing.T) {
 	recs := stream(5, "init", 2)
 	p := New(t0, Config{NoOrigin: true, Buffer: 100 * time.Millisecond})

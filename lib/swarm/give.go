@@ -23,7 +23,7 @@ type give struct {
 	deferred []request // at a seed, until the group had its chance
 	dropped  []push    // to be handed on, by somebody else than was meant
 	wake     time.Time
-	idle     time.Time // when nothing waited, the last time
+	load     load
 }
 
 // The ranks of what waits to leave, the first first.
@@ -60,11 +60,8 @@ const (
 	// when it is queued. Beyond it the neighbour is told at once that it will not
 	// come from here, and can turn to another while there is time.
 	waitMost = 700 * time.Millisecond
-	// waitLeast is the same where the uplink is short all the time, which it is when
-	// the queue has not been empty for overloadTime: a keyframe's burst is over by
-	// then.
-	waitLeast    = 150 * time.Millisecond
-	overloadTime = 2 * time.Second
+	// waitLeast is the same where the uplink is short all the time.
+	waitLeast = 150 * time.Millisecond
 )
 
 func (g *give) init(bps int64) {
@@ -125,20 +122,13 @@ func (s *Swarm) patient(now time.Time, p *push) time.Duration {
 	if s.mesh() && !s.cfg.Seed {
 		return pullQueue
 	}
-	if s.overloaded(now) && p.flags&wire.PieceDistribute == 0 {
+	if s.give.load.short && p.flags&wire.PieceDistribute == 0 {
 		return waitLeast
 	}
 	if s.cfg.Seed {
 		return pushLife // what a whole group waits for comes from nowhere else
 	}
 	return waitMost
-}
-
-// overloaded reports whether more is to be sent than the uplink carries, and not
-// only for a moment: the queue has not been empty for long. Then what would wait
-// long would come when the origin has brought it already.
-func (s *Swarm) overloaded(now time.Time) bool {
-	return s.give.bytes > 0 && now.Sub(s.give.idle) > overloadTime
 }
 
 // lacks reports whether a neighbour can and should be sent a piece.
@@ -157,7 +147,14 @@ func (s *Swarm) push(now time.Time, p push) bool {
 	}
 	g := &s.give
 	q := g.queues[p.rank]
+	g.load.offered += len(p.h.body)
+	if p.rank != rankBelow && len(q) < maxWaiting && s.spared(now, p.n, p.h) {
+		g.putFirst(now, p)
+		s.pump(now)
+		return true
+	}
 	if len(q) >= maxWaiting || s.waits(&p) > min(s.patient(now, &p), p.end.Sub(now)) {
+		g.load.refused += len(p.h.body)
 		return false
 	}
 	at, _ := slices.BinarySearchFunc(q, p.target, func(o push, t time.Time) int {
@@ -172,12 +169,28 @@ func (s *Swarm) push(now time.Time, p push) bool {
 	return true
 }
 
+// putFirst queues a copy before all others of its rank, as is done while the uplink
+// is short: it is not known then which copies will leave at all; but the uplink is
+// never idle, and those that leave are of use for long. Of one piece the first
+// goes to who was given least lately.
+func (g *give) putFirst(now time.Time, p push) {
+	q := g.queues[p.rank]
+	for k := len(q); k > 0 && !now.Before(q[k-1].end); k-- {
+		g.load.refused += len(q[k-1].h.body)
+		g.drop(q[k-1])
+		q = q[:k-1]
+	}
+	at := 0
+	for at < len(q) && q[at].h == p.h && q[at].n.lately <= p.n.lately {
+		at++
+	}
+	g.queues[p.rank] = slices.Insert(q, at, p)
+	g.bytes += len(p.h.body)
+}
+
 // pump sends what waits, as far as the uplink takes it.
 func (s *Swarm) pump(now time.Time) {
 	g := &s.give
-	if g.bytes == 0 {
-		g.idle = now
-	}
 	for g.bytes > 0 {
 		if g.flying >= s.up.window() && !s.stuck(now) {
 			return // an acknowledgement will bring us back
@@ -211,7 +224,10 @@ func (s *Swarm) first(now time.Time) (push, bool) {
 				if now.Before(p.end) {
 					return p, true
 				}
-				s.tellBusy(p.n, p.h.piece.ID)
+				g.load.refused += len(p.h.body)
+				if p.flags&wire.PieceAsked != 0 || !s.spared(now, p.n, p.h) {
+					s.tellBusy(p.n, p.h.piece.ID)
+				}
 			}
 			g.queues[r] = g.queues[r][1:]
 			g.drop(p)
@@ -239,6 +255,8 @@ func (s *Swarm) send(now time.Time, p push) {
 	x := &sending{id: h.piece.ID, size: len(h.body), at: now, owner: p.flags&wire.PieceDistribute != 0}
 	n.tags[s.tags], n.held[x.id] = x, s.tags
 	s.up.gave(now, x, s.politeFactor())
+	s.give.load.gave += x.size
+	n.lately += x.size
 	if n.owed == 0 {
 		n.due = now.Add(s.patience(n))
 	}
@@ -311,6 +329,11 @@ func (s *Swarm) Failed(now time.Time, id Peer, tag uint64) {
 func (s *Swarm) runGive(now time.Time) {
 	s.runUplink(now)
 	g := &s.give
+	if g.load.run(now, s.pace()) {
+		for _, n := range s.peers {
+			n.lately /= 2
+		}
+	}
 	if !g.wake.IsZero() && !now.Before(g.wake) {
 		g.wake = time.Time{}
 		s.runWatched(now)

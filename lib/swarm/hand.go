@@ -73,7 +73,7 @@ func (s *Swarm) offerRecord(now time.Time, rec segment.Record, p topology.Piece)
 // nobody, the topology sends everybody a copy.
 func (s *Swarm) willing(now time.Time, v *topology.View, not Peer) {
 	f := &s.feed
-	f.Self, f.Group, f.Members = v.Self, v.Group, f.Members[:0]
+	f.Self, f.Group, f.Short, f.Members = v.Self, v.Group, v.Short, f.Members[:0]
 	s.able = s.able[:0] // groups below in which somebody is up to it
 	for _, m := range v.Members {
 		if m.ID == v.Self || m.Seed {
@@ -131,7 +131,7 @@ func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
 		} else if len(h.piece.Keyframes) > 0 {
 			p.target = now.Add(keyTarget)
 		}
-		if !s.push(now, p) && !s.cfg.Seed {
+		if !s.push(now, p) && !s.cfg.Seed && !s.spared(now, n, h) {
 			// Whoever is told now can turn to another while there is time.
 			s.tellBusy(n, h.piece.ID)
 		}

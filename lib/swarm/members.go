@@ -38,7 +38,8 @@ func (s *Swarm) SetNeighbours(now time.Time, m *wire.SignalNeighbours) error {
 			left = append(left, n)
 		}
 	}
-	s.view, s.listed = view(m.Group, self, m.Members), true
+	s.view, s.listed = view(m.Group, self, m.Members, m.Short), true
+	s.give.load.told(m.Short)
 	s.shut(now, m.Banned)
 	s.strangerAt = earlier(s.strangerAt, now.Add(strangerTime))
 	if len(left) > 0 {
@@ -69,9 +70,9 @@ func (s *Swarm) SetFeed(now time.Time, m *wire.SignalFeed) error {
 		case len(g.Members) == 0:
 		case ok && g.Version < s.groups[at].version && !m.Reset:
 		case ok:
-			s.groups[at] = &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members)}
+			s.groups[at] = &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members, g.Short)}
 		case len(s.groups) < maxGroups:
-			s.groups = slices.Insert(s.groups, at, &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members)})
+			s.groups = slices.Insert(s.groups, at, &group{number: g.Group, version: g.Version, view: feedView(g.Group, s.selfMember(), g.Members, g.Short)})
 		}
 	}
 	s.rename(now)
@@ -141,8 +142,8 @@ func (s *Swarm) setTopology(name string) error {
 	return nil
 }
 
-func view(number uint64, self topology.Member, members []wire.SignalMember) topology.View {
-	v := topology.View{Self: self.ID, Group: number, Members: []topology.Member{self}}
+func view(number uint64, self topology.Member, members []wire.SignalMember, short bool) topology.View {
+	v := topology.View{Self: self.ID, Group: number, Members: []topology.Member{self}, Short: short}
 	for i := range members {
 		m := &members[i]
 		if topology.ID(m.ID) != self.ID {
@@ -174,8 +175,8 @@ func (s *Swarm) doubt(now time.Time, n *neighbour) {
 
 // feedView is a seed's view of a group. If the tracker does not say who of it
 // stands below the seed, all do.
-func feedView(number uint64, self topology.Member, members []wire.SignalMember) topology.View {
-	v := view(number, self, members)
+func feedView(number uint64, self topology.Member, members []wire.SignalMember, short bool) topology.View {
+	v := view(number, self, members, short)
 	said := slices.ContainsFunc(v.Members, func(m topology.Member) bool { return !m.Seed && m.Tier == topology.Below })
 	for i := range v.Members {
 		if m := &v.Members[i]; !m.Seed && !said {

@@ -34,6 +34,13 @@ func (n *need) by(p *segment.Piece) time.Time {
 	return n.at.Add(time.Duration(after) * time.Millisecond)
 }
 
+// backed reports whether somebody who does not get a piece from here has it from
+// the origin.
+func (n *need) backed(now time.Time, p *segment.Piece) bool {
+	by := n.by(p)
+	return !by.IsZero() && by.Sub(now) < needEver/2
+}
+
 // ourNeed is what the player's line comes to; false if nobody plays yet.
 func (s *Swarm) ourNeed() (need, bool) {
 	l := &s.want.line

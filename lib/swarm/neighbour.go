@@ -30,15 +30,16 @@ type neighbour struct {
 	since    time.Time
 	heard    time.Time
 
-	from  segment.ID // it wants nothing before
-	need  need
-	have  set
-	tell  []segment.ID // what it does not know that we hold
-	tags  map[uint64]*sending
-	held  map[segment.ID]uint64 // tags of pieces on their way to it
-	owed  int                   // bytes of these
-	due   time.Time             // when it should have acknowledged one of them
-	stuck bool                  // it has not: what is on its way to it does not count
+	from   segment.ID // it wants nothing before
+	need   need
+	have   set
+	tell   []segment.ID // what it does not know that we hold
+	tags   map[uint64]*sending
+	held   map[segment.ID]uint64 // tags of pieces on their way to it
+	owed   int                   // bytes of these
+	lately int                   // bytes of pieces it was sent in the last seconds
+	due    time.Time             // when it should have acknowledged one of them
+	stuck  bool                  // it has not: what is on its way to it does not count
 
 	path   Path
 	queue  queue

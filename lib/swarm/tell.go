@@ -32,6 +32,9 @@ func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 	if soon {
 		delay = tellSoon
 	}
+	if s.give.load.short && s.want.line.Backstop > 0 && !s.mesh() {
+		return // who would ask for it could not be sent it
+	}
 	for _, n := range s.peers {
 		if !n.ready() || n.seed || n.tier != topology.Fellow || n.have.has(id) {
 			continue // those below know that we have what is old enough

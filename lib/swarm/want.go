@@ -356,6 +356,11 @@ func (s *Swarm) runWant(now time.Time) {
 			w.wake = earlier(w.wake, own)
 			continue
 		}
+		if s.give.load.short && w.line.Backstop > 0 && !others && !starting && !own.IsZero() && now.Before(own) && !m.heard && !s.ours(id) {
+			// Those who have it have more to send than they can.
+			w.wake = earlier(w.wake, own)
+			continue
+		}
 		// The first of all is small, and nothing can be shown without it.
 		if m.tries == 0 && (!urgent || starting && id != w.began) && !s.ours(id) {
 			at = later(at, m.since.Add(ownerWait))
@@ -478,7 +483,7 @@ func (s *Swarm) ours(id segment.ID) bool {
 		return true
 	}
 	f := &s.feed
-	f.Self, f.Group, f.Members = s.view.Self, s.view.Group, f.Members[:0]
+	f.Self, f.Group, f.Short, f.Members = s.view.Self, s.view.Group, s.view.Short, f.Members[:0]
 	for i := range s.view.Members {
 		m := &s.view.Members[i]
 		if m.Seed || m.Tier != topology.Fellow {

@@ -346,7 +346,7 @@ func (b *Balanced) View(id ID) (View, bool) {
 	for _, o := range g.below {
 		all = o.seen(all, Below)
 	}
-	return View{Self: id, Group: g.id, Members: union(all, nil)}, true
+	return View{Self: id, Group: g.id, Members: union(all, nil), Short: b.short}, true
 }
 
 // seen appends a group's members as those see them to whom it stands in a tier.
@@ -374,5 +374,5 @@ func (b *Balanced) Group(seed ID, id uint64) (View, bool) {
 	if !ok || b.groups[i].above != nil {
 		return View{}, false
 	}
-	return View{Self: seed, Group: id, Members: union(b.groups[i].seen(nil, Below), b.seeds)}, true
+	return View{Self: seed, Group: id, Members: union(b.groups[i].seen(nil, Below), b.seeds), Short: b.short}, true
 }

@@ -13,7 +13,7 @@ func (v *View) feeder(p Piece) ID {
 // holds; zero if there is none. One who is reached by all, if there is one.
 func (v *View) owner(p Piece, group uint64) ID {
 	easy := v.easy(group)
-	return deal(v.Members, p, mix(group), func(m *Member) bool {
+	return v.deal(p, mix(group), func(m *Member) bool {
 		return isUploader(m) && m.Group == group && !(easy && m.Hard)
 	})
 }

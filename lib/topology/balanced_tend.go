@@ -12,7 +12,11 @@ import (
 // makes few.
 func (b *Balanced) Tend() Change {
 	var c Change
-	b.weigh()
+	if was := b.short; b.weigh() != was {
+		for _, g := range b.groups {
+			b.touch(g, &c)
+		}
+	}
 	for moves := 0; moves < tendMoves; moves++ {
 		if !b.promote(&c) {
 			break
@@ -25,6 +29,10 @@ func (b *Balanced) Tend() Change {
 
 // tendMoves bounds what Tend moves at a time.
 const tendMoves = 4
+
+// knownLeast is of how many members the uplinks must be known before they speak
+// for the others.
+const knownLeast = 6
 
 // shed finds other places for groups whose group above feeds more than it can: it
 // has lost members, or its uplinks have turned out to be weak.
@@ -105,8 +113,9 @@ func (b *Balanced) roots(zone uint32) int {
 	return n
 }
 
-// weigh finds out whether the room is short of uplink, as far as uplinks are known.
-func (b *Balanced) weigh() {
+// weigh finds out whether the room is short of uplink, as far as uplinks are
+// known, and returns it.
+func (b *Balanced) weigh() bool {
 	var sum float64
 	known, gives := 0, 0
 	for _, g := range b.groups {
@@ -121,12 +130,13 @@ func (b *Balanced) weigh() {
 			}
 		}
 	}
-	if b.rate == 0 || 2*known < gives || len(b.where) == 0 {
+	if b.rate == 0 || known < knownLeast || 4*known < gives || len(b.where) == 0 {
 		b.short = false
-		return
+		return false
 	}
 	// Of those who give and are not known, as of the others; who gives nothing
 	// takes all the same.
 	mean := sum / float64(max(1, known)) * float64(gives) / float64(len(b.where)) / float64(b.rate)
 	b.short = mean < shortLow || b.short && mean < shortHigh
+	return b.short
 }

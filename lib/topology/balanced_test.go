@@ -368,7 +368,7 @@ func TestPiecesAreDealtEvenlyInTime(t *testing.T) {
 	for seq := range int64(500) {
 		var run []ID
 		for i := range 40 {
-			run = append(run, deal(equal, Piece{Epoch: 9, Seq: seq, Index: i}, 5, isUploader))
+			run = append(run, (&View{Members: equal}).deal(Piece{Epoch: 9, Seq: seq, Index: i}, 5, isUploader))
 		}
 		for i := 1; i < len(run); i++ {
 			if run[i] == run[i-1] {
@@ -383,27 +383,39 @@ func TestPiecesAreDealtEvenlyInTime(t *testing.T) {
 			}
 		}
 	}
-	if got := deal(equal, Piece{}, 5, func(*Member) bool { return false }); got != 0 {
+	if got := (&View{Members: equal}).deal(Piece{}, 5, func(*Member) bool { return false }); got != 0 {
 		t.Errorf("nobody may have it, and %d gets it", got)
 	}
 
 	rng := rand.New(rand.NewPCG(8, 8))
 	for range 50 {
 		members := slices.Clone(equal)
-		var sum float64
+		var sum, uplinks float64
 		for i := range members {
 			members[i].Uplink = 1_000_000 + rng.Int64N(3_000_000)
-			sum += members[i].part()
+			sum += members[i].part(false)
+			uplinks += float64(members[i].Uplink)
 		}
 		got := map[ID]int{}
 		const pieces = 20_000
 		for i := range pieces {
-			got[deal(members, Piece{Epoch: 3, Seq: int64(i / 25), Index: i % 25}, 6, isUploader)]++
+			got[(&View{Members: members}).deal(Piece{Epoch: 3, Seq: int64(i / 25), Index: i % 25}, 6, isUploader)]++
 		}
 		for i := range members {
-			want := members[i].part() / sum * pieces
+			want := members[i].part(false) / sum * pieces
 			if n := float64(got[members[i].ID]); n < 0.9*want || n > 1.1*want {
-				t.Errorf("a member with a part of %.3f gets %.0f pieces, want %.0f", members[i].part()/sum, n, want)
+				t.Errorf("a member with a part of %.3f gets %.0f pieces, want %.0f", members[i].part(false)/sum, n, want)
+			}
+		}
+		// Where uplinks are short, each gets what its uplink is of all.
+		clear(got)
+		for i := range pieces {
+			got[(&View{Members: members, Short: true}).deal(Piece{Epoch: 3, Seq: int64(i / 25), Index: i % 25}, 6, isUploader)]++
+		}
+		for i := range members {
+			want := float64(members[i].Uplink) / uplinks * pieces
+			if n := float64(got[members[i].ID]); n < 0.9*want || n > 1.1*want {
+				t.Errorf("short of uplink, a member with %.3f of it gets %.0f pieces, want %.0f", float64(members[i].Uplink)/uplinks, n, want)
 			}
 		}
 	}

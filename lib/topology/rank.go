@@ -24,8 +24,13 @@ func (m Member) weight() float64 {
 
 // part is what a member is dealt, beside others: a little more than its uplink has
 // of theirs, if that is fast, for all the copies of a piece leave one after
-// another, and others wait.
-func (m Member) part() float64 { return math.Pow(m.weight(), dealPower) }
+// another, and others wait. Where uplinks are short, all shall be full alike.
+func (m Member) part(short bool) float64 {
+	if short {
+		return m.weight()
+	}
+	return math.Pow(m.weight(), dealPower)
+}
 
 // mix is the finalizer of SplitMix64: every bit of x moves every bit of it.
 func mix(x uint64) uint64 {
@@ -102,11 +107,12 @@ func first(members []Member, key uint64, weighted bool, keep func(*Member) bool)
 // time, two pieces in a row go to two members, and a burst goes to most, which
 // independent draws do not achieve. Where a segment begins is drawn, so that no
 // member gets every keyframe.
-func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
+func (v *View) deal(p Piece, salt uint64, keep func(*Member) bool) ID {
+	members := v.Members
 	var sum float64
 	for i := range members {
 		if keep(&members[i]) {
-			sum += members[i].part()
+			sum += members[i].part(v.Short)
 		}
 	}
 	if sum == 0 {
@@ -120,7 +126,7 @@ func deal(members []Member, p Piece, salt uint64, keep func(*Member) bool) ID {
 			continue
 		}
 		last = m.ID
-		if at -= m.part(); at < 0 {
+		if at -= m.part(v.Short); at < 0 {
 			break
 		}
 	}

@@ -81,6 +81,9 @@ type View struct {
 	// Members holds all whom the tracker named, self and the seeds included, by
 	// ascending ID. Members of a group at the same version hold equal lists.
 	Members []Member
+	// Short says that the room's uplinks carry less than all members need: then
+	// what matters is that none is idle, and not how soon a copy leaves.
+	Short bool
 }
 
 // A Route is what a member does with a piece that it has just got.

@@ -120,7 +120,7 @@ func (p *peer) next(now time.Time) wire.Signal {
 		left := p.left
 		p.left = nil
 		return &wire.SignalNeighbours{
-			Version: p.version, Topology: p.room.top.Name(), Group: v.Group,
+			Version: p.version, Topology: p.room.top.Name(), Group: v.Group, Short: v.Short,
 			UplinkBPS: p.uplink, Upload: p.hello.Upload, Hard: p.hard(), Members: p.meet(now, v), SeedCost: p.seedCost(),
 			Banned: slices.Clone(p.room.books.banned), Left: left,
 		}
@@ -138,7 +138,7 @@ func (p *peer) nextFeed(now time.Time) *wire.SignalFeed {
 	for len(p.feed) > 0 && len(m.Groups) < wire.MaxSignalMembers/2 {
 		g := wire.SignalGroup{Group: p.feed[0], Version: p.room.groups[p.feed[0]], Members: []wire.SignalMember{}}
 		if v, ok := p.room.top.Group(topology.ID(p.id), g.Group); ok {
-			g.Members = p.meet(now, v)
+			g.Members, g.Short = p.meet(now, v), v.Short
 		} else {
 			g.Version = p.room.version
 		}

@@ -118,6 +118,7 @@ type SignalNeighbours struct {
 	// group must count with the same numbers.
 	UplinkBPS int64          `json:"uplink_bps,omitempty"`
 	Upload    bool           `json:"upload"`
+	Short     bool           `json:"short,omitempty"`    // the room's uplinks carry less than all need
 	Hard      bool           `json:"hard_nat,omitempty"` // the receiver, as the others were told: none of them is, then
 	Members   []SignalMember `json:"members"`
 	// SeedCost is what a byte from the nearest seed costs, also to those who are
@@ -136,6 +137,7 @@ type SignalGroup struct {
 	Group   uint64         `json:"group,string"`
 	Version uint64         `json:"version"`
 	Members []SignalMember `json:"members"` // none: the group is gone
+	Short   bool           `json:"short,omitempty"`
 }
 
 // SignalFeed tells a seed whom to feed. Each group in it replaces what was
