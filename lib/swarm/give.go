@@ -28,7 +28,8 @@ type give struct {
 
 // The ranks of what waits to leave, the first first.
 const (
-	rankBelow  = iota // to be handed on: many wait behind it
+	rankLate   = iota // its receiver's player stands still without it, or is about to
+	rankBelow         // to be handed on: many wait behind it
 	rankUrgent        // asked for, and the asker's player needs it soon
 	rankRest          // for those to play who get it
 	rankLast          // for those who take and give nothing
@@ -50,6 +51,7 @@ const (
 	pushLife    = 1500 * time.Millisecond // then a copy is not sent any more: it was asked for elsewhere
 	keyTarget   = 200 * time.Millisecond  // copies of a new piece with a keyframe should have left by then,
 	newTarget   = 350 * time.Millisecond  // others by then,
+	lateSlack   = 250 * time.Millisecond // what is needed so soon is late
 	askedTarget = 300 * time.Millisecond  // and what was asked for so long before it is needed
 	maxWaiting  = 4096
 	maxDeferred = 4096
@@ -148,7 +150,7 @@ func (s *Swarm) push(now time.Time, p push) bool {
 	g := &s.give
 	q := g.queues[p.rank]
 	g.load.offered += len(p.h.body)
-	if p.rank != rankBelow && len(q) < maxWaiting && s.spared(now, p.n, p.h) {
+	if p.rank > rankBelow && len(q) < maxWaiting && s.spared(now, p.n, p.h) {
 		g.putFirst(now, p)
 		s.pump(now)
 		return true
@@ -167,6 +169,14 @@ func (s *Swarm) push(now time.Time, p push) bool {
 	g.bytes += len(p.h.body)
 	s.pump(now)
 	return true
+}
+
+// late lets a copy go before all others whose receiver needs it at once: what is
+// new has time, even where many wait behind it.
+func (s *Swarm) late(now time.Time, p *push) {
+	if due := p.n.need.due(now, p.h.piece); !due.IsZero() && due.Sub(now) < lateSlack && !s.cfg.Seed {
+		p.rank, p.target = rankLate, due
+	}
 }
 
 // putFirst queues a copy before all others of its rank, as is done while the uplink
@@ -238,7 +248,7 @@ func (s *Swarm) first(now time.Time) (push, bool) {
 }
 
 // priorities are those of the connection's objects, by rank.
-var priorities = [ranks]uint8{rankUrgent: prioUrgent, rankBelow: prioUrgent, rankRest: prioNew, rankLast: prioNew}
+var priorities = [ranks]uint8{rankLate: prioUrgent, rankUrgent: prioUrgent, rankBelow: prioUrgent, rankRest: prioNew, rankLast: prioNew}
 
 // tellBusy tells a neighbour that a piece will not come from here.
 func (s *Swarm) tellBusy(n *neighbour, id segment.ID) {

@@ -131,6 +131,7 @@ func (s *Swarm) pushAll(now time.Time, h *held, to []topology.ID) {
 		} else if len(h.piece.Keyframes) > 0 {
 			p.target = now.Add(keyTarget)
 		}
+		s.late(now, &p)
 		if !s.push(now, p) && !s.cfg.Seed && !s.spared(now, n, h) {
 			// Whoever is told now can turn to another while there is time.
 			s.tellBusy(n, h.piece.ID)

@@ -34,6 +34,15 @@ func (n *need) by(p *segment.Piece) time.Time {
 	return n.at.Add(time.Duration(after) * time.Millisecond)
 }
 
+// due returns about when a neighbour's player needs a piece; zero if nobody knows.
+func (n *need) due(now time.Time, p *segment.Piece) time.Time {
+	by := n.by(p)
+	if by.Sub(now) > needEver/2 {
+		return by.Add(-needEver)
+	}
+	return by
+}
+
 // backed reports whether somebody who does not get a piece from here has it from
 // the origin.
 func (n *need) backed(now time.Time, p *segment.Piece) bool {

@@ -97,6 +97,7 @@ func (s *Swarm) sendAsked(now time.Time, n *neighbour, h *held, urgent bool, lif
 	if !urgent && !s.mesh() {
 		p.end = s.useful(n, h, p.end)
 	}
+	s.late(now, &p)
 	return s.push(now, p)
 }
 
