@@ -250,7 +250,7 @@ func (c *conn) delivered(now time.Time, t *transfer) {
 	c.received += int64(ackSize(t.packets))
 	took := now.Sub(t.began)
 	if base := c.base(); t.packets <= 2 {
-		sample := max(took, base)
+		sample := max(took-t.held, base) // a round trip is measured from when a packet leaves, which pacing puts off
 		if c.srtt == 0 {
 			c.srtt = sample
 		}

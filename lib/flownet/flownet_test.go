@@ -405,6 +405,48 @@ func TestALargeObjectWaitsForItsFirstAcknowledgement(t *testing.T) {
 	}
 }
 
+// A viewer of a mesh once stood still for three quarters of a minute, for what
+// comes late from one had kept a place at his downlink, and all others stood
+// behind it; the round trips that this made slowed the pacing, and so again what
+// came.
+func TestWhoIsFarOrPacesHoldsUpNobodyElse(t *testing.T) {
+	l := newLab(t)
+	down := simnet.Link{Rate: 40 * simnet.Mbps, Delay: ms}
+	a := l.add(plain(ms), down)
+	far, near, paced := l.add(plain(150*ms), plain(150*ms)), l.add(plain(4*ms), plain(4*ms)), l.add(plain(40*ms), plain(40*ms))
+	fc, _ := l.meet(far, a)
+	nc, _ := l.meet(near, a)
+	pc, _ := l.meet(paced, a)
+	for range 8 {
+		paced.send(pc, 16_384, 3) // three times the first window
+	}
+	far.send(fc, 500, 0)
+	began := l.w.Elapsed()
+	near.send(nc, 1000, 0)
+	l.w.RunFor(5 * time.Second)
+	at := map[xntp.ConnID][]time.Duration{}
+	for _, e := range a.find(xntp.EventObject) {
+		at[e.Conn] = append(at[e.Conn], e.at-began)
+	}
+	if len(a.find(xntp.EventObject)) != 10 || at[1][0] < 151*ms || at[2][0] > 6*ms || at[3][7] < 100*ms {
+		t.Errorf("they came after %v", at)
+	}
+
+	// At a steady rate the round trip stays what the way makes it.
+	for i := range 400 {
+		l.w.After(time.Duration(i)*100*ms, func() {
+			for range 3 {
+				paced.send(pc, 16_384, 3)
+			}
+			paced.send(pc, 100, 0)
+		})
+	}
+	l.w.RunFor(45 * time.Second)
+	if s, _ := paced.Stats(pc); s.SRTT > 2*s.MinRTT {
+		t.Errorf("a round trip is %v, of an empty way %v", s.SRTT, s.MinRTT)
+	}
+}
+
 func TestAnEndpointsQueueIsBounded(t *testing.T) {
 	l := newLab(t)
 	a := l.add(simnet.Link{Rate: simnet.Kbps, Delay: ms}, plain(ms))

@@ -23,8 +23,10 @@ type transfer struct {
 	began    time.Time
 	queued   time.Time
 	left     time.Time
+	held     time.Duration // by pacing, behind the uplink
 	priority uint8
 	cut      bool // cancelled
+	landed   bool // it has reached the downlink, and been put in its queue
 }
 
 func (n *Net) release(i uint32) {
@@ -60,22 +62,38 @@ func (n *Net) ended(i uint32) {
 	if c := t.from; c != nil {
 		t.left = n.world.Now()
 		c.base()
-		wait = c.there + c.pace(now, t)
+		t.held = c.pace(now, t)
+		wait = c.there + t.held
 	} else {
 		wait = n.world.Delay(l.host, t.to.host)
 	}
-	// The downlink is first come, first served; what is overtaken on the way
-	// there, by other delays, is a matter of microseconds at its rate.
-	far := t.to
-	_, down := far.host.Links()
-	far.idle = max(far.idle, now+wait) + nanos(t.size, t.packets, down.Rate)
-	n.world.Call(far.idle-now, n.onCome, i)
+	n.world.Call(wait, n.onCome, i)
 	l.serve()
+}
+
+// atOnce is how soon a downlink has passed on what is not worth an event of its
+// own.
+const atOnce = 50 * time.Microsecond
+
+// land puts a transfer behind what has come to the downlink before it, and
+// returns how long it then takes.
+func (l *Link) land(t *transfer) time.Duration {
+	t.landed = true
+	now := l.net.world.Elapsed()
+	_, down := l.host.Links()
+	l.idle = max(l.idle, now) + nanos(t.size, t.packets, down.Rate)
+	return l.idle - now
 }
 
 // came: a transfer is where it was to go.
 func (n *Net) came(i uint32) {
 	t := &n.slots[i]
+	if !t.landed {
+		if d := t.to.land(t); d > atOnce {
+			n.world.Call(d, n.onCome, i)
+			return
+		}
+	}
 	c := t.from
 	if c == nil {
 		then, to := t.then, t.to
