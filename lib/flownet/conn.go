@@ -195,7 +195,7 @@ func (c *conn) send(now time.Time, id xntp.ObjectID, o xntp.Object) {
 		bytes += len(d)
 	}
 	size, packets := wireSize(bytes)
-	t := transfer{to: c.peer.ep.link, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority, queued: now}
+	t := transfer{to: c.peer.ep.link, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority, queued: now, quiet: o.Quiet}
 	if o.Class == xntp.Deadline {
 		t.deadline = o.Deadline
 	}
@@ -238,11 +238,11 @@ func (c *conn) deliver(t *transfer) {
 		ev.Tail = t.data[1]
 	}
 	c.heard = c.ep.net.world.Elapsed()
-	c.ep.tell(ev)
+	c.ep.bring(ev)
 }
 
-// delivered: the other end has acknowledged an object.
-func (c *conn) delivered(now time.Time, t *transfer) {
+// acknowledged: the other end has got an object, and this one hears of it.
+func (c *conn) acknowledged(now time.Time, t *transfer) {
 	if !c.land(t.id) {
 		return
 	}
@@ -262,7 +262,9 @@ func (c *conn) delivered(now time.Time, t *transfer) {
 		}
 		c.rate += (r - c.rate) / 4
 	}
-	c.ep.tell(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id, Left: t.left, Queued: t.left.Sub(t.queued)})
+	if !t.quiet {
+		c.ep.bring(xntp.Event{Kind: xntp.EventDelivered, Conn: c.id, Object: t.id, Left: t.left, Queued: t.left.Sub(t.queued)})
+	}
 }
 
 // lost: an object went to where nobody is. It is repeated in vain until its

@@ -82,6 +82,18 @@ func (e *Endpoint) tell(ev xntp.Event) {
 	}
 }
 
+// bring queues an event and brings the node to look at once: the world is at work,
+// and no node.
+func (e *Endpoint) bring(ev xntp.Event) {
+	if e.dead {
+		return
+	}
+	e.events.Push(ev)
+	if e.poke != nil {
+		e.poke()
+	}
+}
+
 func (e *Endpoint) wake(uint32) {
 	e.poked = false
 	if !e.dead && e.events.Len() > 0 {

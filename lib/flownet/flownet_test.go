@@ -170,7 +170,7 @@ func TestTheUplinkServesTheMostUrgentFirstAndNothingTwiceAtOnce(t *testing.T) {
 	a.send(ac, 10_000, 1)
 	a.send(ac, 50, 0)
 	began := l.w.Elapsed()
-	if q := l.n.Of(a.host); q.Queued != 4 || q.Backlog < 30_000 {
+	if q := l.n.Of(a.host); q.Queued != 3 || q.Backlog < 30_000 {
 		t.Errorf("%d transfers of %d bytes wait", q.Queued, q.Backlog)
 	}
 	l.w.RunFor(2 * time.Second)

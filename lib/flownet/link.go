@@ -9,14 +9,15 @@ import (
 // A Link is a host's access link: one server for what it sends, and the time at
 // which its downlink will be idle.
 type Link struct {
-	net   *Net
-	host  *simnet.Host
-	queue [priorities][]uint32 // waiting, by priority
-	heads [priorities]int
-	busy  bool
-	until time.Duration // when the uplink is done with what it serves, if it is busy
-	acks  time.Duration // what acknowledgements, which slip in between, take of the uplink
-	idle  time.Duration // when the downlink will have passed on everything
+	net    *Net
+	host   *simnet.Host
+	queue  [priorities][]uint32 // waiting, by priority
+	heads  [priorities]int
+	until  time.Duration // when the uplink is done with all that it has begun
+	onFree func(uint32)  // next
+	woken  bool          // somebody will look at the queue by then
+	acks   time.Duration // what acknowledgements, which slip in between, take of the uplink
+	idle   time.Duration // when the downlink will have passed on everything
 
 	SentBytes int64 // UDP payload that left
 	Queued    int   // transfers that wait
@@ -31,6 +32,7 @@ func (n *Net) Of(h *simnet.Host) *Link {
 	l := n.links[h]
 	if l == nil {
 		l = &Link{net: n, host: h}
+		l.onFree = l.next
 		n.links[h] = l
 	}
 	return l
@@ -62,49 +64,64 @@ func (l *Link) push(t transfer, priority uint8) uint32 {
 		i = uint32(len(n.slots) - 1)
 	}
 	n.slots[i] = t
-	p := min(priority, priorities-1)
-	l.queue[p] = append(l.queue[p], i)
 	l.Queued++
 	l.Backlog += t.size
-	l.serve()
+	// What is most urgent goes behind what is being served, and before all that
+	// waits: when it will leave is known, and nothing need happen until it comes.
+	if priority == 0 {
+		l.serve(i)
+		return i
+	}
+	p := min(priority, priorities-1)
+	l.queue[p] = append(l.queue[p], i)
+	if !l.woken {
+		l.next(0)
+	}
 	return i
 }
 
-// serve begins the next transfer, if none is under way.
-func (l *Link) serve() {
-	for !l.busy {
-		i, ok := l.pop()
-		if !ok {
+// next serves what waits, if nothing is under way, and sees to it that somebody
+// looks again.
+func (l *Link) next(uint32) {
+	l.woken = false
+	for l.Queued > 0 {
+		if wait := l.until - l.net.world.Elapsed(); wait > 0 {
+			l.woken = true
+			l.net.world.Call(wait, l.onFree, 0)
 			return
 		}
-		n := l.net
-		t := &n.slots[i]
-		l.Queued--
-		l.Backlog -= t.size
-		if !n.begin(t) {
-			n.release(i)
-			continue
-		}
-		up, _ := l.host.Links()
-		l.busy = true
-		l.SentBytes += int64(t.size)
-		n.Stats.WireBytes += int64(t.size + ackSize(t.packets))
-		took := nanos(t.size, t.packets, up.Rate) + l.acks
-		l.acks = 0
-		l.until = n.world.Elapsed() + took
-		n.world.Call(took, n.onEnd, i)
+		i, _ := l.pop()
+		l.serve(i)
 	}
+}
+
+// serve begins a transfer when the uplink is done with what it has begun.
+func (l *Link) serve(i uint32) {
+	n := l.net
+	t := &n.slots[i]
+	l.Queued--
+	l.Backlog -= t.size
+	if !n.begin(t) {
+		n.release(i)
+		return
+	}
+	up, _ := l.host.Links()
+	l.SentBytes += int64(t.size)
+	n.Stats.WireBytes += int64(t.size + ackSize(t.packets))
+	now := n.world.Elapsed()
+	l.until = max(l.until, now)
+	t.began = n.world.Now().Add(l.until - now)
+	l.until += nanos(t.size, t.packets, up.Rate) + l.acks
+	l.acks = 0
+	n.world.Call(l.until-now+n.left(t, l.until), n.onCome, i)
 }
 
 // acknowledge takes the uplink for the acknowledgement of some packets, and
 // returns how long it waits: for the rest of what is being served.
-func (l *Link) acknowledge(packets int) (wait time.Duration) {
+func (l *Link) acknowledge(packets int) time.Duration {
 	up, _ := l.host.Links()
 	l.acks += nanos(ackSize(packets), 1, up.Rate)
-	if l.busy {
-		wait = max(0, l.until-l.net.world.Elapsed())
-	}
-	return wait
+	return max(0, l.until-l.net.world.Elapsed())
 }
 
 func (l *Link) pop() (uint32, bool) {

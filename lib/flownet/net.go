@@ -22,7 +22,6 @@ type Net struct {
 
 	slots   []transfer
 	free    []uint32
-	onEnd   func(uint32)
 	onCome  func(uint32)
 	onAcked func(uint32)
 
@@ -42,7 +41,7 @@ type Stats struct {
 // New returns the flows of a world.
 func New(w *simnet.World) *Net {
 	n := &Net{world: w, links: map[*simnet.Host]*Link{}, at: map[netip.AddrPort]*Endpoint{}}
-	n.onEnd, n.onCome, n.onAcked = n.ended, n.came, n.acked
+	n.onCome, n.onAcked = n.came, n.acked
 	return n
 }
 

@@ -26,6 +26,7 @@ type transfer struct {
 	held     time.Duration // by pacing, behind the uplink
 	priority uint8
 	cut      bool // cancelled
+	quiet    bool // nobody asks what became of it
 	landed   bool // it has reached the downlink, and been put in its queue
 }
 
@@ -48,27 +49,20 @@ func (n *Net) begin(t *transfer) bool {
 		c.expired(t.id)
 		return false
 	}
-	t.began = now
 	return true
 }
 
-// ended: a transfer has left its uplink.
-func (n *Net) ended(i uint32) {
-	t := &n.slots[i]
-	l := t.link
-	l.busy = false
-	now := n.world.Elapsed()
-	var wait time.Duration
-	if c := t.from; c != nil {
-		t.left = n.world.Now()
-		c.base()
-		t.held = c.pace(now, t)
-		wait = c.there + t.held
-	} else {
-		wait = n.world.Delay(l.host, t.to.host)
+// left notes when a transfer leaves its uplink, and returns how long it is on its
+// way from there to the other's downlink.
+func (n *Net) left(t *transfer, at time.Duration) time.Duration {
+	c := t.from
+	if c == nil {
+		return n.world.Delay(t.link.host, t.to.host)
 	}
-	n.world.Call(wait, n.onCome, i)
-	l.serve()
+	t.left = n.world.Now().Add(at - n.world.Elapsed())
+	c.base()
+	t.held = c.pace(at, t)
+	return c.there + t.held
 }
 
 // atOnce is how soon a downlink has passed on what is not worth an event of its
@@ -111,15 +105,24 @@ func (n *Net) came(i uint32) {
 	}
 	n.world.Mark(uint64(t.id)<<32 | uint64(t.size))
 	// The acknowledgement is on its way while the receiver looks at the object.
-	n.world.Call(c.trip-c.there+t.to.acknowledge(t.packets), n.onAcked, i)
+	back := c.trip - c.there + t.to.acknowledge(t.packets)
+	if t.quiet && t.packets == 1 {
+		// Nothing happens when it comes; so it is noted at once.
+		c.acknowledged(n.world.Now().Add(back), t)
+		arrived := *t
+		n.release(i)
+		peer.deliver(&arrived)
+		return
+	}
+	n.world.Call(back, n.onAcked, i)
 	peer.deliver(t)
 }
 
 // acked: the sender hears that it arrived.
 func (n *Net) acked(i uint32) {
-	t := &n.slots[i]
-	if c := t.from; c.state == open && !c.ep.dead && !t.cut {
-		c.delivered(n.world.Now(), t)
-	}
+	t := n.slots[i]
 	n.release(i)
+	if c := t.from; c.state == open && !c.ep.dead && !t.cut {
+		c.acknowledged(n.world.Now(), &t)
+	}
 }

@@ -356,7 +356,7 @@ func (r *room) send(now time.Time, p *peer, a swarm.Action) {
 		}
 		return
 	}
-	o := xntp.Object{Class: xntp.Reliable, Priority: a.Priority, Deadline: a.Deadline, Data: a.Data}
+	o := xntp.Object{Class: xntp.Reliable, Priority: a.Priority, Deadline: a.Deadline, Data: a.Data, Quiet: a.Tag == 0}
 	if !a.Deadline.IsZero() {
 		o.Class = xntp.Deadline
 	}

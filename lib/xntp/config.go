@@ -119,6 +119,9 @@ type Object struct {
 	// cancelled or its connection closed; nobody may change its bytes. The same
 	// bytes may be in any number of objects.
 	Data [][]byte
+	// Quiet: nobody asks what became of it, and no EventDelivered or EventExpired
+	// follows.
+	Quiet bool
 }
 
 // DialOptions say whom to connect to.

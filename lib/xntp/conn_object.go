@@ -23,7 +23,7 @@ func (c *conn) send(now time.Time, o Object) (ObjectID, error) {
 		return 0, ErrBlocked
 	}
 	p := c.e.newObject()
-	p.id, p.class, p.priority, p.deadline = x.nextID, o.Class, o.Priority, o.Deadline
+	p.id, p.class, p.priority, p.deadline, p.quiet = x.nextID, o.Class, o.Priority, o.Deadline, o.Quiet
 	p.data = append(p.data[:0], o.Data...)
 	p.size = uint64(size)
 	x.nextID++
@@ -101,7 +101,7 @@ func (c *conn) release(o *object) {
 func (c *conn) giveUp(o *object, cancelled bool) {
 	c.out.waiting -= o.waiting()
 	c.out.gone = append(c.out.gone, goneObject{o.id, o.charged, cancelled})
-	if !cancelled {
+	if !cancelled && !o.quiet {
 		c.event(Event{Kind: EventExpired, Object: ObjectID(o.id), Class: o.class, Priority: o.priority})
 	}
 	c.release(o)
@@ -167,7 +167,9 @@ func (c *conn) onAcked(f *sentFrame, left departure) {
 		o.left = left
 	}
 	if o.done() {
-		c.event(Event{Kind: EventDelivered, Object: ObjectID(o.id), Class: o.class, Priority: o.priority, Left: o.left.at, Queued: o.left.queued})
+		if !o.quiet {
+			c.event(Event{Kind: EventDelivered, Object: ObjectID(o.id), Class: o.class, Priority: o.priority, Left: o.left.at, Queued: o.left.queued})
+		}
 		c.release(o)
 		return
 	}

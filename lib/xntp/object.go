@@ -14,6 +14,7 @@ type object struct {
 	class     Class
 	priority  uint8
 	deadline  time.Time
+	quiet     bool // nobody asks what became of it
 	endless   bool
 	closed    bool     // endless: nothing more will be written
 	data      [][]byte // from base on
