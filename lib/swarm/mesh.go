@@ -64,15 +64,14 @@ func (s *Swarm) runPull(now time.Time) {
 	w := &s.want
 	// The origin brings the stream until the neighbours can: asking them for the
 	// same pieces would bring all of it twice.
-	patient := !s.starting() && !w.covered
+	starting := s.starting()
+	patient := !starting && !w.covered
 	slack := pullSlack + s.typicalRTT()
 	step := s.win.step()
 	var list []pull
 	var lost []segment.ID
-	for place, id := range w.order {
-		m := w.misses[id]
-		due := s.pullDue(id, step)
-		urgent := !due.IsZero() && !now.Add(slack).Before(due) || s.starting() && place < startAhead
+	for place, m := range w.order {
+		id := m.id
 		if m.peer != 0 {
 			if now.Before(m.until) {
 				w.wake = earlier(w.wake, m.until)
@@ -80,6 +79,8 @@ func (s *Swarm) runPull(now time.Time) {
 			}
 			s.timedOut(now, id, m)
 		}
+		due := s.pullDue(id, step)
+		urgent := !due.IsZero() && !now.Add(slack).Before(due) || starting && place < startAhead
 		if patient && !urgent {
 			if !due.IsZero() {
 				w.wake = earlier(w.wake, due.Add(-slack))
@@ -116,7 +117,6 @@ func (s *Swarm) runPull(now time.Time) {
 	for _, id := range lost {
 		s.disbelieve(now, id)
 	}
-	starting := s.starting()
 	slices.SortStableFunc(list, func(a, b pull) int {
 		switch {
 		case a.urgent != b.urgent && a.urgent:

@@ -487,8 +487,8 @@ func TestWordsDoNotShutOutWhatTheKeySigned(t *testing.T) {
 		if id, ok := s.Newest(); !ok || id != last {
 			t.Errorf("%s: the newest piece is %v, want %v", topo, id, last)
 		}
-		for _, id := range s.want.order {
-			if id.Epoch == 1000 && id.Seq < last.Seq {
+		for _, m := range s.want.order {
+			if id := m.id; id.Epoch == 1000 && id.Seq < last.Seq {
 				t.Errorf("%s: it looks for %v, which the next segment's first piece denies", topo, id)
 				break
 			}

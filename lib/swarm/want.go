@@ -18,7 +18,7 @@ type want struct {
 	began   segment.ID // the first that was ever wanted
 	line    Line
 	misses  map[segment.ID]*miss
-	order   []segment.ID // sorted
+	order   []*miss // the same, in stream order
 	wake    time.Time
 	covered bool          // the neighbours have brought everything, once
 	shaken  time.Time     // others have left: until then what is late counts as lost
@@ -27,6 +27,7 @@ type want struct {
 
 // A miss is a piece that exists and is not here.
 type miss struct {
+	id    segment.ID
 	since time.Time // we know of it
 	next  time.Time // not to be asked for before
 	peer  Peer      // who was asked; 0: nobody
@@ -37,6 +38,8 @@ type miss struct {
 	heard bool      // a neighbour has it to give, and it will not come by itself
 	need  time.Time // when somebody below needs it, who waits for us; zero: nobody does
 }
+
+func (m *miss) compare(id segment.ID) int { return m.id.Compare(id) }
 
 // A Line says when the player needs what: DTS at At, in stream time from there
 // on. The zero Line: nobody plays yet.
@@ -113,13 +116,12 @@ func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
 // drop forgets what is before a position.
 func (w *want) drop(s *Swarm, from segment.ID) {
 	n := 0
-	for n < len(w.order) && w.order[n].Compare(from) < 0 {
-		if m := w.misses[w.order[n]]; m.peer != 0 {
-			if o := s.peer(m.peer); o != nil {
-				o.asked--
-			}
+	for n < len(w.order) && w.order[n].id.Compare(from) < 0 {
+		m := w.order[n]
+		if o := s.peer(m.peer); m.peer != 0 && o != nil {
+			o.asked--
 		}
-		delete(w.misses, w.order[n])
+		delete(w.misses, m.id)
 		n++
 	}
 	w.order = slices.Delete(w.order, 0, n)
@@ -138,15 +140,17 @@ func (w *want) discover(now time.Time, p *part, from int, heard bool) {
 		}
 		if n := len(w.order); n >= maxMisses {
 			// What is nearer to the player matters more.
-			if last := w.order[n-1]; id.Compare(last) >= 0 || w.misses[last].peer != 0 {
+			last := w.order[n-1]
+			if id.Compare(last.id) >= 0 || last.peer != 0 {
 				continue
 			}
-			delete(w.misses, w.order[n-1])
+			delete(w.misses, last.id)
 			w.order = w.order[:n-1]
 		}
-		at, _ := slices.BinarySearchFunc(w.order, id, segment.ID.Compare)
-		w.order = slices.Insert(w.order, at, id)
-		w.misses[id] = &miss{since: now, heard: heard}
+		at, _ := slices.BinarySearchFunc(w.order, id, (*miss).compare)
+		m := &miss{id: id, since: now, heard: heard}
+		w.order = slices.Insert(w.order, at, m)
+		w.misses[id] = m
 		w.wake = earlier(w.wake, now.Add(gather))
 	}
 }
@@ -163,7 +167,7 @@ func (w *want) heard(now time.Time, r wire.Run) {
 
 // again looks at everything anew: there are other neighbours.
 func (w *want) again(now time.Time) {
-	for _, m := range w.misses {
+	for _, m := range w.order {
 		m.next = time.Time{}
 	}
 	if len(w.order) > 0 {
@@ -222,7 +226,7 @@ func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
 		s.cancel(o, id)
 	}
 	delete(w.misses, id)
-	if i, ok := slices.BinarySearchFunc(w.order, id, segment.ID.Compare); ok {
+	if i, ok := slices.BinarySearchFunc(w.order, id, (*miss).compare); ok {
 		w.order = slices.Delete(w.order, i, i+1)
 	}
 }
@@ -242,7 +246,7 @@ func (w *want) hurry(now time.Time, m *miss, need time.Time, answer time.Duratio
 
 // left notes that a neighbour is gone: what it was asked for is open again.
 func (w *want) left(now time.Time, id Peer) {
-	for _, m := range w.misses {
+	for _, m := range w.order {
 		if m.peer == id {
 			m.peer, m.next = 0, now
 			w.wake = earlier(w.wake, now)
@@ -309,8 +313,8 @@ func (s *Swarm) runWant(now time.Time) {
 	slack := urgentSlack + 3*s.typicalRTT()
 	var lost []segment.ID
 	starting := s.starting()
-	for place, id := range w.order {
-		m := w.misses[id]
+	for place, m := range w.order {
+		id := m.id
 		if m.peer != 0 {
 			if now.Before(m.until) {
 				w.wake = earlier(w.wake, m.until)
@@ -649,11 +653,11 @@ func (s *Swarm) covers(now time.Time, from segment.ID) bool {
 func (s *Swarm) held(from segment.ID) bool {
 	fresh := freshPieces
 	for i := len(s.want.order) - 1; i >= 0; i-- {
-		id := s.want.order[i]
+		m := s.want.order[i]
+		id := m.id
 		if id.Compare(from) < 0 {
 			break
 		}
-		m := s.want.misses[id]
 		if fresh--; m.peer != 0 || fresh >= 0 && !m.heard {
 			continue
 		}
