@@ -31,8 +31,9 @@ const (
 	// neighbours bring a stream of twenty pieces a second: two each is plenty, and
 	// more would only wait in one's queue while another has nothing to do.
 	pullOpen = 2
-	// pullRetry is when somebody with room is looked for again.
-	pullRetry = 40 * time.Millisecond
+	// pullRetry is when somebody to ask is looked for again, if nothing has happened
+	// meanwhile: a word that another has it, or an answer that makes room.
+	pullRetry = 100 * time.Millisecond
 	// pullDoubt is how long a piece is believed in that no neighbour has any more,
 	// and that the key has not spoken of.
 	pullDoubt = 3 * time.Second
@@ -129,11 +130,19 @@ func (s *Swarm) runPull(now time.Time) {
 		return cmp.Or(cmp.Compare(a.rarity, b.rarity), cmp.Compare(a.dice, b.dice))
 	})
 	asks := map[Peer]*[2][]batch{}
+	w.crowded = false
 	for _, p := range list {
-		n := s.choosePull(now, &p)
+		n, busy := s.choosePull(now, &p)
 		if n == nil {
-			p.m.next = now.Add(pullRetry)
-			w.wake = earlier(w.wake, p.m.next)
+			w.crowded = w.crowded || busy
+			again := now.Add(pullRetry)
+			if at := p.due.Add(-pullSeed - s.typicalRTT()); p.urgent && at.After(now) {
+				again = earlier(again, at)
+			}
+			if w.crowded = w.crowded || busy; !busy {
+				p.m.next = again
+			}
+			w.wake = earlier(w.wake, again)
 			continue
 		}
 		p.m.peer, p.m.at, p.m.tries = n.id, now, p.m.tries+1
@@ -222,10 +231,9 @@ func (n *neighbour) pullRoom() int {
 // choosePull picks whom to ask for a piece; nil if nobody can be asked now. If
 // all who have it were asked for it, they are asked again after a while. A seed
 // is asked for what the player needs soon, and nobody else can send.
-func (s *Swarm) choosePull(now time.Time, p *pull) *neighbour {
-	var best *neighbour
+func (s *Swarm) choosePull(now time.Time, p *pull) (best *neighbour, busy bool) {
 	var bestCost time.Duration
-	ties, busy := 0, false
+	ties := 0
 	for _, n := range s.peers {
 		if !n.gives(p.id) || n.shunned(now) || slices.Contains(p.m.tried, n.id) {
 			continue
@@ -245,7 +253,7 @@ func (s *Swarm) choosePull(now time.Time, p *pull) *neighbour {
 		}
 	}
 	if best != nil || busy && !p.urgent {
-		return best
+		return best, busy
 	}
 	if p.urgent && (p.due.IsZero() || !now.Add(pullSeed+s.typicalRTT()).Before(p.due)) {
 		for _, n := range s.peers {
@@ -257,7 +265,7 @@ func (s *Swarm) choosePull(now time.Time, p *pull) *neighbour {
 	if best == nil && p.m.tries < maxPulls && now.Sub(p.m.at) >= pullAgain {
 		p.m.tried = p.m.tried[:0] // those who had no time may have some now
 	}
-	return best
+	return best, busy
 }
 
 // maxPulls bounds how often a piece is asked for among neighbours.

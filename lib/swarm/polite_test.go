@@ -238,11 +238,11 @@ func TestWhoGivesNothingIsNotAsked(t *testing.T) {
 	p := pieces(t)
 	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, DTS: 0, At: at(1000)})
 	s.Receive(at(0), 2, message(s, p[0], 0), nil)
+	s.Receive(at(9), 3, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match", Flags: wire.HelloReply}), nil)
 	have := []wire.Run{{Epoch: 1000, Seq: 0, First: 1, Bits: []byte{1}}}
 	for _, who := range []Peer{3, 5} {
 		s.Receive(at(10), who, wire.AppendHave(nil, s.tag, 0, have), nil)
 	}
-	s.Receive(at(11), 3, wire.AppendHello(nil, s.tag, &wire.Hello{Name: "match", Flags: wire.HelloReply}), nil)
 	s.Receive(at(12), 2, message(s, p[2], 0), nil)
 	now := at(12)
 	for range 4 {

@@ -112,7 +112,7 @@ func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run)
 		if last >= 0 && !s.cfg.Seed && !s.awaits() {
 			s.exists(now, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: last}, told, false)
 			if told {
-				s.want.heard(now, r)
+				s.want.heard(now, r, s.mesh())
 			}
 		}
 	}

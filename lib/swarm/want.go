@@ -20,6 +20,7 @@ type want struct {
 	misses  map[segment.ID]*miss
 	order   []*miss // the same, in stream order
 	wake    time.Time
+	crowded bool          // whoever has some of it is asked as much as he may be: one who has answered can be asked
 	covered bool          // the neighbours have brought everything, once
 	shaken  time.Time     // others have left: until then what is late counts as lost
 	late    time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
@@ -155,12 +156,17 @@ func (w *want) discover(now time.Time, p *part, from int, heard bool) {
 	}
 }
 
-// heard notes that a neighbour holds pieces that are missing here.
-func (w *want) heard(now time.Time, r wire.Run) {
+// heard notes that a neighbour holds pieces that are missing here. mesh: nobody
+// brings them unasked.
+func (w *want) heard(now time.Time, r wire.Run, mesh bool) {
 	r.Each(func(i int) {
-		if m := w.misses[segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}]; m != nil && !m.heard {
+		if m := w.misses[segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}]; m != nil && (!m.heard || mesh && m.peer == 0) {
 			m.heard, m.next = true, time.Time{}
-			w.wake = earlier(w.wake, now.Add(gather))
+			if mesh {
+				w.wake = now // each hop waits for it, and words come one by one
+			} else {
+				w.wake = earlier(w.wake, now.Add(gather))
+			}
 		}
 	})
 }
@@ -190,10 +196,18 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int, as
 	}
 	n.asked--
 	m.peer = 0
+	w.freed(now)
 	if took := now.Sub(m.at); took > 0 {
 		n.rate += (float64(size)*float64(n.asked+1)/took.Seconds() - n.rate) / 8
 	}
 	return true
+}
+
+// freed notes that a neighbour may be asked for more.
+func (w *want) freed(now time.Time) {
+	if w.crowded {
+		w.wake = earlier(w.wake, now)
+	}
 }
 
 // lateBy notes how late a pushed piece was. Such lateness comes in bursts, with
@@ -223,6 +237,7 @@ func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
 	}
 	if o := s.peer(m.peer); o != nil {
 		o.asked--
+		w.freed(now)
 		s.cancel(o, id)
 	}
 	delete(w.misses, id)
