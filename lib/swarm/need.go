@@ -53,7 +53,7 @@ func (n *need) backed(now time.Time, p *segment.Piece) bool {
 // ourNeed is what the player's line comes to; false if nobody plays yet.
 func (s *Swarm) ourNeed() (need, bool) {
 	l := &s.want.line
-	if l.At.IsZero() || s.cfg.Seed {
+	if l.At.IsZero() || s.cfg.Seed || s.mesh() {
 		return need{}, false
 	}
 	at := l.At.Add(-l.Backstop)

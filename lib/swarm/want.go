@@ -486,9 +486,15 @@ func addTo(list []batch, id segment.ID, due time.Time) []batch {
 	return append(list, batch{[]segment.ID{id}, due})
 }
 
-// Turn reports whether it is our turn to fetch from elsewhere what our whole group
-// lacks.
-func (s *Swarm) Turn(id segment.ID) bool { return s.ours(id) }
+// Turn reports whether it is our turn to fetch a piece from elsewhere: our whole
+// group lacks it, or, in a mesh, nobody has been asked for it.
+func (s *Swarm) Turn(id segment.ID) bool {
+	if s.mesh() {
+		m := s.want.misses[id]
+		return m == nil || m.peer == 0
+	}
+	return s.ours(id)
+}
 
 // ours reports whether a missing piece is ours to fetch: some neighbour of our
 // own group has it, or nobody has and it is our turn. Where all members of a
