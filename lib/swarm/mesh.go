@@ -67,8 +67,7 @@ func (s *Swarm) runPull(now time.Time) {
 	// same pieces would bring all of it twice.
 	starting := s.starting()
 	patient := !starting && !w.covered
-	slack := pullSlack + s.typicalRTT()
-	step := s.win.step()
+	var slack, step time.Duration // as soon as somebody asks
 	var list []pull
 	var lost []segment.ID
 	for place, m := range w.order {
@@ -79,6 +78,9 @@ func (s *Swarm) runPull(now time.Time) {
 				continue
 			}
 			s.timedOut(now, id, m)
+		}
+		if slack == 0 {
+			slack, step = pullSlack+s.typicalRTT(), s.win.step()
 		}
 		due := s.pullDue(id, step)
 		urgent := !due.IsZero() && !now.Add(slack).Before(due) || starting && place < startAhead
@@ -92,13 +94,15 @@ func (s *Swarm) runPull(now time.Time) {
 			w.wake = earlier(w.wake, m.next)
 			continue
 		}
-		rarity := 0
-		for _, n := range s.peers {
-			if !n.seed && n.have.has(id) {
-				rarity++
+		rarity, unproved := 0, s.unproved(id)
+		if !urgent || unproved { // else nobody asks how rare it is
+			for _, n := range s.peers {
+				if !n.seed && n.have.has(id) {
+					rarity++
+				}
 			}
 		}
-		if rarity == 0 && s.unproved(id) {
+		if rarity == 0 && unproved {
 			// A word of one who has left, or had it only in words.
 			if now.Sub(m.since) >= pullDoubt {
 				lost = append(lost, id)

@@ -204,8 +204,18 @@ func (m *marks) word(index int) *uint64 {
 	return nil
 }
 
+// search begins with the newest, which is nearly always meant.
 func (s *set) search(epoch, seq int64) (int, bool) {
 	lo, hi := 0, len(s.segs)
+	for n := 0; n < 3 && hi > 0; n++ {
+		switch m := &s.segs[hi-1]; {
+		case m.epoch == epoch && m.seq == seq:
+			return hi - 1, true
+		case m.epoch < epoch || m.epoch == epoch && m.seq < seq:
+			return hi, false
+		}
+		hi--
+	}
 	for lo < hi {
 		i := (lo + hi) / 2
 		switch m := &s.segs[i]; {
