@@ -19,7 +19,12 @@ func small(with ...func(*Scenario)) *Scenario {
 
 func simulate(t *testing.T, sc *Scenario, topology, link string) *Run {
 	t.Helper()
-	r, err := Simulate(t.Context(), sc, topology, 7, link, nil)
+	return simulateSeed(t, sc, topology, 7, link)
+}
+
+func simulateSeed(t *testing.T, sc *Scenario, topology string, seed uint64, link string) *Run {
+	t.Helper()
+	r, err := Simulate(t.Context(), sc, topology, seed, link, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,33 +67,44 @@ func TestASmallRoomIsSimulatedTheSameTwice(t *testing.T) {
 }
 
 // What flows may be off packets where they are used: 2 points of peer share, a
-// tenth of the 95th percentile of the added lag. In a tiny room, where a few
-// pieces make the quantile, half as much again.
+// tenth of the 95th percentile of the added lag, which is less over flows, for
+// they lose nothing: how much, hangs on the seed, so it is the mean of two. In a
+// tiny room, where a few pieces make the quantile, half as much again.
 func TestFlowsComeCloseToPackets(t *testing.T) {
 	room := small(func(s *Scenario) {
 		s.Name, s.Peers, s.Seconds, s.RateBPS, s.Join.OverS = "room", 30, 25, 2_000_000, 8
 		s.Uplinks, s.RTTMS = []Uplink{{Weight: 1, Low: 1, High: 3}}, [2]float64{20, 120}
 	})
 	for _, c := range []struct {
-		sc  *Scenario
-		p95 float64
-	}{{small(), 0.15}, {room, 0.1}} {
+		sc       *Scenario
+		topology string
+		seeds    int
+		p95      float64
+	}{{small(), "balanced", 1, 0.15}, {room, "balanced", 2, 0.1}, {room, "mesh", 1, 0.1}} {
 		if testing.Short() && c.sc == room {
 			continue // half a minute with the race detector
 		}
-		flow, packet := simulate(t, c.sc, "balanced", FlowLink), simulate(t, c.sc, "balanced", PacketLink)
-		t.Logf("%s: share %.3f and %.3f, wire %.1f and %.1f MB, lag p50 %d and %d, p95 %d and %d ms", c.sc.Name, flow.share(), packet.share(), float64(flow.WireBytes)/1e6, float64(packet.WireBytes)/1e6,
-			flow.AddedLag.Quantile(0.5), packet.AddedLag.Quantile(0.5), flow.AddedLag.Quantile(0.95), packet.AddedLag.Quantile(0.95))
-		if d := math.Abs(flow.share() - packet.share()); d > 0.02 {
-			t.Errorf("%s: peer shares differ by %.3f: %.3f over flows, %.3f over packets", c.sc.Name, d, flow.share(), packet.share())
+		var flow, packet [3]float64 // lag p50, p95, share
+		for seed := 7; seed < 7+c.seeds; seed++ {
+			f, p := simulateSeed(t, c.sc, c.topology, uint64(seed), FlowLink), simulateSeed(t, c.sc, c.topology, uint64(seed), PacketLink)
+			t.Logf("%s, %s: share %.3f and %.3f, wire %.1f and %.1f MB, lag p50 %d and %d, p95 %d and %d ms", c.sc.Name, c.topology, f.share(), p.share(), float64(f.WireBytes)/1e6, float64(p.WireBytes)/1e6,
+				f.AddedLag.Quantile(0.5), p.AddedLag.Quantile(0.5), f.AddedLag.Quantile(0.95), p.AddedLag.Quantile(0.95))
+			if d := float64(f.WireBytes) / float64(p.WireBytes); d < 0.9 || d > 1.1 {
+				t.Errorf("%s, %s: %d bytes on the wires over flows, %d over packets", c.sc.Name, c.topology, f.WireBytes, p.WireBytes)
+			}
+			for i, r := range []*Run{f, p} {
+				sum := [...]*[3]float64{&flow, &packet}[i]
+				sum[0] += float64(r.AddedLag.Quantile(0.5)) / float64(c.seeds)
+				sum[1] += float64(r.AddedLag.Quantile(0.95)) / float64(c.seeds)
+				sum[2] += r.share() / float64(c.seeds)
+			}
 		}
-		if d := float64(flow.WireBytes) / float64(packet.WireBytes); d < 0.9 || d > 1.1 {
-			t.Errorf("%s: %d bytes on the wires over flows, %d over packets", c.sc.Name, flow.WireBytes, packet.WireBytes)
+		if d := math.Abs(flow[2] - packet[2]); d > 0.02 {
+			t.Errorf("%s, %s: peer shares differ by %.3f: %.3f over flows, %.3f over packets", c.sc.Name, c.topology, d, flow[2], packet[2])
 		}
-		for q, most := range map[float64]float64{0.5: 0.15, 0.95: c.p95} {
-			f, p := float64(flow.AddedLag.Quantile(q)), float64(packet.AddedLag.Quantile(q))
-			if math.Abs(f-p) > most*p {
-				t.Errorf("%s: of the added lag the quantile %.2f is %.0f ms over flows, %.0f over packets", c.sc.Name, q, f, p)
+		for i, most := range []float64{0.15, c.p95} {
+			if math.Abs(flow[i]-packet[i]) > most*packet[i] {
+				t.Errorf("%s, %s: of the added lag the %s is %.0f ms over flows, %.0f over packets", c.sc.Name, c.topology, [...]string{"median", "95th percentile"}[i], flow[i], packet[i])
 			}
 		}
 	}

@@ -18,8 +18,8 @@
 // A connection paces: its first transfer leaves at what ten packets a round trip
 // allow, and each one that fills the window doubles it (RFC 9002 slow start, twice
 // the window for each round trip), up to a bound. What pacing delays does
-// not hold up the server. The handshake takes one round trip, with the early
-// request in its first half. An acknowledgement takes one way back. Whoever is
+// not hold up the server, nor is it part of a round trip. The handshake takes one
+// round trip, with the early request in its first half. An acknowledgement takes one way back. Whoever is
 // gone acknowledges nothing, and is given up after 15 s, as by package xntp.
 //
 // Sizes: every transfer costs its bytes and a packet's header, tag and frame for
@@ -29,6 +29,7 @@
 // What is not modelled: loss and what follows from it, the interleaving of
 // objects on one uplink, migration. Against packets (--link packet) the peer share
 // is within a point and the 95th percentile of the added lag within a tenth where
-// uplinks carry twice the stream at 2 Mbit/s, rooms of 30 and of 100; at 600
-// kbit/s, and where uplinks are short, within three points and a fifth.
+// uplinks carry twice the stream at 2 Mbit/s, rooms of 30 and of 100: of a mesh to
+// either side, of a balanced room mostly below, for what a full queue drops costs it
+// most. At 600 kbit/s, and where uplinks are short, it is three points and a fifth.
 package flownet

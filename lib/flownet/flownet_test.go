@@ -447,6 +447,24 @@ func TestWhoIsFarOrPacesHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
+func TestOfAQuietObjectNothingIsHeardAfterwards(t *testing.T) {
+	l := newLab(t)
+	a, b := l.add(plain(20*ms), plain(20*ms)), l.add(plain(5*ms), plain(5*ms))
+	c, _ := l.meet(a, b)
+	for _, size := range []int{100, 5000} {
+		if _, err := a.Send(l.w.Now(), c, xntp.Object{Quiet: true, Data: [][]byte{make([]byte, size)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.w.RunFor(time.Second)
+	if s, _ := a.Stats(c); len(a.heard) != 0 || len(b.find(xntp.EventObject)) != 2 || s.SRTT < 50*ms || s.SRTT > 60*ms {
+		t.Errorf("a heard %+v, b heard %+v; a round trip of %v", a.heard, b.heard, s.SRTT)
+	}
+	if len(a.conn(c).flying) != 0 || len(l.n.slots) != len(l.n.free) {
+		t.Errorf("%d are still on their way", len(a.conn(c).flying))
+	}
+}
+
 func TestAnEndpointsQueueIsBounded(t *testing.T) {
 	l := newLab(t)
 	a := l.add(simnet.Link{Rate: simnet.Kbps, Delay: ms}, plain(ms))

@@ -103,3 +103,55 @@ func TestInAMeshOneWithALongQueueSaysSoAtOnce(t *testing.T) {
 		t.Errorf("it gave %d of nine and refused in %d messages", len(given), len(busy))
 	}
 }
+
+func TestInAMeshTheOriginIsNotAskedForWhatANeighbourIsAboutToSend(t *testing.T) {
+	p := pieces(t)
+	s := covered(t, p)
+	s.Receive(at(310), 3, have(s, p[2].Piece.ID), nil)
+	if s.Turn(p[2].Piece.ID) || !s.Turn(p[1].Piece.ID) {
+		t.Errorf("the origin's turn: %v for what was asked of a neighbour, %v for what nobody has", s.Turn(p[2].Piece.ID), s.Turn(p[1].Piece.ID))
+	}
+	gone, _ := wire.AppendToRuns(nil, p[2].Piece.ID.Epoch, p[2].Piece.ID.Seq, p[2].Piece.ID.Index)
+	s.Receive(at(330), 3, wire.AppendBusy(nil, s.tag, gone), nil)
+	if !s.Turn(p[2].Piece.ID) {
+		t.Error("the neighbour will not send it, and the origin waits for him")
+	}
+}
+
+func TestInAMeshAnAnswerMakesRoomForTheNextRequest(t *testing.T) {
+	p := pieces(t)
+	s := covered(t, p)
+	n := s.peer(3)
+	n.rate = 1000 // so that he may have two requests open
+	var want []segment.ID
+	for i := 1; i <= 4; i++ {
+		want = append(want, p[i].Piece.ID)
+	}
+	s.Receive(at(310), 3, have(s, want...), nil)
+	_, msgs := sent(t, actions(s), wire.SwarmWant)
+	asked := map[segment.ID]bool{}
+	note := func(msgs []wire.Swarm) (news int) {
+		for _, m := range msgs {
+			for _, r := range m.Runs {
+				r.Each(func(i int) {
+					asked[segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}] = true
+					news++
+				})
+			}
+		}
+		return news
+	}
+	if n := note(msgs); n != pullOpen {
+		t.Fatalf("at his word %d pieces were asked for, want %d", n, pullOpen)
+	}
+	for i := 1; i <= 4; i++ {
+		if asked[p[i].Piece.ID] {
+			s.Receive(at(320), 3, message(s, p[i], wire.PieceAsked), nil)
+			break
+		}
+	}
+	_, msgs = sent(t, actions(s), wire.SwarmWant)
+	if n := note(msgs); n != 1 || len(asked) != pullOpen+1 {
+		t.Errorf("at his answer %d were asked for, %d in all", n, len(asked))
+	}
+}

@@ -216,6 +216,24 @@ func TestDeadlinesExpire(t *testing.T) {
 	}
 }
 
+func TestOfAQuietObjectNothingIsHeardAfterwards(t *testing.T) {
+	w, a, b, ac, _ := pair(t, link{delay: 20 * time.Millisecond, rate: 1e6, queue: 50000})
+	send := func(o Object) ObjectID {
+		id, err := a.Send(w.now, ac, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	send(Object{Quiet: true, Data: [][]byte{make([]byte, 500)}})
+	send(Object{Quiet: true, Class: Deadline, Deadline: w.now.Add(300 * time.Millisecond), Data: [][]byte{make([]byte, 200_000)}})
+	loud := send(Object{Data: [][]byte{make([]byte, 500)}})
+	w.run(5 * time.Second)
+	if a.count(EventDelivered) != 1 || a.last(EventDelivered).Object != loud || a.count(EventExpired) != 0 || b.count(EventObject) != 2 {
+		t.Errorf("%d delivered, %d expired, %d arrived", a.count(EventDelivered), a.count(EventExpired), b.count(EventObject))
+	}
+}
+
 func TestEarliestDeadlineFirstWithinPriority(t *testing.T) {
 	l := link{delay: 20 * time.Millisecond, rate: 5e6, queue: 50000}
 	w, a, b, ac, _ := pair(t, l)
