@@ -27,29 +27,34 @@
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //	+-+-+-+-+-+-+-+-+-----------------------------------------------+
-//	|0 1 K 0 0 0 0 0|                                               |
-//	+-+-+-+-+-+-+-+-+      receiver's connection ID (48 bits)       |
-//	|                               +-------------------------------+
-//	|                               | packet number, low 32 bits …  |
-//	+-------------------------------+-------------------------------+
-//	| …                             | sealed frames, then the       |
-//	+-------------------------------+ AEAD's tag (128 bits)       … |
+//	|0 1 K 0 0 0 L L|      receiver's connection ID (32 bits)       |
+//	+-+-+-+-+-+-+-+-+-----------------------------------------------+
+//	|               | packet number, low 8·(L+1) bits             … |
+//	+---------------+-----------------------------------------------+
+//	| sealed frames, then the AEAD's tag (128 bits)               … |
 //	+---------------------------------------------------------------+
 //
-// K is the key phase. The six low bits of the first byte and the packet number
-// are protected (MaskShort): they are combined by exclusive or with the first
-// five bytes of AES-128(header key, the sixteen bytes behind the header). The
-// zero bits are sent as zero and not looked at. The eleven bytes of the header,
-// unprotected, are the AEAD's additional data. The whole packet number has 62
-// bits (ExpandNumber recovers it). There is at least one frame, so the shortest
-// data packet has 28 bytes.
+// K is the key phase. The whole packet number has 62 bits. Its low bytes are
+// sent, L+1 of them: at least so many that they tell twice as many numbers apart
+// as lie between it and the highest that the receiver has acknowledged
+// (NumberLen). The receiver takes the number nearest to that which follows the
+// highest it has (ExpandNumber).
+//
+// The six low bits of the first byte and the packet number are protected: the
+// first is combined by exclusive or with the first byte of AES-128(header key,
+// sample), the number with those that follow. The sample is the sixteen bytes
+// that begin four bytes behind the connection ID. So that there is one, number
+// and frames have four bytes together at least; what lacks is PADDING. The zero
+// bits are sent as zero and not looked at. The header, unprotected, is the
+// AEAD's additional data. There is at least one frame. The shortest data packet
+// has 25 bytes.
 //
 // Handshake packets, one in a datagram:
 //
-//	Initial    0xc0  version(4)  Src(6)  cookie(1+n)  token(1+n)  noise(2+n)  padding
-//	Response   0xd0  version(4)  Dst(6)  noise(2+n)  padding
-//	Retry      0xe0  version(4)  Dst(6)  cookie(1+n)
-//	Versions   0xf0  0(4)        Dst(6)  count(1)  version(4) …
+//	Initial    0xc0  version(4)  Src(4)  cookie(1+n)  token(1+n)  noise(2+n)  padding
+//	Response   0xd0  version(4)  Dst(4)  noise(2+n)  padding
+//	Retry      0xe0  version(4)  Dst(4)  cookie(1+n)
+//	Versions   0xf0  0(4)        Dst(4)  count(1)  version(4) …
 //
 // "(1+n)" is a byte of length and that many bytes, "(2+n)" has two bytes of
 // length. Src is the connection ID at which the initiator wants to receive, Dst
@@ -71,7 +76,7 @@
 //	               offers, message 2 has exactly one bit
 //	5  MTU         varint: largest datagram I take
 //	6  early       message 1 only, at most 1000 bytes: an idempotent request
-//	7  CID         message 2 only, 6 bytes: where the responder wants to receive
+//	7  CID         message 2 only, 4 bytes: where the responder wants to receive
 //
 // # XNTP frames
 //

@@ -9,18 +9,21 @@ const (
 	// Version is the version of XNTP that this package describes.
 	Version = 1
 
-	// CIDLen is the length of a connection ID.
-	CIDLen = 6
-	// ShortHeaderLen is the length of a data packet's header: flags, connection
-	// ID, packet number.
-	ShortHeaderLen = 1 + CIDLen + 4
+	// CIDLen is the length of a connection ID. Every datagram carries one, so it is
+	// no longer than it must be: some thousand of them are in use at one socket.
+	CIDLen = 4
+	// MaxNumberLen is how many bytes of a packet number are sent at most.
+	MaxNumberLen = 4
+	// MaxShortHeaderLen is the greatest length of a data packet's header: flags,
+	// connection ID, packet number.
+	MaxShortHeaderLen = 1 + CIDLen + MaxNumberLen
 	// TagLen is the length of the AEAD's tag.
 	TagLen = 16
 	// SampleLen is how many bytes of ciphertext header protection samples.
 	SampleLen = 16
-	// MinShortLen is the shortest data packet: it must hold a sample, which the
-	// tag alone provides, and one frame.
-	MinShortLen = ShortHeaderLen + 1 + TagLen
+	// MinShortLen is the shortest data packet: packet number and frames together
+	// have at least MaxNumberLen bytes, so that there is a sample behind them.
+	MinShortLen = MaxShortHeaderLen + TagLen
 
 	// HandshakeLen is what Initial and Response packets are padded to, so that
 	// the path is known to carry it and an Initial earns room for an answer
@@ -35,8 +38,10 @@ const (
 
 	// KeyPhase is the bit of a data packet's flags that toggles at a key update.
 	KeyPhase = 0x20
-	// shortBits are the protected bits of a data packet's flags.
-	shortBits = 0x3f
+	// shortBits are the protected bits of a data packet's flags, and numberBits
+	// those that hold the length of the packet number, less one.
+	shortBits  = 0x3f
+	numberBits = 0x03
 )
 
 // A CID is a connection ID, chosen by whoever receives packets that carry it.
@@ -72,13 +77,35 @@ func Classify(b []byte) PacketType {
 	return PacketNone
 }
 
-// AppendShort appends the header of a data packet, not yet protected. The four
-// low bytes of the number are sent.
-func AppendShort(b []byte, flags byte, dst CID, number uint64) []byte {
-	b = append(b, 0x40|flags&shortBits)
-	b = append(b, dst[:]...)
-	return binary.BigEndian.AppendUint32(b, uint32(number))
+// NumberLen is how many bytes of a packet number must be sent for the receiver to
+// recover it, if acked is one more than the highest number that it has
+// acknowledged: twice as many numbers as it may lack (RFC 9000 appendix A.2).
+func NumberLen(number, acked uint64) int {
+	switch n := number - min(acked, number) + 1; {
+	case n < 1<<7:
+		return 1
+	case n < 1<<15:
+		return 2
+	case n < 1<<23:
+		return 3
+	}
+	return 4
 }
+
+// AppendShort appends the header of a data packet, not yet protected, with the n
+// low bytes of the number.
+func AppendShort(b []byte, flags byte, dst CID, number uint64, n int) []byte {
+	b = append(b, 0x40|flags&shortBits&^numberBits|byte(n-1))
+	b = append(b, dst[:]...)
+	for i := n - 1; i >= 0; i-- {
+		b = append(b, byte(number>>(8*i)))
+	}
+	return b
+}
+
+// ShortHeaderLen is the length of a data packet's header, by its unprotected
+// flags.
+func ShortHeaderLen(flags byte) int { return 1 + CIDLen + int(flags&numberBits) + 1 }
 
 // ShortCID returns the connection ID of a data packet; ok is false if the
 // packet is too short to be one.
@@ -89,31 +116,46 @@ func ShortCID(b []byte) (c CID, ok bool) {
 	return CID(b[1 : 1+CIDLen]), true
 }
 
-// MaskShort applies or removes header protection: the mask is the AES
-// encryption, under the header key, of the SampleLen bytes behind the header.
-func MaskShort(header []byte, mask *[16]byte) {
+// ShortSample returns the bytes of a data packet that the mask is made from:
+// those behind a packet number of the greatest length, however long this one
+// is (RFC 9001 §5.4.2). The packet has at least MinShortLen bytes.
+func ShortSample(b []byte) []byte { return b[MaxShortHeaderLen:][:SampleLen] }
+
+// Mask applies header protection to a header, whose flags say how long it is.
+// The mask is the AES encryption, under the header key, of the sample.
+func Mask(header []byte, mask *[16]byte) {
+	n := ShortHeaderLen(header[0])
 	header[0] ^= mask[0] & shortBits
-	for i := range 4 {
-		header[1+CIDLen+i] ^= mask[1+i]
+	for i := 1 + CIDLen; i < n; i++ {
+		header[i] ^= mask[i-CIDLen]
 	}
 }
 
-// ShortNumber returns the four bytes of the packet number, protection removed.
-func ShortNumber(header []byte) uint32 { return binary.BigEndian.Uint32(header[1+CIDLen:]) }
+// Unmask removes header protection. It returns the length of the header and the
+// number as it was sent; b has at least MaxShortHeaderLen bytes.
+func Unmask(b []byte, mask *[16]byte) (n int, low uint32) {
+	b[0] ^= mask[0] & shortBits
+	n = ShortHeaderLen(b[0])
+	for i := 1 + CIDLen; i < n; i++ {
+		b[i] ^= mask[i-CIDLen]
+		low = low<<8 | uint32(b[i])
+	}
+	return n, low
+}
 
-// ExpandNumber recovers a packet number from its low 32 bits: it is the one
+// ExpandNumber recovers a packet number from its n low bytes: it is the one
 // nearest to next, the number after the highest received (RFC 9000 appendix
 // A.3).
-func ExpandNumber(next uint64, low uint32) uint64 {
-	const win, half = uint64(1) << 32, uint64(1) << 31
-	n := next&^(win-1) | uint64(low)
+func ExpandNumber(next uint64, low uint32, n int) uint64 {
+	win := uint64(1) << (8 * n)
+	number := next&^(win-1) | uint64(low)
 	switch {
-	case n+half <= next && n+win <= MaxVarint:
-		return n + win
-	case n > next+half && n >= win:
-		return n - win
+	case number+win/2 <= next && number+win <= MaxVarint:
+		return number + win
+	case number > next+win/2 && number >= win:
+		return number - win
 	}
-	return n
+	return number
 }
 
 // A Long is a packet with a long header. Slices alias the datagram.

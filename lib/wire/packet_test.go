@@ -9,7 +9,7 @@ import (
 
 func longSamples() []Long {
 	return []Long{
-		{Type: PacketInitial, Version: Version, Src: CID{1, 2, 3, 4, 5, 6}, Cookie: []byte{}, Token: []byte("token"), Noise: bytes.Repeat([]byte{7}, 96)},
+		{Type: PacketInitial, Version: Version, Src: CID{1, 2, 3, 4}, Cookie: []byte{}, Token: []byte("token"), Noise: bytes.Repeat([]byte{7}, 96)},
 		{Type: PacketInitial, Version: Version, Src: CID{1}, Cookie: []byte("cookie"), Token: []byte{}, Noise: bytes.Repeat([]byte{7}, MaxNoise)},
 		{Type: PacketResponse, Version: Version, Dst: CID{1}, Noise: []byte{9}},
 		{Type: PacketRetry, Version: Version, Dst: CID{1}, Cookie: []byte("cookie")},
@@ -33,36 +33,70 @@ func TestLongPacketsComeBack(t *testing.T) {
 }
 
 func TestOfOtherVersionsOnlyTheInvariantsAreRead(t *testing.T) {
-	p, err := ParseLong([]byte{0xcf, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 0xff})
-	if err != nil || p.Version != 9 || p.Src != (CID{1, 2, 3, 4, 5, 6}) {
+	p, err := ParseLong([]byte{0xcf, 0, 0, 0, 9, 1, 2, 3, 4, 0xff})
+	if err != nil || p.Version != 9 || p.Src != (CID{1, 2, 3, 4}) {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }
 
 func TestPacketNumbersExpandToTheNearest(t *testing.T) {
-	for _, tc := range []struct{ next, want uint64 }{
-		{0, 0}, {1, 0}, {0, 100}, {1 << 32, 1<<32 - 1}, {1<<32 - 1, 1 << 32}, {5<<32 + 7, 5 << 32}, {1<<31 + 5, 1<<32 + 4}, {MaxVarint, MaxVarint},
+	for _, tc := range []struct {
+		next, want uint64
+		n          int
+	}{
+		{0, 0, 4}, {1, 0, 1}, {0, 100, 1}, {1 << 32, 1<<32 - 1, 4}, {1<<32 - 1, 1 << 32, 1}, {5<<32 + 7, 5 << 32, 1}, {1<<31 + 5, 1<<32 + 4, 4},
+		{MaxVarint, MaxVarint, 2}, {MaxVarint - 3, MaxVarint, 1}, {0xa82f30eb, 0xa82f9b32, 2}, // the last is RFC 9000's
 	} {
-		if got := ExpandNumber(tc.next, uint32(tc.want)); got != tc.want {
-			t.Errorf("ExpandNumber(%d, %d) = %d, want %d", tc.next, uint32(tc.want), got, tc.want)
+		low := uint32(tc.want & (1<<(8*tc.n) - 1))
+		if got := ExpandNumber(tc.next, low, tc.n); got != tc.want {
+			t.Errorf("ExpandNumber(%d, %#x, %d) = %d, want %d", tc.next, low, tc.n, got, tc.want)
+		}
+	}
+}
+
+func TestANumberIsSentInAsManyBytesAsTheReceiverNeeds(t *testing.T) {
+	// RFC 9000 appendix A.2 has these two.
+	for _, tc := range []struct {
+		number, largest uint64
+		n               int
+	}{{0xac5c02, 0xabe8b3, 2}, {0xace8fe, 0xabe8b3, 3}} {
+		if got := NumberLen(tc.number, tc.largest+1); got != tc.n {
+			t.Errorf("%#x after %#x: %d bytes, want %d", tc.number, tc.largest, got, tc.n)
+		}
+	}
+	// Whatever of what was not acknowledged has arrived, the number is recovered.
+	for _, acked := range []uint64{0, 1, 77, 1 << 20, 1<<40 + 5} {
+		for _, ahead := range []uint64{0, 1, 5, 62, 63, 125, 126, 127, 128, 300, 1<<14 + 3, 1<<15 - 1, 1 << 15, 1 << 20, 1 << 24} {
+			number := acked + ahead
+			n := NumberLen(number, acked)
+			h := AppendShort(nil, 0, CID{}, number, n)
+			_, low := Unmask(append(h, 0, 0, 0, 0), new([16]byte))
+			for _, next := range []uint64{acked, acked + ahead/2, number, number + 1} {
+				if got := ExpandNumber(next, low, n); got != number {
+					t.Fatalf("%d of which %d are acknowledged, in %d bytes, %d expected: %d", number, acked, n, next, got)
+				}
+			}
 		}
 	}
 }
 
 func TestShortHeaderProtectionIsItsOwnInverse(t *testing.T) {
-	h := AppendShort(nil, KeyPhase, CID{1, 2, 3, 4, 5, 6}, 0x1122334455)
-	if Classify(h) != PacketShort || ShortNumber(h) != 0x22334455 || h[0] != 0x60 {
-		t.Fatalf("header %x", h)
-	}
-	mask := [16]byte{0xff, 1, 2, 3, 4}
-	p := bytes.Clone(h)
-	MaskShort(p, &mask)
-	if Classify(p) != PacketShort || bytes.Equal(p, h) || !bytes.Equal(p[1:7], h[1:7]) {
-		t.Errorf("protected %x of %x", p, h)
-	}
-	MaskShort(p, &mask)
-	if !bytes.Equal(p, h) {
-		t.Errorf("got %x back, want %x", p, h)
+	for n := 1; n <= MaxNumberLen; n++ {
+		h := AppendShort(nil, KeyPhase, CID{1, 2, 3, 4}, 0x1122334455, n)
+		if Classify(h) != PacketShort || h[0] != 0x60|byte(n-1) || ShortHeaderLen(h[0]) != len(h) {
+			t.Fatalf("header %x", h)
+		}
+		h = append(h, 0xaa, 0xaa, 0xaa, 0xaa) // frames
+		mask := [16]byte{0xff, 1, 2, 3, 4}
+		p := bytes.Clone(h)
+		Mask(p, &mask)
+		if Classify(p) != PacketShort || bytes.Equal(p, h) || !bytes.Equal(p[1:1+CIDLen], h[1:1+CIDLen]) {
+			t.Errorf("protected %x of %x", p, h)
+		}
+		got, low := Unmask(p, &mask)
+		if !bytes.Equal(p, h) || got != 1+CIDLen+n || low != 0x22334455&(1<<(8*n)-1) {
+			t.Errorf("got %x back, want %x; %d bytes of header, number %x", p, h, got, low)
+		}
 	}
 }
 

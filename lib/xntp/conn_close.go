@@ -68,7 +68,7 @@ func (c *conn) appendClose(now time.Time, dst []byte) (machine.Packet, bool) {
 	}
 	c.closing.due = false
 	start := len(dst)
-	b := wire.AppendShort(dst, c.protect.phase, c.remote, c.loss.next)
+	b := c.appendHeader(dst, c.loss.next)
 	f := &c.e.frame
 	f.Type, f.Value, f.Data = wire.FrameClose, c.closing.code, nil
 	b = c.protect.seal(f.Append(b), start, c.loss.next)

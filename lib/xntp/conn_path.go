@@ -137,7 +137,7 @@ func (c *conn) appendProbe(now time.Time, dst []byte) (machine.Packet, bool) {
 		return machine.Packet{}, false
 	}
 	start := len(dst)
-	b := wire.AppendShort(dst, c.protect.phase, c.remote, c.loss.next)
+	b := c.appendHeader(dst, c.loss.next)
 	b = f.Append(b)
 	if padded {
 		b = append(b, make([]byte, max(0, wire.HandshakeLen-wire.TagLen-(len(b)-start)))...)
@@ -148,6 +148,15 @@ func (c *conn) appendProbe(now time.Time, dst []byte) (machine.Packet, bool) {
 		p.sent += int64(len(b) - start)
 	}
 	return c.packet(now, b, start, to), true
+}
+
+// appendHeader begins a data packet.
+func (c *conn) appendHeader(b []byte, number uint64) []byte {
+	acked := uint64(0)
+	if c.loss.acked {
+		acked = c.loss.largest + 1
+	}
+	return wire.AppendShort(b, c.protect.phase, c.remote, number, wire.NumberLen(number, acked))
 }
 
 // packet wraps what was appended to dst behind start.

@@ -103,7 +103,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	}
 	start := len(dst)
 	p := c.loss.begin()
-	b := wire.AppendShort(dst, c.protect.phase, c.remote, p.number)
+	b := c.appendHeader(dst, p.number)
 	body := len(b)
 	end := start + room - wire.TagLen
 	if c.acks.have && (ackDue || c.acks.eliciting > 0) {

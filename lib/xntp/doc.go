@@ -88,7 +88,7 @@
 // are never ambiguous. A receiver drops what it has seen; of numbers more than 64
 // gaps back it takes all as seen.
 //
-// Connection IDs have 48 bits, chosen at random by the one who receives them. A
+// Connection IDs have 32 bits, chosen at random by the one who receives them. A
 // connection is found by its ID alone, never by its address.
 //
 // A packet is ack-eliciting if it holds anything but PADDING, ACK and CLOSE. It

@@ -13,7 +13,7 @@ import (
 // Nothing they send changes it.
 func FuzzReceive(f *testing.F) {
 	w, a, b, ac, bc := pair(f, near)
-	short := wire.AppendShort(nil, 0, a.conns[ac].remote, 9)
+	short := wire.AppendShort(nil, 0, a.conns[ac].remote, 9, 2)
 	f.Add(append(short, make([]byte, 40)...))
 	long := wire.Long{Type: wire.PacketInitial, Version: wire.Version, Src: wire.CID{1}, Noise: make([]byte, 130)}
 	f.Add(padded(long.Append(nil), 0))

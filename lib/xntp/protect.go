@@ -103,13 +103,14 @@ func (p *protectState) setNonce(k *packetKey, number uint64) {
 // seal protects the packet that fills b from start on: an unprotected header
 // and the frames. It returns b with the packet in its final form.
 func (p *protectState) seal(b []byte, start int, number uint64) []byte {
-	header := b[start : start+wire.ShortHeaderLen]
-	frames := b[start+wire.ShortHeaderLen:]
+	for len(b)-start < wire.MinShortLen-wire.TagLen {
+		b = append(b, byte(wire.FramePadding))
+	}
+	body := start + wire.ShortHeaderLen(b[start])
 	p.setNonce(&p.send, number)
-	b = p.send.aead.Seal(b[:start+wire.ShortHeaderLen], p.nonce[:], frames, header)
-	header = b[start : start+wire.ShortHeaderLen]
-	p.sendHP.Encrypt(p.mask[:], b[start+wire.ShortHeaderLen:][:wire.SampleLen])
-	wire.MaskShort(header, &p.mask)
+	b = p.send.aead.Seal(b[:body], p.nonce[:], b[body:], b[start:body])
+	p.sendHP.Encrypt(p.mask[:], wire.ShortSample(b[start:]))
+	wire.Mask(b[start:], &p.mask)
 	if p.sealed == 0 {
 		p.phaseFirst = number
 	}
@@ -120,10 +121,10 @@ func (p *protectState) seal(b []byte, start int, number uint64) []byte {
 // open decrypts the data packet b into scratch. next is the number after the
 // highest received. b is not changed.
 func (p *protectState) open(scratch, b []byte, next uint64) (frames []byte, number uint64, ok bool) {
-	scratch = append(scratch[:0], b[:wire.ShortHeaderLen]...)
-	p.recvHP.Encrypt(p.mask[:], b[wire.ShortHeaderLen:][:wire.SampleLen])
-	wire.MaskShort(scratch, &p.mask)
-	number = wire.ExpandNumber(next, wire.ShortNumber(scratch))
+	scratch = append(scratch[:0], b[:wire.MaxShortHeaderLen]...)
+	p.recvHP.Encrypt(p.mask[:], wire.ShortSample(b))
+	body, low := wire.Unmask(scratch, &p.mask)
+	number = wire.ExpandNumber(next, low, body-1-wire.CIDLen)
 	key := &p.recv
 	other := scratch[0]&wire.KeyPhase != p.phase
 	if other {
@@ -135,7 +136,7 @@ func (p *protectState) open(scratch, b []byte, next uint64) (frames []byte, numb
 		}
 	}
 	p.setNonce(key, number)
-	frames, err := key.aead.Open(scratch[wire.ShortHeaderLen:wire.ShortHeaderLen], p.nonce[:], b[wire.ShortHeaderLen:], scratch[:wire.ShortHeaderLen])
+	frames, err := key.aead.Open(scratch[body:body], p.nonce[:], b[body:], scratch[:body])
 	if err != nil {
 		return nil, 0, false
 	}
