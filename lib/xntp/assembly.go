@@ -11,14 +11,16 @@ const maxDone = 8192
 // does so to make us search.
 const maxParts = 4096
 
-// An inbound is an object on its way to us.
+// An inbound is an object on its way to us. Until its OPEN has come it is kept as
+// an endless one of which nothing is handed out.
 type inbound struct {
 	id       uint64
+	known    bool // OPEN has come
 	class    Class
 	priority uint8
 	endless  bool
-	size     uint64 // endless: known once the end was seen
-	ended    bool   // endless: size is known
+	size     uint64 // endless, or not known: valid once the end was seen
+	ended    bool   // the end was seen
 	buf      []byte // the object, or of an endless one the bytes from out on
 	have     rangeset
 	out      uint64 // endless: what was handed out
@@ -66,17 +68,40 @@ func (x *inbox) announce() (uint64, bool) {
 
 // opened handles OPEN.
 func (x *inbox) opened(id uint64, o *wire.Open) (*inbound, uint64) {
-	if in := x.open[id]; in != nil || x.done.contains(id) {
+	in := x.open[id]
+	if in != nil && in.known || x.done.contains(id) {
 		return in, codeNone
 	}
 	if !o.Endless && o.Size > x.maxObject {
 		return nil, codeObject
 	}
-	charge := uint64(objectOverhead)
-	if !o.Endless {
-		charge += o.Size
+	if in == nil {
+		var code uint64
+		if in, code = x.begin(id); code != codeNone {
+			return nil, code
+		}
 	}
-	if code := x.charge(charge); code != codeNone {
+	in.known, in.class, in.priority, in.endless = true, Class(o.Class), o.Priority, o.Endless
+	if o.Endless {
+		return in, codeNone
+	}
+	early := in.charged - objectOverhead // what has come before
+	if early > o.Size || in.ended && in.size != o.Size {
+		return nil, codeObject
+	}
+	if code := x.charge(o.Size - early); code != codeNone {
+		return nil, code
+	}
+	in.charged, in.size = o.Size+objectOverhead, o.Size
+	buf := make([]byte, o.Size)
+	copy(buf, in.buf)
+	in.buf = buf
+	return in, codeNone
+}
+
+// begin makes the record of an object.
+func (x *inbox) begin(id uint64) (*inbound, uint64) {
+	if code := x.charge(objectOverhead); code != codeNone {
 		return nil, code
 	}
 	var in *inbound
@@ -85,11 +110,7 @@ func (x *inbox) opened(id uint64, o *wire.Open) (*inbound, uint64) {
 	} else {
 		in = new(inbound)
 	}
-	*in = inbound{id: id, class: Class(o.Class), priority: o.Priority, endless: o.Endless, have: in.have[:0], charged: charge}
-	if !o.Endless {
-		in.size = o.Size
-		in.buf = make([]byte, o.Size)
-	}
+	*in = inbound{id: id, have: in.have[:0], charged: objectOverhead}
 	x.open[id] = in
 	return in, codeNone
 }
@@ -101,10 +122,13 @@ func (x *inbox) part(f *wire.Frame) (*inbound, uint64) {
 		if x.done.contains(f.ID) {
 			return nil, codeNone
 		}
-		return nil, codeObject // OPEN stands before OBJ until one arrived
+		var code uint64
+		if in, code = x.begin(f.ID); code != codeNone { // OPEN was lost, or is late
+			return nil, code
+		}
 	}
 	end := f.Offset + uint64(len(f.Data))
-	if in.endless {
+	if in.endless || !in.known {
 		return in, x.stream(in, f, end)
 	}
 	if end > in.size {
@@ -123,7 +147,8 @@ func (in *inbound) note(start, end uint64) uint64 {
 	return codeNone
 }
 
-// stream puts a part of an endless object in its place.
+// stream puts a part of an endless object in its place, or of one that is not
+// known yet: no sender charges less for it than where its parts end.
 func (x *inbox) stream(in *inbound, f *wire.Frame, end uint64) uint64 {
 	if in.ended && (end > in.size || f.Fin && end != in.size) || f.Fin && end < in.charged-objectOverhead {
 		return codeObject
@@ -147,7 +172,7 @@ func (x *inbox) stream(in *inbound, f *wire.Frame, end uint64) uint64 {
 	}
 	if need := int(end - in.out); need > len(in.buf) {
 		if need > cap(in.buf) {
-			in.buf = append(make([]byte, 0, max(need, 2*cap(in.buf), 4096)), in.buf...)
+			in.buf = append(make([]byte, 0, max(need, 2*cap(in.buf))), in.buf...)
 		}
 		in.buf = in.buf[:need]
 	}
@@ -156,7 +181,7 @@ func (x *inbox) stream(in *inbound, f *wire.Frame, end uint64) uint64 {
 }
 
 // whole reports whether nothing of a sized object is missing.
-func (in *inbound) whole() bool { return !in.endless && in.have.covers(0, in.size) }
+func (in *inbound) whole() bool { return in.known && !in.endless && in.have.covers(0, in.size) }
 
 // take returns the bytes of an endless object that can be handed out, copied,
 // and whether they are the last.

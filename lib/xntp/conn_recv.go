@@ -84,7 +84,7 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 		case wire.FrameOpen:
 			var in *inbound
 			if in, code = c.in.opened(f.ID, &f.Open); in != nil && code == codeNone {
-				c.arrived(in)
+				urgent = c.arrived(in) && in.class == Deadline || urgent
 			}
 			if len(c.in.done) > maxDone {
 				code = codeObject
@@ -93,6 +93,9 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 			var in *inbound
 			if in, code = c.in.part(f); in != nil && code == codeNone {
 				urgent = c.arrived(in) && in.class == Deadline || urgent
+			}
+			if len(c.in.done) > maxDone {
+				code = codeObject
 			}
 		case wire.FrameCancel, wire.FrameExpired:
 			if code = c.in.gone(f.ID, f.Value); len(c.in.done) > maxDone {
@@ -121,6 +124,7 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 // finished.
 func (c *conn) arrived(in *inbound) bool {
 	switch {
+	case !in.known:
 	case in.endless:
 		before := in.out
 		data, fin := in.take()

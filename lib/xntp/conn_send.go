@@ -24,7 +24,7 @@ func (c *conn) sendable() *object {
 	x := &c.out
 	for _, o := range x.queue {
 		if o.opened {
-			if !o.endless || len(o.lost) > 0 || o.next < o.limit(x) || o.closed && !o.finSent && o.next == o.size {
+			if !o.endless || o.openLost || len(o.lost) > 0 || o.next < o.limit(x) || o.closed && !o.finSent && o.next == o.size {
 				return o
 			}
 			continue
@@ -187,12 +187,10 @@ func (c *conn) appendObjects(now time.Time, b []byte, end int, p *sentPacket) []
 		if len(p.frames) > 0 && end-len(b) < openRoom+partRoom && o.waiting() > end-len(b)-openRoom {
 			break // the rest of the packet is not worth a piece of a piece
 		}
-		if !o.openAcked {
+		if !o.opened || o.openLost {
 			b = c.appendOpen(now, b, o, p)
 		}
-		if o.size > 0 || o.endless {
-			b = c.appendPart(b, end, o, p)
-		}
+		b = c.appendPart(b, end, o, p)
 		if !o.pending() {
 			x.dequeue(o)
 		}
@@ -200,8 +198,8 @@ func (c *conn) appendObjects(now time.Time, b []byte, end int, p *sentPacket) []
 	return b
 }
 
-// appendOpen appends OPEN, which stands before every part of an object until
-// one was acknowledged: so a packet says by itself what it brings.
+// appendOpen appends OPEN, which stands before the first part of an object and
+// is sent again if it was lost.
 func (c *conn) appendOpen(now time.Time, b []byte, o *object, p *sentPacket) []byte {
 	f := &c.e.frame
 	f.Type, f.ID = wire.FrameOpen, o.id
@@ -223,19 +221,25 @@ func (c *conn) appendOpen(now time.Time, b []byte, o *object, p *sentPacket) []b
 // appendPart appends an OBJ.
 func (c *conn) appendPart(b []byte, end int, o *object, p *sentPacket) []byte {
 	x := &c.out
-	// Type, id and offset, and two bytes of length unless the part fills the
-	// packet.
-	header := 1 + wire.SizeVarint(o.id) + 8 + 2
-	if end-len(b) <= header {
-		return b
-	}
-	offset, n := o.part(end-len(b)-header, o.limit(x))
+	room := end - len(b)
+	offset, n := o.part(room, o.limit(x))
 	if n == 0 && !(o.endless && o.closed && o.next == o.size) {
 		return b
 	}
+	// A part behind which nothing else will begin has no length. (Where a packet is
+	// so short that it is padded, that would be taken for data.)
+	header := 1 + wire.SizeVarint(o.id)
+	if offset > 0 {
+		header += wire.SizeVarint(offset)
+	}
+	fill := n >= wire.MaxNumberLen && n+header > room-openRoom
+	if !fill {
+		header += 2
+	}
+	n = min(n, room-header) // openRoom has seen to it that there is some
 	again := offset < o.next
 	fin := offset+uint64(n) == o.size && (!o.endless || o.closed)
-	b = wire.AppendObjHeader(b, o.id, offset, n, fin, false)
+	b = wire.AppendObjHeader(b, o.id, offset, n, fin, fill)
 	b = o.copyTo(b, offset, n)
 	p.frames = append(p.frames, sentFrame{kind: wire.FrameObj, id: o.id, offset: offset, n: uint32(n), fin: fin})
 	if o.endless && offset+uint64(n) > o.next {

@@ -358,6 +358,56 @@ func TestASenderThatIgnoresTheWindowIsCutOff(t *testing.T) {
 	}
 }
 
+func TestPartsMayComeBeforeTheirOpen(t *testing.T) {
+	w, a, b, ac, bc := pair(t, near)
+	w.run(time.Second)
+	drop := true
+	w.meddle = func(from, _ *node, p *machine.Packet) {
+		if from == a && drop {
+			drop, p.Data = false, nil
+		}
+	}
+	want := pattern(1, 12_000)
+	if _, err := a.Send(w.now, ac, Object{Class: Deadline, Priority: 3, Deadline: w.now.Add(time.Second), Data: [][]byte{want}}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(near.delay)
+	in := b.conns[bc].in.open[0]
+	if in == nil || in.known || !in.ended || in.size != 12_000 || b.conns[bc].in.charged != 12_000+objectOverhead {
+		t.Errorf("of an object without its OPEN b has %+v", in)
+	}
+	w.run(time.Second)
+	if got := b.last(EventObject); !bytes.Equal(got.Data, want) || got.Class != Deadline || got.Priority != 3 {
+		t.Errorf("%d bytes arrived as %v, %d", len(got.Data), got.Class, got.Priority)
+	}
+	if s, _ := a.Stats(ac); s.RepeatedBytes > 1400 || b.conns[bc].in.returned != 12_000+objectOverhead {
+		t.Errorf("%d bytes were sent again, %d came back to the window", s.RepeatedBytes, b.conns[bc].in.returned)
+	}
+	// An OPEN that contradicts what has come breaks the connection.
+	part := wire.Frame{Type: wire.FrameObj, ID: 1, Offset: 90, Data: []byte("0123456789")}
+	for name, tc := range map[string]struct {
+		fin  bool
+		open wire.Open
+		code uint64
+	}{
+		"as large":           {false, wire.Open{Size: 100}, codeNone},
+		"larger":             {false, wire.Open{Size: 1000}, codeNone},
+		"too small":          {false, wire.Open{Size: 99}, codeObject},
+		"another end":        {true, wire.Open{Size: 101}, codeObject},
+		"the end":            {true, wire.Open{Size: 100}, codeNone},
+		"endless":            {false, wire.Open{Endless: true}, codeNone},
+		"beyond what I take": {false, wire.Open{Size: DefaultMaxObject + 1}, codeObject},
+	} {
+		_, _, b, _, bc := pair(t, near)
+		c := b.conns[bc]
+		part.Fin = tc.fin
+		open := wire.Frame{Type: wire.FrameOpen, ID: 1, Open: tc.open}
+		if _, _, code := c.handleFrames(b.w.now, open.Append(part.Append(nil)), path{}, 100); code != tc.code {
+			t.Errorf("%s: code %d, want %d", name, code, tc.code)
+		}
+	}
+}
+
 func TestASenderOfCrumbsIsCutOff(t *testing.T) {
 	for _, endless := range []bool{false, true} {
 		_, _, b, _, bc := pair(t, near)

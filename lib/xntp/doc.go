@@ -127,16 +127,19 @@
 //	             shortest round trip is left; then EXPIRED
 //	best effort  sent once; if a part is lost, EXPIRED
 //
-// OPEN stands in the same packet before each OBJ of its object until one OPEN was
-// acknowledged. So a receiver always knows an object before its first byte, and
-// an OBJ for an unknown id is a violation, unless the id is done.
+// OPEN stands before the first OBJ of its object, in the same packet, and is sent
+// again if that packet was lost. An OBJ may come before it, then; its receiver
+// keeps the part and charges the sender with where it ends, and 64 bytes, which
+// is never more than the sender has charged itself with. It hands out nothing
+// before OPEN has come. A size in OPEN that is less than where a part ended, or
+// other than where the end bit said, is a violation.
 //
 // A sender that gives an object up sends EXPIRED, or CANCEL if its owner asked,
 // until acknowledged, also for objects of which nothing was sent: every id is
 // either completed or given up. The receiver forgets the parts.
 //
 // Flow control is per connection. An object is charged with its size and 64 bytes
-// more when its first OPEN is sent, and an endless one with 64 and then with each
+// more when OPEN is first sent, and an endless one with 64 and then with each
 // byte that extends it. EXPIRED and CANCEL name what was charged, zero if nothing.
 // The sum must not exceed the limit that the peer announced first as a parameter
 // and then in WINDOW frames. Because an object is charged in full at the

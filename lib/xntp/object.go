@@ -25,8 +25,8 @@ type object struct {
 	acked     rangeset
 	charged   uint64 // to the peer's window
 	opened    bool   // OPEN was sent
-	openAcked bool   // so it need not be repeated
-	openLost  bool
+	openAcked bool
+	openLost  bool // and is to be repeated
 	finSent   bool
 	finAcked  bool
 	queued    bool
@@ -41,12 +41,10 @@ func (o *object) reset() {
 // pending reports whether something must be sent.
 func (o *object) pending() bool {
 	switch {
-	case len(o.lost) > 0 || o.next < o.size || !o.opened:
+	case len(o.lost) > 0 || o.next < o.size || !o.opened || o.openLost:
 		return true
-	case o.endless:
-		return o.closed && !o.finSent
 	}
-	return o.size == 0 && o.openLost
+	return o.endless && o.closed && !o.finSent
 }
 
 // waiting is how many bytes must be sent.
@@ -59,10 +57,7 @@ func (o *object) waiting() (n int) {
 
 // done reports whether the peer has everything.
 func (o *object) done() bool {
-	if o.endless {
-		return o.finAcked && o.acked.covers(0, o.size)
-	}
-	return o.openAcked && o.acked.covers(0, o.size)
+	return o.openAcked && o.acked.covers(0, o.size) && (!o.endless || o.finAcked)
 }
 
 // part chooses what to send next, at most n bytes and not beyond limit: first
