@@ -85,9 +85,10 @@
 //
 //	0x00  PADDING
 //	0x01  PING
-//	0x02  ACK        largest, delay µs, n, first length, n × (gap, length),
-//	                 s, stamps
-//	0x03  ACK        the same with ECT(0), ECT(1) and CE counts before s
+//	0x02  ACK        largest, delay in 4 µs, n, first length,
+//	                 n × (gap, length), s, stamps
+//	0x03  ACK        the same with the count of CE marks before s: what came
+//	                 was marked for ECN
 //	0x04  OPEN       id, flags (8 bits), priority (8 bits), [size], [ms left]
 //	0x05  CANCEL     id, charged
 //	0x06  EXPIRED    id, charged

@@ -15,7 +15,7 @@ const (
 	FramePadding   FrameType = 0x00 // nothing; runs of zero bytes fill a datagram
 	FramePing      FrameType = 0x01 // nothing, but it wants an acknowledgement
 	FrameAck       FrameType = 0x02
-	FrameAckECN    FrameType = 0x03 // ACK with the receiver's ECN counts
+	FrameAckECN    FrameType = 0x03 // ACK with the receiver's count of CE marks
 	FrameOpen      FrameType = 0x04 // an object begins
 	FrameCancel    FrameType = 0x05 // an object was given up by its owner
 	FrameExpired   FrameType = 0x06 // an object was given up by time or loss

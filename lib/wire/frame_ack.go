@@ -15,9 +15,6 @@ const (
 // A Range is a run of packet numbers, both ends included.
 type Range struct{ First, Last uint64 }
 
-// ECNCounts are the packets received so far with each mark.
-type ECNCounts struct{ ECT0, ECT1, CE uint64 }
-
 // An Ack says which packets arrived, and when. Ranges are ordered from the
 // highest numbers down, and there is at least one.
 //
@@ -26,8 +23,8 @@ type ECNCounts struct{ ECT0, ECT1, CE uint64 }
 // Ranges[0].Last, the next that of the next lower packet number that is
 // acknowledged, and so on. There may be fewer stamps than packets, or none.
 type Ack struct {
-	Delay      time.Duration // from the arrival of the highest packet to the sending of the ACK, in whole microseconds
-	ECN        ECNCounts     // ACK with ECN only
+	Delay      time.Duration // from the arrival of the highest packet to the sending of the ACK, in whole units of StampUnit
+	CE         uint64        // ACK with ECN only: packets received so far with the mark
 	rangeArray [MaxAckRanges]Range
 	stampArray [MaxAckStamps]time.Duration
 	ranges     int
@@ -35,7 +32,7 @@ type Ack struct {
 }
 
 // Reset empties a for use as a builder.
-func (a *Ack) Reset() { a.Delay, a.ECN, a.ranges, a.stamps = 0, ECNCounts{}, 0, 0 }
+func (a *Ack) Reset() { a.Delay, a.CE, a.ranges, a.stamps = 0, 0, 0, 0 }
 
 // Ranges returns the ranges, highest first. The slice is the Ack's own.
 func (a *Ack) Ranges() []Range { return a.rangeArray[:a.ranges] }
@@ -69,7 +66,7 @@ func (a *Ack) append(b []byte, t FrameType) []byte {
 	b = AppendVarint(b, uint64(t))
 	first := a.rangeArray[0]
 	b = AppendVarint(b, first.Last)
-	b = AppendVarint(b, uint64(a.Delay/time.Microsecond))
+	b = AppendVarint(b, uint64(a.Delay/StampUnit))
 	b = AppendVarint(b, uint64(a.ranges-1))
 	b = AppendVarint(b, first.Last-first.First)
 	above := first.First
@@ -79,9 +76,7 @@ func (a *Ack) append(b []byte, t FrameType) []byte {
 		above = r.First
 	}
 	if t == FrameAckECN {
-		b = AppendVarint(b, a.ECN.ECT0)
-		b = AppendVarint(b, a.ECN.ECT1)
-		b = AppendVarint(b, a.ECN.CE)
+		b = AppendVarint(b, a.CE)
 	}
 	b = AppendVarint(b, uint64(a.stamps))
 	prev := int64(0)
@@ -100,7 +95,7 @@ func (a *Ack) append(b []byte, t FrameType) []byte {
 func (a *Ack) parse(c *cursor, t FrameType) {
 	a.Reset()
 	last := c.varint()
-	a.Delay = time.Duration(min(c.varint(), 1<<40)) * time.Microsecond
+	a.Delay = time.Duration(min(c.varint(), 1<<40)) * StampUnit
 	more := c.varint()
 	if more >= MaxAckRanges {
 		c.fail()
@@ -125,7 +120,7 @@ func (a *Ack) parse(c *cursor, t FrameType) {
 		above = last - length
 	}
 	if t == FrameAckECN {
-		a.ECN = ECNCounts{c.varint(), c.varint(), c.varint()}
+		a.CE = c.varint()
 	}
 	stamps := c.varint()
 	if stamps > MaxAckStamps {

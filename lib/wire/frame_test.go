@@ -10,7 +10,7 @@ import (
 func ackSample() Frame {
 	f := Frame{Type: FrameAckECN}
 	f.Ack.Delay = 1500 * time.Microsecond
-	f.Ack.ECN = ECNCounts{10, 0, 1}
+	f.Ack.CE = 77
 	f.Ack.AddRange(Range{90, 100})
 	f.Ack.AddRange(Range{70, 80})
 	f.Ack.AddRange(Range{0, 68})

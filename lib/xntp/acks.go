@@ -15,8 +15,14 @@ const (
 	// below them counts as received: it was, or it comes too late to matter, as
 	// its frames are sent again.
 	maxSeen = 64
-	// ackMost is how many packets go without an acknowledgement at most.
+	// ackMost is how many packets go without an acknowledgement at most, and fewer
+	// than ackFew wait for one another longer.
 	ackMost = 32
+	ackFew  = 8
+	// ackAlert is how many packets behind a gap are acknowledged each by itself,
+	// with the one that shows it as many as a sender needs to take what is
+	// missing for lost (packetThreshold).
+	ackAlert = packetThreshold - 1
 	// ackEager is how many packets at the start of a connection are
 	// acknowledged by twos, while the sender has most to learn.
 	ackEager = 64
@@ -33,12 +39,19 @@ type ackState struct {
 	arrived   time.Time // of the largest
 	epoch     time.Time // stamps are counted from here
 	eliciting int       // packets that want an ACK and have none
+	since     time.Time // when the first of these came
 	total     int       // packets that wanted one
+	alert     int       // of the next ones, those that want it at once
 	due       time.Time // when the ACK must leave; zero if none is owed
+	atOnce    bool      // which is not put off any more
 	told      uint64    // stamps up to this number were sent
-	ecn       wire.ECNCounts
+	ce        uint64    // packets with the mark
 	anyECN    bool
-	stamps    [stampRing]struct {
+	// ACKs say nothing of what lies below old: it was said for long enough. later
+	// becomes it at the turn.
+	old, later uint64
+	turn       time.Time
+	stamps     [stampRing]struct {
 		number uint64
 		at     time.Duration
 	}
@@ -57,8 +70,8 @@ func (a *ackState) duplicate(number uint64) bool {
 }
 
 // receive notes a packet. urgent asks for an acknowledgement at once, hold is
-// how long it may wait otherwise.
-func (a *ackState) receive(now, stamp time.Time, number uint64, ecn machine.ECN, eliciting, urgent bool, hold time.Duration) {
+// how long it may wait otherwise, and once several packets wait for it.
+func (a *ackState) receive(now, stamp time.Time, number uint64, ecn machine.ECN, eliciting, urgent bool, hold ackHold) {
 	if stamp.IsZero() || stamp.After(now) {
 		stamp = now
 	}
@@ -79,43 +92,63 @@ func (a *ackState) receive(now, stamp time.Time, number uint64, ecn machine.ECN,
 	}
 	s := &a.stamps[number%stampRing]
 	s.number, s.at = number, max(stamp.Sub(a.epoch), 0)
-	switch ecn {
-	case machine.ECT0:
-		a.ecn.ECT0++
-	case machine.ECT1:
-		a.ecn.ECT1++
-	case machine.CE:
-		a.ecn.CE++
+	if ecn == machine.CE {
+		a.ce++
 	}
 	a.anyECN = a.anyECN || ecn != machine.NotECT
 	if !eliciting {
 		return
 	}
-	a.eliciting++
+	if a.eliciting++; a.eliciting == 1 {
+		a.since = now
+	}
 	a.total++
 	most := ackMost
 	if a.total <= ackEager {
 		most = 2
 	}
-	if gap || urgent || ecn == machine.CE || a.eliciting >= most {
-		a.due = now
-	} else if at := now.Add(hold); a.due.IsZero() || at.Before(a.due) {
-		a.due = at
+	if gap {
+		a.alert = ackAlert
+	} else if a.alert > 0 {
+		a.alert--
+		urgent = true
+	}
+	switch {
+	case a.atOnce || gap || urgent || ecn == machine.CE || a.eliciting >= most:
+		a.due, a.atOnce = now, true
+	case a.eliciting >= ackFew:
+		a.due = a.since.Add(hold.several)
+	default:
+		a.due = now.Add(hold.another)
+		if last := a.since.Add(hold.few); last.Before(a.due) {
+			a.due = last
+		}
 	}
 }
 
-// fill builds the ACK.
-func (a *ackState) fill(now time.Time, f *wire.Frame) {
+// An ackHold is how long an acknowledgement may wait for more packets: for another
+// one, if there are few; since the first of few; since the first of several.
+type ackHold struct{ another, few, several time.Duration }
+
+// fill builds the ACK. Each range is told for keep at least: then the peer has
+// forgotten what is missing between them.
+func (a *ackState) fill(now time.Time, f *wire.Frame, keep time.Duration) {
+	if now.Sub(a.turn) >= keep {
+		a.old, a.later, a.turn = a.later, a.largest, now
+	}
 	f.Type = wire.FrameAck
 	if a.anyECN {
 		f.Type = wire.FrameAckECN
 	}
 	f.Ack.Reset()
 	f.Ack.Delay = max(now.Sub(a.arrived), 0)
-	f.Ack.ECN = a.ecn
+	f.Ack.CE = a.ce
 	stamping := true
 	for i := len(a.seen) - 1; i >= 0; i-- {
 		r := a.seen[i]
+		if r.end <= a.old {
+			break
+		}
 		if !f.Ack.AddRange(wire.Range{First: r.start, Last: r.end - 1}) {
 			break
 		}
@@ -128,6 +161,6 @@ func (a *ackState) fill(now time.Time, f *wire.Frame) {
 
 // sent notes that an ACK left.
 func (a *ackState) sent() {
-	a.eliciting, a.due = 0, time.Time{}
+	a.eliciting, a.due, a.atOnce = 0, time.Time{}, false
 	a.told = a.largest + 1
 }

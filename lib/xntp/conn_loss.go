@@ -81,8 +81,8 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	l.retire()
 	c.rate.onAck(a, bytes, &c.rtt)
 	c.detectLoss(now)
-	if ecn && a.ECN.CE > c.ceSeen {
-		c.ceSeen = a.ECN.CE
+	if ecn && a.CE > c.ceSeen {
+		c.ceSeen = a.CE
 		c.cc.OnLoss(congestion.Loss{Now: now, Sent: newestAt, InFlight: l.bytes, CE: true})
 	} else if !ecn && l.largest > 32 {
 		c.ecnOff = true // RFC 9000 §13.4.2: marks are not reported, so none are asked for

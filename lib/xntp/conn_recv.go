@@ -57,12 +57,17 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 }
 
 // ackHold is how long an acknowledgement may wait: eight in a round trip are
-// enough for any controller, and each one wakes a machine.
-func (c *conn) ackHold() time.Duration {
+// enough for any controller, and each one wakes a machine. Of a few packets it
+// may come later: on a narrow link they would have one each, and that costs more
+// of the way back than it tells. The peer's probe timeout counts from the last
+// packet that it sent, so each one that comes may put off the acknowledgement of
+// those before it.
+func (c *conn) ackHold() ackHold {
 	if !c.rtt.have {
-		return maxAckDelay / 5
+		return ackHold{maxAckDelay / 5, maxAckDelay / 5, maxAckDelay / 5}
 	}
-	return min(max(c.rtt.smoothed/8, granularity), maxAckDelay)
+	half := max(c.rtt.smoothed/2, granularity)
+	return ackHold{another: min(half, maxAckDelay), few: half, several: min(max(c.rtt.smoothed/8, granularity), maxAckDelay)}
 }
 
 // handleFrames does what the frames of a packet say. urgent asks for an
@@ -92,7 +97,8 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 		case wire.FrameObj:
 			var in *inbound
 			if in, code = c.in.part(f); in != nil && code == codeNone {
-				urgent = c.arrived(in) && in.class == Deadline || urgent
+				// The end of what came in several packets is what its sender waits for.
+				urgent = c.arrived(in) && (in.class == Deadline || uint64(len(f.Data)) < in.size) || urgent
 			}
 			if len(c.in.done) > maxDone {
 				code = codeObject

@@ -108,7 +108,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	end := start + room - wire.TagLen
 	if c.acks.have && (ackDue || c.acks.eliciting > 0) {
 		f := &c.e.frame
-		c.acks.fill(now, f)
+		c.acks.fill(now, f, 3*c.rtt.pto())
 		if with := f.Append(b); len(with) <= end {
 			b = with
 			c.acks.sent()

@@ -92,12 +92,20 @@
 // connection is found by its ID alone, never by its address.
 //
 // A packet is ack-eliciting if it holds anything but PADDING, ACK and CLOSE. It
-// is acknowledged at once if it is out of order, carries a CE mark or completes an
-// object of class deadline; else after 32 packets (2 during the first 64) or
-// max(1 ms, RTT/8), at most 25 ms. An ACK has the 32 highest ranges, the
-// receive times (the kernel's, where known) of numbers not stamped before, and
-// the ECN counts. Data packets are sent with ECT(0) until it turns out that marks
-// are not reported.
+// is acknowledged at once if it is out of order or one of the two behind such a
+// one, carries a CE mark, or completes an object of class deadline or one that
+// came in several packets; else after 32 packets (2 during the first 64). If eight
+// wait or more, they do so for RTT/8 since the first of them; if fewer, for RTT/2
+// since the last, but not longer than RTT/2 since the first; each time is at least
+// 1 ms. No more than 25 ms pass after the last packet: the peer's probe timeout
+// counts on that. With a packet that leaves for another reason
+// an ACK goes along whenever one is owed.
+//
+// An ACK has the 32 highest ranges, the receive times (the kernel's, where known)
+// of numbers not stamped before, and, if what came was marked for ECN, the count
+// of CE marks. Ranges that were told for three probe timeouts may be left out: a
+// sender has sent again by then what is missing between them. Data packets are
+// sent with ECT(0) until it turns out that marks are not reported.
 //
 // # Loss
 //

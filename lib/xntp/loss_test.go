@@ -210,11 +210,11 @@ func TestMarksAreCongestionOnce(t *testing.T) {
 	lt.advance(100 * time.Millisecond)
 	var a wire.Ack
 	a.AddRange(wire.Range{First: n, Last: n})
-	a.ECN.CE = 1
+	a.CE = 1
 	lt.c.onAck(lt.now, &a, true)
 	a.Reset()
 	a.AddRange(wire.Range{First: n, Last: n + 1})
-	a.ECN.CE = 1
+	a.CE = 1
 	lt.c.onAck(lt.now, &a, true)
 	lt.want("one mark told", lt.cc.marks == 1)
 }
@@ -342,11 +342,11 @@ func TestReceivedNumbersAreBounded(t *testing.T) {
 		if a.duplicate(n) {
 			t.Fatalf("%d is new", n)
 		}
-		a.receive(now, now, n, 0, true, false, time.Millisecond)
+		a.receive(now, now, n, 0, true, false, ackHold{})
 		now = now.Add(time.Millisecond)
 	}
 	var f wire.Frame
-	a.fill(now, &f)
+	a.fill(now, &f, time.Minute)
 	if len(a.seen) != maxSeen || len(f.Ack.Ranges()) != wire.MaxAckRanges || !a.duplicate(1) || !a.duplicate(998) || a.duplicate(997) {
 		t.Errorf("%d ranges kept, %d sent", len(a.seen), len(f.Ack.Ranges()))
 	}
@@ -364,7 +364,7 @@ func TestAcknowledgementsAreFew(t *testing.T) {
 	run := func(packets int) int {
 		acks = 0
 		for range packets {
-			a.receive(now, now, n, 0, true, false, 5*time.Millisecond)
+			a.receive(now, now, n, 0, true, false, ackHold{time.Second, time.Second, time.Second})
 			n++
 			if !a.due.IsZero() && !now.Before(a.due) {
 				acks++
@@ -380,7 +380,73 @@ func TestAcknowledgementsAreFew(t *testing.T) {
 		t.Errorf("%d for the next 320", got)
 	}
 	n += 5 // a gap
-	if got := run(1); got != 1 {
-		t.Error("a gap is not told at once")
+	if got := run(3); got != 3 {
+		t.Errorf("%d acknowledgements for a gap and the two behind it, which show that it is no reordering", got)
+	}
+	if got := run(31); got != 0 {
+		t.Errorf("%d for 31 packets behind a gap", got)
+	}
+}
+
+func TestAnAcknowledgementOfFewWaitsLonger(t *testing.T) {
+	const ms = time.Millisecond
+	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	var a ackState
+	a.total = ackEager
+	n := uint64(0)
+	come := func(at time.Duration) time.Duration {
+		a.receive(start.Add(at), time.Time{}, n, 0, true, false, ackHold{another: 20 * ms, few: 50 * ms, several: 5 * ms})
+		n++
+		return a.due.Sub(start)
+	}
+	for i, tc := range []struct{ at, due time.Duration }{
+		{0, 20 * ms}, {9 * ms, 29 * ms}, {18 * ms, 38 * ms}, // a packet each 9 ms: three in one acknowledgement
+		{40 * ms, 60 * ms}, {41 * ms, 61 * ms}, {42 * ms, 62 * ms}, {42 * ms, 62 * ms}, {42 * ms, 62 * ms}, {42 * ms, 62 * ms}, {42 * ms, 62 * ms},
+		{43 * ms, 45 * ms}, {44 * ms, 45 * ms}, // a packet each ms: nine
+		{70 * ms, 90 * ms}, {87 * ms, 107 * ms}, {104 * ms, 120 * ms}, // a packet each 17 ms: not for ever
+	} {
+		if got := come(tc.at); got != tc.due {
+			t.Errorf("packet %d at %v: due at %v, want %v", i, tc.at, got, tc.due)
+		}
+		if i == 2 || i == 11 {
+			a.sent()
+		}
+	}
+	// What is due at once stays so, whatever comes before it leaves.
+	a.sent()
+	n++
+	come(200 * ms)
+	a.alert = 0
+	if got := come(200 * ms); got != 200*ms {
+		t.Errorf("behind a gap, due at %v", got)
+	}
+}
+
+func TestAnAcknowledgementForgetsOldGaps(t *testing.T) {
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	var a ackState
+	ranges := func() int {
+		var f wire.Frame
+		a.fill(now, &f, time.Second)
+		return len(f.Ack.Ranges())
+	}
+	for n := uint64(0); n < 30; n += 3 {
+		a.receive(now, now, n, 0, true, false, ackHold{})
+	}
+	if got := ranges(); got != 10 {
+		t.Errorf("%d ranges at first, want 10", got)
+	}
+	now = now.Add(900 * time.Millisecond)
+	a.receive(now, now, 28, 0, true, false, ackHold{})
+	if got := ranges(); got != 10 {
+		t.Errorf("%d ranges within the second, want 10", got)
+	}
+	for range 2 {
+		now = now.Add(time.Second)
+		a.receive(now, now, a.next(), 0, true, false, ackHold{})
+		ranges()
+	}
+	if got := ranges(); got != 1 {
+		t.Errorf("%d ranges two seconds on", got)
 	}
 }
