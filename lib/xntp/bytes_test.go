@@ -120,7 +120,7 @@ func TestWhatAnUplinkIsSpentOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const d = 60 * time.Second
+	const d = 4 * time.Minute
 	// Pieces of 3 to 16 KiB, 100 ms of the stream: a piece for each neighbour in
 	// turn each second, and one from each.
 	for at := time.Duration(0); at < d; at += 100 * time.Millisecond {
@@ -137,8 +137,8 @@ func TestWhatAnUplinkIsSpentOn(t *testing.T) {
 	for what, s := range map[string]*spend{"the hub": &up, "its neighbours": &down} {
 		over := float64(s.total()-s.pieces-s.messages) / float64(s.total())
 		t.Logf("%s: %.2f %% of %d bytes are the transport's: %v", what, 100*over, s.total(), s)
-		if over > 0.067 {
-			t.Errorf("%s: %.2f %% of the bytes are the transport's, want 6.7", what, 100*over)
+		if over > 0.065 {
+			t.Errorf("%s: %.2f %% of the bytes are the transport's, want 6.5", what, 100*over)
 		}
 	}
 }

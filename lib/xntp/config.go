@@ -36,7 +36,7 @@ const MaxEarly = 1000
 
 // Defaults of Config, each with its reason.
 const (
-	DefaultMTU        = 1400    // UDP payload: fits PPPoE, most tunnels, and leaves TURN its header
+	DefaultMTU        = 1400    // UDP payload with which a path begins: fits PPPoE, most tunnels, and leaves TURN its header
 	DefaultMaxObject  = 1 << 20 // a piece is 16 KiB; an init may be larger
 	DefaultWindow     = 4 << 20 // 100 Mbit/s for 300 ms
 	DefaultQueueBytes = 4 << 20 // the same, on the sending side
@@ -67,7 +67,8 @@ type Config struct {
 	Entropy io.Reader  // secrets: keys, connection IDs, challenges
 
 	// NewController makes the congestion controller of a connection; nil means
-	// CUBIC. SetMTU follows when the path's differs from the Config's.
+	// CUBIC. SetMTU follows when a packet is not of DefaultMTU, or Config.MTU if
+	// that is less.
 	NewController func(now time.Time) congestion.Controller
 
 	// TokenKeys and VerifyToken prove a dialing peer's address before the first
@@ -77,7 +78,7 @@ type Config struct {
 	VerifyToken func(keys []ed25519.PublicKey, token []byte, addr netip.AddrPort, now time.Time) bool
 
 	Cipher     Cipher
-	MTU        int           // UDP payload of a full data packet
+	MTU        int           // largest UDP payload to try; zero is what Ethernet carries, DefaultMTU or less tries nothing
 	MaxObject  int           // largest object to accept
 	Window     int           // receive memory per connection
 	QueueBytes int           // send queue per connection: bytes kept until acknowledged

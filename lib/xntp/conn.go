@@ -51,9 +51,10 @@ type conn struct {
 	rate    rateState
 	way     wayState
 
-	mtu       int
+	mtu       int // UDP payload of a full packet
+	peerMTU   int // the largest that the peer takes
+	mtuSearch mtuState
 	movedAt   time.Time // when the peer's IP address changed last
-	bigAcked  bool      // a packet above wire.HandshakeLen arrived
 	ecnOff    bool      // the path or the peer does not report marks
 	ceSeen    uint64
 	idle      time.Duration // the smaller of both ends'
@@ -111,7 +112,7 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 	c.e = e
 	c.heap = -1
 	c.began, c.heard, c.spoke = now, now, now
-	c.mtu = e.cfg.MTU
+	c.mtu, c.peerMTU = min(e.cfg.MTU, DefaultMTU), e.cfg.MTU
 	c.idle = e.cfg.Idle
 	// A little less for each, or a thousand connections would all wake at once.
 	c.keepalive = e.cfg.Keepalive - time.Duration(e.cfg.Rand.Int64N(int64(max(e.cfg.Keepalive/8, 1))))
@@ -149,14 +150,17 @@ func (c *conn) adopt(p *wire.Params) {
 	if p.Idle > 0 {
 		c.idle = min(c.idle, max(p.Idle, minIdle))
 	}
-	if p.MTU >= wire.HandshakeLen && p.MTU < uint64(c.mtu) {
-		c.setMTU(int(p.MTU))
+	if p.MTU >= wire.HandshakeLen {
+		c.peerMTU = int(min(p.MTU, maxMTU))
 	}
+	c.startMTU()
 }
 
 func (c *conn) setMTU(mtu int) {
-	c.mtu = mtu
-	c.cc.SetMTU(mtu)
+	if mtu != c.mtu {
+		c.mtu = mtu
+		c.cc.SetMTU(mtu)
+	}
 }
 
 // open makes the connection a connected one.

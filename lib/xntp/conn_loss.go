@@ -53,7 +53,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 					bytes += p.size
 				}
 				if p.size > wire.HandshakeLen {
-					c.bigAcked = true
+					c.bigAcked(p)
 				}
 				for i := range p.frames {
 					c.onAcked(&p.frames[i], left)
@@ -117,14 +117,22 @@ func (c *conn) detectLoss(now time.Time) {
 	var oldest, newest time.Time
 	for n := l.first; n < l.largest; n++ {
 		p := l.get(n)
-		if p == nil || p.state != packetInFlight {
+		if p == nil || p.state != packetInFlight && p.state != packetProbe {
 			continue
 		}
 		at := p.at.Add(delay)
 		if now.Before(at) && l.largest-n < l.threshold {
+			if p.state == packetProbe {
+				continue // nobody waits for it
+			}
 			if l.lossTime.IsZero() || at.Before(l.lossTime) {
 				l.lossTime = at
 			}
+			continue
+		}
+		if p.state == packetProbe {
+			c.mtuProbeLost(p)
+			l.drop(p)
 			continue
 		}
 		p.state = packetLost
@@ -133,6 +141,9 @@ func (c *conn) detectLoss(now time.Time) {
 		l.lostCount++
 		for i := range p.frames {
 			c.onLost(now, &p.frames[i], false)
+		}
+		if p.size > wire.HandshakeLen {
+			c.bigLost(p)
 		}
 		if p.at.Before(c.movedAt) {
 			continue // RFC 9000 §9.4: not the new path's affair
@@ -170,10 +181,6 @@ func (c *conn) lossTimer(now time.Time) {
 	if l.ptoCount > maxPTOs && now.Sub(c.loss.progress) > lostAfter {
 		c.gone(ClosedLost, 0)
 		return
-	}
-	// RFC 8899 §4.3: a black hole swallows large packets only.
-	if l.ptoCount >= 2 && !c.bigAcked && c.mtu > wire.HandshakeLen {
-		c.setMTU(wire.HandshakeLen)
 	}
 	// RFC 9002 §6.2.4: one packet must leave, two may; with the timer backed off
 	// one is enough.

@@ -78,11 +78,11 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		c.way = wayState{}
 		c.cc = c.e.newController(now)
 		c.cc.SetMTU(c.mtu)
+		c.startMTU()
 		c.pacer = pacerState{}
 		c.loss.threshold, c.loss.timeThreshold = packetThreshold, minTimeThreshold
 		c.movedAt = now
 	}
-	c.bigAcked = false
 	c.loss.ptoCount = 0
 	c.ping = true
 	c.leaveBehind(now)

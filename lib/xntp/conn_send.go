@@ -74,6 +74,9 @@ func (c *conn) appendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 	if p, ok := c.appendProbe(now, dst); ok {
 		return p, true
 	}
+	if p, ok := c.appendMTUProbe(now, dst); ok {
+		return p, true
+	}
 	return c.appendData(now, dst)
 }
 
@@ -86,7 +89,11 @@ func (c *conn) maySpeak() bool {
 // appendData appends a data packet: acknowledgements, then what the peer must
 // know, then objects.
 func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
-	room := int(min(c.path.room(), int64(c.mtu)))
+	mtu := c.mtu
+	if c.loss.probes > 0 {
+		mtu = min(mtu, wire.HandshakeLen) // the reason may be that nothing larger passes
+	}
+	room := int(min(c.path.room(), int64(mtu)))
 	if !c.maySpeak() {
 		return machine.Packet{}, false
 	}
@@ -132,6 +139,9 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	eliciting := len(p.frames) > 0
 	b = c.protect.seal(b, start, p.number)
 	size := len(b) - start
+	if size == c.mtu {
+		c.mtuSearch.full(size)
+	}
 	if eliciting {
 		c.ping = false
 		c.loss.probes = max(c.loss.probes-1, 0)

@@ -594,24 +594,6 @@ func TestTheQueueIsBoundedAndSaysWhenItHasRoom(t *testing.T) {
 	}
 }
 
-func TestASmallerPathIsNoticed(t *testing.T) {
-	w := newWorld(t, 3)
-	a, b := w.add("a", near), w.add("b", near)
-	w.meddle = func(_, _ *node, p *machine.Packet) {
-		if len(p.Data) > 1300 {
-			p.Data = nil
-		}
-	}
-	ac, _ := w.dial(a, b)
-	a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, 100_000)}})
-	if !w.until(5*time.Second, func() bool { return b.count(EventObject) == 1 }) {
-		t.Error("nothing arrives")
-	}
-	if s, _ := a.Stats(ac); s.MTU != 1200 {
-		t.Errorf("MTU %d", s.MTU)
-	}
-}
-
 func TestRandomDatagramsBreakAndAllocateNothing(t *testing.T) {
 	w, a, b, ac, _ := pair(t, near)
 	r := w.rng

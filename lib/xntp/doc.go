@@ -6,8 +6,9 @@
 // events come out of NextEvent.
 //
 // This comment, with the grammar in package wire, is the specification: it is
-// meant to be enough for a second implementation. Version 1 has no train in the first flight, no forward error correction and no
-// path MTU discovery; none of them will need another packet format.
+// meant to be enough for a second implementation. Version 1 has no train in the
+// first flight and no forward error correction; neither will need another packet
+// format.
 //
 // # Handshake
 //
@@ -175,9 +176,24 @@
 //
 // A connection that has sent nothing for 15 s, or up to an eighth less, sends
 // PING. It ends after 30 s, or the
-// smaller of both ends' parameters, without an authentic packet. A new
-// connection whose packets above 1200 bytes go unacknowledged through two probe
-// timeouts falls back to 1200.
+// smaller of both ends' parameters, without an authentic packet.
+//
+// # Path MTU
+//
+// Datagrams are counted by their UDP payload. Every path carries 1200 bytes.
+// Packets begin with 1400, or what the peer takes, if that is less, and are sent
+// unfragmented. Larger sizes are tried as RFC 8899 has it, up to 1472, 1452 on
+// IPv6, and what both ends allow: by packets of PING and PADDING alone, which are
+// no loss to anybody and do not count as in flight. The first has the greatest
+// size; then the interval is halved until it has less than 16 bytes. A size does
+// not pass when it was lost three times. Before each probe 256 KiB have left in
+// full packets. The search begins anew after 10 minutes, if it ended below the
+// greatest size, and on a path with another IP address.
+//
+// When three packets above 1200 bytes were lost and none with a higher number than
+// theirs was acknowledged, packets fall back to 1200 bytes and the search begins
+// anew. So that it is noticed, what leaves on a probe timeout has no more than
+// 1200.
 //
 // # Close
 //

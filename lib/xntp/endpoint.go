@@ -81,7 +81,7 @@ func New(cfg Config) *Endpoint {
 			*v = d
 		}
 	}
-	def(&cfg.MTU, DefaultMTU)
+	def(&cfg.MTU, maxMTU)
 	def(&cfg.MaxObject, DefaultMaxObject)
 	def(&cfg.Window, DefaultWindow)
 	def(&cfg.QueueBytes, DefaultQueueBytes)
@@ -117,7 +117,7 @@ func (e *Endpoint) newController(now time.Time) congestion.Controller {
 	if e.cfg.NewController != nil {
 		return e.cfg.NewController(now)
 	}
-	return congestion.NewCUBIC(e.cfg.MTU)
+	return congestion.NewCUBIC(min(e.cfg.MTU, DefaultMTU))
 }
 
 // Public returns the endpoint's own key.

@@ -37,8 +37,10 @@ type link struct {
 	reorder   float64 // share of datagrams that take up to twice the delay more
 	duplicate float64
 	corrupt   float64
+	mtu       int // of IP packets; zero is no bound
 	free      time.Time
 	drops     int
+	tooBig    int
 	maxQueue  time.Duration
 }
 
@@ -197,6 +199,10 @@ func (w *world) transmit(n *node, p machine.Packet) {
 	if l.loss > 0 && w.rng.Float64() < l.loss {
 		return
 	}
+	if l.mtu > 0 && len(p.Data)+ipHeaders(p.Remote.Addr()) > l.mtu {
+		l.tooBig++
+		return
+	}
 	at := w.now
 	if l.rate > 0 {
 		if l.free.Before(w.now) {
@@ -227,6 +233,13 @@ func (w *world) transmit(n *node, p machine.Packet) {
 		}
 		w.push(&arrival{at: arrive, from: n.addr, dst: p.Remote, data: data, ecn: p.ECN})
 	}
+}
+
+func ipHeaders(a netip.Addr) int {
+	if a.Is4() {
+		return 20 + 8
+	}
+	return 40 + 8
 }
 
 // run lets d pass.

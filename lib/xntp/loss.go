@@ -25,6 +25,7 @@ const (
 	packetInFlight packetState = iota
 	packetLost                 // kept a while, for it may turn out to have arrived
 	packetLeft                 // the same, given up because the peer moved
+	packetProbe                // of the path's MTU: neither in flight nor missed
 )
 
 // A sentFrame remembers what must be done when its packet is acknowledged or
@@ -107,22 +108,26 @@ func (l *lossState) abandon(p *sentPacket) { l.free = append(l.free, p) }
 
 // sent notes that the packet left. Its number is used up.
 func (l *lossState) sent(p *sentPacket, now time.Time, size int, eliciting bool) {
+	l.track(p, now, size)
+	if !eliciting {
+		l.drop(p)
+		l.retire()
+		return
+	}
+	l.flying++
+	l.bytes += size
+	l.lastEliciting = now
+}
+
+// track gives the packet that left its place.
+func (l *lossState) track(p *sentPacket, now time.Time, size int) {
 	p.at, p.size = now, size
 	l.sentCount++
 	if l.next-l.first >= uint64(len(l.ring)) {
 		l.grow() // for quiet packets too: places are by number
 	}
-	if !eliciting {
-		l.next++
-		l.free = append(l.free, p)
-		l.retire()
-		return
-	}
 	l.ring[p.number&uint64(len(l.ring)-1)] = p
 	l.next++
-	l.flying++
-	l.bytes += size
-	l.lastEliciting = now
 }
 
 func (l *lossState) grow() {

@@ -44,7 +44,6 @@ func newLossTest(t *testing.T) *lossTest {
 	w.run(time.Second)
 	lt := &lossTest{t: t, now: w.now, e: a.Endpoint, c: a.conns[ac], cc: cc}
 	*cc = counting{}
-	lt.c.bigAcked = true // no doubts about the path's MTU here
 	lt.want("a round trip of 100 ms", lt.c.rtt.min == 100*time.Millisecond)
 	return lt
 }
@@ -158,7 +157,9 @@ func TestProbeTimeout(t *testing.T) {
 	// max_ack_delay".
 	lt := newLossTest(t)
 	pto := lt.c.rtt.pto()
-	n := lt.send(1)
+	n := lt.c.loss.next
+	lt.e.Send(lt.now, lt.c.id, Object{Data: [][]byte{make([]byte, 1000)}}) // a probe is of the least size that every path carries
+	lt.drain()
 	lt.want("a timer", lt.e.NextTimeout().Equal(lt.now.Add(pto)))
 	lt.advance(pto)
 	lt.want("a probe", lt.c.loss.next == n+2)
