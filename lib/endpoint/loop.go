@@ -216,14 +216,15 @@ func (o *outbox) add(e *Endpoint, p machine.Packet) {
 func (e *Endpoint) flush() {
 	o := &e.out
 	if len(o.pkts) > 0 {
-		sent, bytes := 0, 0
+		sent, bytes, big := 0, 0, 0
 		if s := e.socket(o.socket); s != nil {
-			sent, bytes = s.sys.write(s, o.pkts)
+			sent, bytes, big = s.sys.write(s, o.pkts)
 		}
 		e.count.batchesOut.Add(1)
 		e.count.packetsOut.Add(uint64(sent))
 		e.count.bytesOut.Add(uint64(bytes))
 		e.count.sendDrops.Add(uint64(len(o.pkts) - sent))
+		e.count.sendTooBig.Add(uint64(big))
 	}
 	clear(o.pkts)
 	o.pkts = o.pkts[:0]

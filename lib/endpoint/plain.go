@@ -11,8 +11,8 @@ import (
 )
 
 // plainIO reads and writes one datagram a call, with what every system has:
-// no stamps, no ECN, no choice about fragments; the TTL is the socket's and
-// is set when it changes.
+// no stamps, no ECN, no choice about fragments: where the system can, there are
+// none. The TTL is the socket's and is set when it changes.
 type plainIO struct {
 	ttl int // what the socket has now; 0 is the system's default
 	buf []byte
@@ -42,18 +42,21 @@ func (io *plainIO) read(s *socket, e *Endpoint) (*batch, error) {
 	return b, nil
 }
 
-func (io *plainIO) write(s *socket, pkts []machine.Packet) (sent, bytes int) {
+func (io *plainIO) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
 	for _, p := range pkts {
 		if !s.v6 && !p.Remote.Addr().Unmap().Is4() {
 			continue
 		}
 		io.setTTL(s, int(p.TTL))
-		if _, err := s.conn.WriteToUDPAddrPort(p.Data, p.Remote); err == nil {
+		switch _, err := s.conn.WriteToUDPAddrPort(p.Data, p.Remote); {
+		case err == nil:
 			sent++
 			bytes += len(p.Data)
+		case tooBig(err):
+			big++
 		}
 	}
-	return sent, bytes
+	return sent, bytes, big
 }
 
 const defaultTTL = 64 // IANA, IP Time To Live Parameter

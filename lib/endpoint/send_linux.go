@@ -41,8 +41,9 @@ type messages struct {
 const sendControl = 64 // two control messages of an int
 
 // write sends datagrams. It never waits: what the kernel has no room for is
-// lost, as it would be at the next router.
-func (w *sender) write(s *socket, pkts []machine.Packet) (sent, bytes int) {
+// lost, as it would be at the next router, and so is what is too big for its way
+// out: the machine finds that out as it does for the rest of the path.
+func (w *sender) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
 	if w.msgs == nil {
 		w.msgs = &messages{}
 		w.once = w.try
@@ -54,14 +55,14 @@ func (w *sender) write(s *socket, pkts []machine.Packet) (sent, bytes int) {
 		for n < len(pkts) && pkts[n].DontFragment == want {
 			n++
 		}
-		a, b := w.run(s, pkts[:n])
-		sent, bytes, pkts = sent+a, bytes+b, pkts[n:]
+		a, b, c := w.run(s, pkts[:n])
+		sent, bytes, big, pkts = sent+a, bytes+b, big+c, pkts[n:]
 	}
-	return sent, bytes
+	return sent, bytes, big
 }
 
 // run sends datagrams that agree about fragments.
-func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes int) {
+func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
 	total := 0
 	for i := range pkts {
 		if w.msgs.put(total, s.v6, s.class, &pkts[i]) {
@@ -75,6 +76,9 @@ func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes int) {
 		}
 		if w.err != nil { // the first of them is what the kernel would not have
 			w.first++
+			if tooBig(w.err) {
+				big++
+			}
 			continue
 		}
 		for i := w.first; i < w.first+w.n; i++ {
@@ -83,7 +87,7 @@ func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes int) {
 		sent += w.n
 		w.first += w.n
 	}
-	return sent, bytes
+	return sent, bytes, big
 }
 
 func (w *sender) try(fd uintptr) bool {

@@ -13,6 +13,7 @@ type Stats struct {
 	BatchesIn   uint64 // calls that read at least one datagram
 	BatchesOut  uint64 // calls that wrote at least one
 	SendDrops   uint64 // datagrams that the system would not send
+	SendTooBig  uint64 // of these, larger than the interface's MTU: probes of a path are, as a rule
 	KernelDrops uint64 // datagrams dropped in full receive buffers, where the system says so
 	TooBig      uint64 // datagrams longer than any machine sends, dropped
 	ReadErrors  uint64
@@ -21,7 +22,8 @@ type Stats struct {
 type counters struct {
 	wakeups, turns                           atomic.Uint64
 	packetsIn, packetsOut, bytesIn, bytesOut atomic.Uint64
-	batchesIn, batchesOut, sendDrops         atomic.Uint64
+	batchesIn, batchesOut                    atomic.Uint64
+	sendDrops, sendTooBig                    atomic.Uint64
 	kernelDrops, tooBig, readErrors          atomic.Uint64
 }
 
@@ -38,6 +40,7 @@ func (e *Endpoint) Stats() Stats {
 		BatchesIn:   c.batchesIn.Load(),
 		BatchesOut:  c.batchesOut.Load(),
 		SendDrops:   c.sendDrops.Load(),
+		SendTooBig:  c.sendTooBig.Load(),
 		KernelDrops: c.kernelDrops.Load(),
 		TooBig:      c.tooBig.Load(),
 		ReadErrors:  c.readErrors.Load(),

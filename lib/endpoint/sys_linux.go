@@ -22,6 +22,7 @@ type socketSys struct {
 func (y *socketSys) init(s *socket, plain bool) error {
 	if plain {
 		y.plain = &plainIO{}
+		y.plain.dontFragment(s.conn, s.v6)
 		return nil
 	}
 	raw, err := s.conn.SyscallConn()
@@ -51,7 +52,7 @@ func (y *socketSys) read(s *socket, e *Endpoint) (*batch, error) {
 	return y.recv.read(s, e)
 }
 
-func (y *socketSys) write(s *socket, pkts []machine.Packet) (sent, bytes int) {
+func (y *socketSys) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
 	if y.plain != nil {
 		return y.plain.write(s, pkts)
 	}

@@ -6,7 +6,10 @@ type socketSys = plainSys
 
 type plainSys struct{ plainIO }
 
-func (plainSys) init(*socket, bool) error { return nil }
+func (y *plainSys) init(s *socket, _ bool) error {
+	y.dontFragment(s.conn, s.v6)
+	return nil
+}
 
 type batchSys struct{}
 
