@@ -50,6 +50,7 @@ const (
 	codeObject   = codeFrame + 2
 	codeAck      = codeFrame + 3
 	codeReplaced = codeFrame + 4
+	codeForged   = codeFrame + 5
 )
 
 func (x *inbox) charge(n uint64) uint64 {

@@ -63,7 +63,9 @@ type conn struct {
 	spoke     time.Time // last packet sent
 	ping      bool      // a PING is to be sent
 	windowDue bool      // a WINDOW is to be sent
-	keyedAt   time.Time
+	keyedAt   time.Time // when the keys in use began
+	keyRolls  uint64    // of protect, then
+	oldUntil  time.Time // when those before them are forgotten
 
 	closing closeState
 
@@ -232,15 +234,34 @@ func (c *conn) keepaliveAt() time.Time {
 	return c.spoke.Add(min(c.keepalive, c.idle/2))
 }
 
-// rekeyAfter is how long a key is used at most.
-const rekeyAfter = 10 * time.Minute
+const (
+	// rekeyAfter is how long a key is used at most.
+	rekeyAfter = 10 * time.Minute
+	// maxForged is how many packets may be forged before a key could be guessed
+	// (RFC 9001 §6.6: 2^36 for ChaCha20-Poly1305, far more for AES-GCM).
+	maxForged = 1 << 36
+)
 
-// rekey updates the key of a connection that has used it long or much.
+// rekey updates the key of a connection that has used it long or much, and drops
+// the one before when no packet under it can be on its way any more (RFC 9001
+// §6.5: no longer than three probe timeouts after the first under the new one).
 func (c *conn) rekey(now time.Time) {
-	if c.state == stateOpen && (c.protect.sealed >= c.e.cfg.KeyLife || c.protect.sealed > 0 && now.Sub(c.keyedAt) >= rekeyAfter) {
-		if c.protect.update() {
-			c.keyedAt = now
-		}
+	p := &c.protect
+	if c.state != stateOpen {
+		return
+	}
+	if p.rolls == c.keyRolls && (p.sealed >= c.e.cfg.KeyLife || p.sealed > 0 && now.Sub(c.keyedAt) >= rekeyAfter) {
+		p.update()
+	}
+	if p.rolls != c.keyRolls { // it was we who began, or the peer
+		c.keyedAt, c.keyRolls, c.oldUntil = now, p.rolls, time.Time{}
+	}
+	switch {
+	case !p.haveOld || !p.followed():
+	case c.oldUntil.IsZero():
+		c.oldUntil = now.Add(3 * c.rtt.pto())
+	case !now.Before(c.oldUntil):
+		p.forgetOld()
 	}
 }
 

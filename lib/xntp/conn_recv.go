@@ -16,7 +16,13 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	frames, number, ok := c.protect.open(c.e.scratch, data, c.acks.next())
 	if !ok {
 		c.e.counts.Forged++
+		if c.protect.forged >= maxForged {
+			c.close(now, ClosedProtocol, codeForged)
+		}
 		return
+	}
+	if c.protect.rolls != c.keyRolls {
+		c.rekey(now)
 	}
 	if c.state == stateClosing {
 		c.heardClosing()

@@ -79,8 +79,11 @@
 // Key update is that of RFC 9001 §6: either end begins by toggling the phase bit,
 // the other follows with its next packet; nobody begins again before a packet of
 // the current phase was acknowledged. Packets with lower numbers than any of the
-// current phase are tried with the key before. Keys last 2^24 packets or 10
-// minutes.
+// current phase are tried with the key before, which is forgotten three probe
+// timeouts after the first packet of the current phase; others of the other phase
+// with the next key, which is made beforehand, and only one that opens begins that
+// phase. Keys last 2^24 packets or 10 minutes, whoever began them. A connection to
+// which 2^36 packets came that did not open is closed.
 //
 // # Packets
 //
@@ -207,6 +210,7 @@
 //	65538  an object that cannot be: unknown, too large, or inconsistent
 //	65539  an acknowledgement of what was not sent
 //	65540  not broken: another connection took this one's place
+//	65541  not broken by us: too many packets were forged
 //
 // # Bounds
 //

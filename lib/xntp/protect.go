@@ -75,6 +75,8 @@ type protectState struct {
 	phaseAcked     bool      // one of these was acknowledged
 	recvFirst      uint64    // the lowest number opened with the current receive key
 	haveOld        bool
+	rolls          uint64 // key updates so far
+	forged         uint64 // packets that did not open
 	nonce          [12]byte
 	mask           [16]byte
 }
@@ -138,6 +140,7 @@ func (p *protectState) open(scratch, b []byte, next uint64) (frames []byte, numb
 	p.setNonce(key, number)
 	frames, err := key.aead.Open(scratch[body:body], p.nonce[:], b[body:], scratch[:body])
 	if err != nil {
+		p.forged++
 		return nil, 0, false
 	}
 	if key == &p.ahead {
@@ -158,7 +161,14 @@ func (p *protectState) roll(first uint64) {
 	p.phase ^= wire.KeyPhase
 	p.sealed = 0
 	p.phaseAcked = false
+	p.rolls++
 }
+
+// followed tells that a packet of the current phase has come.
+func (p *protectState) followed() bool { return p.recvFirst != math.MaxUint64 }
+
+// forgetOld drops the receive key of the previous phase.
+func (p *protectState) forgetOld() { p.old, p.haveOld = packetKey{}, false }
 
 // update begins a new phase, unless the last one is not confirmed yet (RFC 9001
 // §6.1). The peer's packets of the old phase are still opened, until one of the
