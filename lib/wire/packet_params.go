@@ -19,7 +19,15 @@ type Params struct {
 	MTU       uint64 // the largest datagram it is ready to receive
 	CID       CID    // message 2: where the responder wants to receive
 	Early     []byte // message 1: the request
+	Reset     ResetToken
 }
+
+// ResetLen is the length of a ResetToken.
+const ResetLen = 16
+
+// A ResetToken at the end of a datagram that looks like a data packet says that
+// its sender knows nothing of the connection any more. All zero is none.
+type ResetToken [ResetLen]byte
 
 const (
 	paramWindow = iota + 1
@@ -29,6 +37,7 @@ const (
 	paramMTU
 	paramEarly
 	paramCID
+	paramReset
 )
 
 // Append appends the parameters.
@@ -48,6 +57,11 @@ func (p *Params) Append(b []byte) []byte {
 		b = AppendVarint(b, paramCID)
 		b = AppendVarint(b, CIDLen)
 		b = append(b, p.CID[:]...)
+	}
+	if p.Reset != (ResetToken{}) {
+		b = AppendVarint(b, paramReset)
+		b = AppendVarint(b, ResetLen)
+		b = append(b, p.Reset[:]...)
 	}
 	if len(p.Early) > 0 {
 		b = AppendVarint(b, paramEarly)
@@ -81,6 +95,8 @@ func ParseParams(b []byte) (p Params, err error) {
 			p.Early = v.b
 		case paramCID:
 			p.CID = v.cid()
+		case paramReset:
+			copy(p.Reset[:], v.bytes(ResetLen))
 		}
 		if v.bad {
 			c.fail()

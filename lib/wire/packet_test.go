@@ -101,7 +101,7 @@ func TestShortHeaderProtectionIsItsOwnInverse(t *testing.T) {
 }
 
 func TestParamsComeBackAndUnknownOnesAreSkipped(t *testing.T) {
-	want := Params{Window: 1 << 22, MaxObject: 1 << 20, Idle: 30 * time.Second, Ciphers: 3, MTU: 1400, CID: CID{9, 8}, Early: []byte("GET")}
+	want := Params{Window: 1 << 22, MaxObject: 1 << 20, Idle: 30 * time.Second, Ciphers: 3, MTU: 1400, CID: CID{9, 8}, Reset: ResetToken{1, 2, 3}, Early: []byte("GET")}
 	b := want.Append([]byte{40, 2, 'h', 'i'})
 	if got, err := ParseParams(b); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -130,7 +130,7 @@ func FuzzLongPacket(f *testing.F) {
 }
 
 func FuzzParams(f *testing.F) {
-	p := Params{Window: 1 << 22, MaxObject: 1 << 20, Idle: time.Second, Ciphers: 1, MTU: 1400, Early: []byte("x")}
+	p := Params{Window: 1 << 22, MaxObject: 1 << 20, Idle: time.Second, Ciphers: 1, MTU: 1400, Reset: ResetToken{15: 1}, Early: []byte("x")}
 	f.Add(p.Append(nil))
 	f.Add([]byte{6, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -25,15 +25,16 @@ const (
 // file; the verbs are in conn_recv.go, conn_send.go, conn_loss.go, conn_path.go,
 // conn_object.go and conn_close.go.
 type conn struct {
-	e         *Endpoint
-	id        ConnID
-	state     connState
-	initiator bool // we dialed, and the dial is the one that counts
-	key       PublicKey
-	local     wire.CID // we receive at it
-	remote    wire.CID // the peer receives at it
-	began     time.Time
-	opened    time.Time // when it became stateOpen
+	e          *Endpoint
+	id         ConnID
+	state      connState
+	initiator  bool // we dialed, and the dial is the one that counts
+	key        PublicKey
+	local      wire.CID        // we receive at it
+	remote     wire.CID        // the peer receives at it
+	resetToken wire.ResetToken // ends the connection, if the peer sends it
+	began      time.Time
+	opened     time.Time // when it became stateOpen
 
 	dial   dialState
 	answer answerState
@@ -133,6 +134,7 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 func (c *conn) params() wire.Params {
 	return wire.Params{
 		Window: uint64(c.e.cfg.Window), MaxObject: uint64(c.e.cfg.MaxObject), Idle: c.e.cfg.Idle, MTU: uint64(c.e.cfg.MTU),
+		Reset: c.e.reset.token(c.local, c.path.addr.Addr()),
 	}
 }
 
@@ -142,6 +144,7 @@ const minIdle = 2 * time.Second
 
 // adopt takes what the peer told.
 func (c *conn) adopt(p *wire.Params) {
+	c.e.know(c, p.Reset)
 	c.out.limit = p.Window
 	c.out.peerMax = min(p.MaxObject, max(p.Window, objectOverhead)-objectOverhead)
 	for _, o := range slices.Clone(c.out.queue) {

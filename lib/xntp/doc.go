@@ -212,12 +212,24 @@
 //	65540  not broken: another connection took this one's place
 //	65541  not broken by us: too many packets were forged
 //
+// Stateless reset. Who gets a data packet for a connection ID that is none of its
+// own, and has a private key, answers with what looks like a data packet and ends
+// with sixteen bytes, the token: at most 43 bytes in all, the others random, and at
+// least one byte less than what is answered; nothing if that would be less than 25.
+// Each end tells the token for the connection ID at which it receives as a
+// parameter. A datagram for no connection that ends with a peer's token, from the
+// address that the peer is at, ends that connection. What a token is, is its
+// owner's affair; here it is BLAKE2s-128, keyed with HKDF-Expand(private key,
+// "xntp reset", 32), over the connection ID and the peer's IP address (16 bytes,
+// IPv4 mapped to IPv6). So a node that was restarted with its key knows it, and a
+// stranger who asks for it learns what is good for himself only.
+//
 // # Bounds
 //
 // Per connection: Window bytes of received objects, QueueBytes and QueueLen of
 // objects to send, 64 ranges of received numbers, 8192 gaps among finished ids,
 // 4096 parts of an object that wait for what is between them, one address under
 // validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 64
-// answers to strangers, 4096 handshakes remembered. At each bound the newcomer is refused and nobody else suffers. A datagram that is not
+// answers to strangers, 64 resets a second, 4096 handshakes remembered. At each bound the newcomer is refused and nobody else suffers. A datagram that is not
 // for us, or does not open, allocates nothing.
 package xntp

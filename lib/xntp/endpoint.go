@@ -15,11 +15,13 @@ type Endpoint struct {
 	cfg    Config
 	public PublicKey
 
-	conns  map[ConnID]*conn
-	byCID  map[wire.CID]*conn
-	order  []*conn // by id, for everything whose order shows
-	half   int     // connections in stateHalf
-	nextID ConnID
+	conns map[ConnID]*conn
+	byCID map[wire.CID]*conn
+	// byReset finds the connection that a stateless reset ends.
+	byReset map[wire.ResetToken]*conn
+	order   []*conn // by id, for everything whose order shows
+	half    int     // connections in stateHalf
+	nextID  ConnID
 
 	// handshakes are those that were answered, so that a repeated Initial finds
 	// its connection and a replayed one finds nothing. recent names the last
@@ -29,6 +31,8 @@ type Endpoint struct {
 	recentAt   int
 
 	gate    gateState
+	reset   resetState
+	random  [maxReset]byte
 	replies fifo[reply]
 	turn    fifo[*conn] // connections that may have something to send
 	timers  timers
@@ -65,6 +69,7 @@ const (
 type Counts struct {
 	Foreign  uint64 // no packet of XNTP
 	Stray    uint64 // for no connection of ours
+	Reset    uint64 // stateless resets that ended a connection
 	Early    uint64 // before the keys were there
 	Forged   uint64 // did not open
 	Replayed uint64
@@ -102,9 +107,10 @@ func New(cfg Config) *Endpoint {
 	}
 	e := &Endpoint{
 		cfg: cfg, public: cfg.Key.Public(), nextID: 1,
-		conns: make(map[ConnID]*conn), byCID: make(map[wire.CID]*conn), handshakes: make(map[[ephemeralLen]byte]*conn),
+		conns: make(map[ConnID]*conn), byCID: make(map[wire.CID]*conn), byReset: make(map[wire.ResetToken]*conn), handshakes: make(map[[ephemeralLen]byte]*conn),
 		scratch: make([]byte, 0, 1<<16),
 	}
+	e.reset.init(cfg.Key)
 	if err := e.gate.init(cfg.Entropy); err != nil {
 		panic("xntp: entropy: " + err.Error())
 	}
@@ -145,6 +151,7 @@ func (e *Endpoint) receive(now time.Time, p *machine.Packet, data []byte) {
 		c := e.byCID[cid]
 		if !ok || c == nil || len(data) > cap(e.scratch) {
 			e.counts.Stray++
+			e.stray(now, path{p.Socket, p.Remote}, data)
 			return
 		}
 		c.receive(now, p, data)
@@ -221,6 +228,7 @@ func (e *Endpoint) remove(c *conn) {
 	e.timers.set(c, time.Time{})
 	delete(e.conns, c.id)
 	delete(e.byCID, c.local)
+	e.unknow(c)
 	if h, ok := e.handshakes[c.answer.ephemeral]; ok && h == c {
 		e.handshakes[c.answer.ephemeral] = nil
 	}

@@ -99,9 +99,10 @@ const (
 	ClosedReplaced                    // another connection with the same peer took its place
 	ClosedProtocol                    // the peer broke the protocol; Event.Code says how
 	ClosedVersion                     // the peer speaks other versions of XNTP only
+	ClosedReset                       // the peer knows nothing of the connection any more
 )
 
-var reasonNames = [...]string{"", "closed by us", "closed by peer", "idle", "lost", "handshake timed out", "replaced", "protocol violation", "version"}
+var reasonNames = [...]string{"", "closed by us", "closed by peer", "idle", "lost", "handshake timed out", "replaced", "protocol violation", "version", "reset"}
 
 func (r Reason) String() string {
 	if int(r) < len(reasonNames) && r > 0 {

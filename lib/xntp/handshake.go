@@ -258,6 +258,7 @@ func (e *Endpoint) readInitial(p *wire.Long) (*initial, error) {
 // was received.
 func (c *conn) respond(now time.Time, in *initial, from path, size int, proved bool) error {
 	cipher := c.e.cfg.Cipher
+	c.path = pathState{path: from, proved: proved, received: int64(size)}
 	p := c.params()
 	p.CID = c.local
 	p.Ciphers = wire.CipherAES128GCM
@@ -276,7 +277,6 @@ func (c *conn) respond(now time.Time, in *initial, from path, size int, proved b
 	c.remote = in.cid
 	c.began, c.heard = now, now
 	c.answer = answerState{ephemeral: in.ephemeral, message: message, due: true, cid: in.cid}
-	c.path = pathState{path: from, proved: proved, received: int64(size)}
 	c.protect.init(send.UnsafeKey(), recv.UnsafeKey(), cipher)
 	c.adopt(&in.params)
 	return nil

@@ -357,6 +357,46 @@ func TestOtherVersionsAreToldOurs(t *testing.T) {
 	}
 }
 
+func TestAVersionsPacketEarnsNothing(t *testing.T) {
+	w := newWorld(t, 1)
+	b := w.add("b", near)
+	stranger := netip.MustParseAddrPort("203.0.113.1:1")
+	ask := func(data []byte) int {
+		before := b.sent
+		b.Receive(w.now, machine.Packet{Remote: stranger, Data: data})
+		w.run(time.Second)
+		return int(b.sent - before)
+	}
+	long := wire.Long{Type: wire.PacketInitial, Version: 9, Src: wire.CID{1}}
+	short := append(long.Append(nil), make([]byte, 200)...)
+	if n := ask(short); n != 0 {
+		t.Errorf("an Initial of %d bytes was answered with %d", len(short), n)
+	}
+	if n := ask(padded(short, 0)); n == 0 || n > 20 {
+		t.Errorf("a whole one was answered with %d", n)
+	}
+	for _, typ := range []wire.PacketType{wire.PacketResponse, wire.PacketRetry, wire.PacketVersions} {
+		for _, version := range []uint32{0, 1, 9} {
+			p := wire.Long{Type: typ, Version: version, Dst: wire.CID{1}, Noise: make([]byte, 60), Cookie: []byte{1}, Versions: []byte{0, 0, 0, 9}}
+			if n := ask(padded(p.Append(nil), 0)); n != 0 {
+				t.Errorf("type %d of version %d was answered with %d bytes", typ, version, n)
+			}
+		}
+	}
+	// A Versions packet with our version in it is no reason to give up.
+	a := w.add("a", near)
+	ac, err := a.Dial(w.now, DialOptions{Remote: b.Public(), Addr: b.addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := wire.Long{Type: wire.PacketVersions, Dst: a.conns[ac].local, Versions: []byte{0, 0, 0, 9, 0, 0, 0, wire.Version}}
+	a.Receive(w.now, machine.Packet{Remote: b.addr, Data: p.Append(nil)})
+	w.run(time.Second)
+	if a.count(EventConnected) != 1 {
+		t.Errorf("%v", a.kinds())
+	}
+}
+
 func TestTheWrongKeyIsNotAnswered(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b, c := w.add("a", near), w.add("b", near), w.add("c", near)
