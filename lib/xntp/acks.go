@@ -159,6 +159,12 @@ func (a *ackState) fill(now time.Time, f *wire.Frame, keep time.Duration) {
 	}
 }
 
+// owe makes an ACK due now.
+func (a *ackState) owe(now time.Time) {
+	a.eliciting = max(a.eliciting, 1)
+	a.due, a.atOnce = now, true
+}
+
 // sent notes that an ACK left.
 func (a *ackState) sent() {
 	a.eliciting, a.due, a.atOnce = 0, time.Time{}, false

@@ -85,6 +85,9 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 	}
 	c.loss.ptoCount = 0
 	c.ping = true
+	if c.acks.have {
+		c.acks.owe(now) // what was acknowledged lately, the peer may not have heard
+	}
 	c.leaveBehind(now)
 	c.event(Event{Kind: EventMigrated, Socket: c.path.socket, Addr: c.path.addr})
 }
@@ -139,6 +142,13 @@ func (c *conn) appendProbe(now time.Time, dst []byte) (machine.Packet, bool) {
 	start := len(dst)
 	b := c.appendHeader(dst, c.loss.next)
 	b = f.Append(b)
+	if f.Type == wire.FrameChallenge && c.acks.have {
+		// If it is there, acknowledgements that went to its old address are lost.
+		c.acks.fill(now, f, 3*c.rtt.pto())
+		if with := f.Append(b); int64(len(with)-start+wire.TagLen) <= 3*p.received-p.sent {
+			b = with
+		}
+	}
 	if padded {
 		b = append(b, make([]byte, max(0, wire.HandshakeLen-wire.TagLen-(len(b)-start)))...)
 	}

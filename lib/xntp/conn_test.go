@@ -123,55 +123,6 @@ func TestAReplayedInitialFindsNothingAfterTheConnectionIsGone(t *testing.T) {
 	}
 }
 
-func TestMigrationUnderWay(t *testing.T) {
-	for name, addr := range map[string]string{"new port": "192.0.2.1:4999", "new address": "198.51.100.7:1234"} {
-		l := link{delay: 20 * time.Millisecond, rate: 20e6, queue: 100000}
-		w, a, b, ac, bc := pair(t, l)
-		bulk(w, a, ac)
-		w.run(2 * time.Second)
-		b.took()
-		var last time.Time
-		var pause time.Duration
-		b.step = func(now time.Time) {
-			if n := b.conns[bc].stats.receivedPackets; n != 0 && !last.IsZero() {
-				pause = max(pause, now.Sub(last))
-			}
-			last = now
-		}
-		a.addr = netip.MustParseAddrPort(addr)
-		w.run(2 * time.Second)
-		if got := b.took(); got < 4e6 {
-			t.Errorf("%s: %d bytes in 2 s", name, got)
-		}
-		if _, at := b.Remote(bc); at != a.addr {
-			t.Errorf("%s: b thinks that a is at %v", name, at)
-		}
-		s, _ := a.Stats(ac)
-		t.Logf("%s: %d lost, longest silence at b %v", name, s.LostPackets, pause)
-	}
-}
-
-func TestTheReceiverMoves(t *testing.T) {
-	l := link{delay: 20 * time.Millisecond, rate: 20e6, queue: 100000}
-	w, a, b, ac, _ := pair(t, l)
-	bulk(w, a, ac)
-	w.run(2 * time.Second)
-	b.took()
-	moved := w.now
-	b.addr = netip.MustParseAddrPort("198.51.100.7:1234")
-	b.Probe(w.now)
-	if !w.until(time.Second, func() bool { return a.count(EventMigrated) == 1 }) {
-		t.Fatal("no migration")
-	}
-	if ev := a.last(EventMigrated); ev.Addr != b.addr || w.now.Sub(moved) > 80*time.Millisecond+near.delay {
-		t.Errorf("migrated to %v after %v", ev.Addr, w.now.Sub(moved))
-	}
-	if !w.until(time.Second, func() bool { return b.count(EventObject) > 0 }) {
-		t.Error("nothing arrives at the new address")
-	}
-	t.Logf("first object at the new address after %v", w.now.Sub(moved))
-}
-
 func TestAForgedAddressIsNotBelieved(t *testing.T) {
 	w, a, b, ac, bc := pair(t, near)
 	// Somebody on the path sends a's packets on from his own address, first.

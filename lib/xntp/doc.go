@@ -170,12 +170,13 @@
 //
 // When a packet that opens, with the highest number so far, comes from another
 // address, that address is sent a CHALLENGE, in a datagram of 1200 bytes if three
-// times what came from there allows, again after each probe timeout, five times.
-// The other end answers with RESPONSE and the same 64 bits to the address that the
-// challenge came from, padded as the challenge was. Only then does the connection
-// move there; if the IP address differs, round trip time and congestion control
-// begin anew. Until then everything goes to the old address; what is in flight
-// when the connection moves is sent again.
+// times what came from there allows, with an ACK behind it, again after each probe
+// timeout, five times. The other end answers with RESPONSE and the same 64 bits to
+// the address that the challenge came from, padded as the challenge was. Only then
+// does the connection move there; if the IP address differs, round trip time and
+// congestion control begin anew. Until then everything else goes to the old
+// address; what is in flight when the connection moves is sent again, and an ACK
+// leaves at once.
 //
 // A connection that has sent nothing for 15 s, or up to an eighth less, sends
 // PING. It ends after 30 s, or the
