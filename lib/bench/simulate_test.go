@@ -67,9 +67,10 @@ func TestASmallRoomIsSimulatedTheSameTwice(t *testing.T) {
 }
 
 // What flows may be off packets where they are used: 2 points of peer share, a
-// tenth of the 95th percentile of the added lag, which is less over flows, for
-// they lose nothing: how much, hangs on the seed, so it is the mean of two. In a
-// tiny room, where a few pieces make the quantile, half as much again.
+// fiftieth of the bytes on the wires, a tenth of the 95th percentile of the added
+// lag. In a tiny room, where a few pieces make the quantile, half as much again.
+// One run of a room has a quantile a quarter off the next run's, so means of a few
+// are compared; those of 24 differ by 2 %.
 func TestFlowsComeCloseToPackets(t *testing.T) {
 	room := small(func(s *Scenario) {
 		s.Name, s.Peers, s.Seconds, s.RateBPS, s.Join.OverS = "room", 30, 25, 2_000_000, 8
@@ -80,31 +81,39 @@ func TestFlowsComeCloseToPackets(t *testing.T) {
 		topology string
 		seeds    int
 		p95      float64
-	}{{small(), "balanced", 1, 0.15}, {room, "balanced", 2, 0.1}, {room, "mesh", 1, 0.1}} {
+	}{{small(), "balanced", 2, 0.15}, {room, "balanced", 2, 0.1}, {room, "mesh", 2, 0.1}} {
 		if testing.Short() && c.sc == room {
 			continue // half a minute with the race detector
 		}
-		var flow, packet [3]float64 // lag p50, p95, share
-		for seed := 7; seed < 7+c.seeds; seed++ {
-			f, p := simulateSeed(t, c.sc, c.topology, uint64(seed), FlowLink), simulateSeed(t, c.sc, c.topology, uint64(seed), PacketLink)
-			t.Logf("%s, %s: share %.3f and %.3f, wire %.1f and %.1f MB, lag p50 %d and %d, p95 %d and %d ms", c.sc.Name, c.topology, f.share(), p.share(), float64(f.WireBytes)/1e6, float64(p.WireBytes)/1e6,
-				f.AddedLag.Quantile(0.5), p.AddedLag.Quantile(0.5), f.AddedLag.Quantile(0.95), p.AddedLag.Quantile(0.95))
-			if d := float64(f.WireBytes) / float64(p.WireBytes); d < 0.9 || d > 1.1 {
-				t.Errorf("%s, %s: %d bytes on the wires over flows, %d over packets", c.sc.Name, c.topology, f.WireBytes, p.WireBytes)
+		type means struct{ share, megabytes, p50, p95 float64 }
+		mean := func(link string) (m means) {
+			runs := float64(c.seeds)
+			for seed := range uint64(c.seeds) {
+				r := simulateSeed(t, c.sc, c.topology, 11+seed, link)
+				m.share += r.share() / runs
+				m.megabytes += float64(r.WireBytes) / 1e6 / runs
+				m.p50 += float64(r.AddedLag.Quantile(0.5)) / runs
+				m.p95 += float64(r.AddedLag.Quantile(0.95)) / runs
 			}
-			for i, r := range []*Run{f, p} {
-				sum := [...]*[3]float64{&flow, &packet}[i]
-				sum[0] += float64(r.AddedLag.Quantile(0.5)) / float64(c.seeds)
-				sum[1] += float64(r.AddedLag.Quantile(0.95)) / float64(c.seeds)
-				sum[2] += r.share() / float64(c.seeds)
-			}
+			return m
 		}
-		if d := math.Abs(flow[2] - packet[2]); d > 0.02 {
-			t.Errorf("%s, %s: peer shares differ by %.3f: %.3f over flows, %.3f over packets", c.sc.Name, c.topology, d, flow[2], packet[2])
+		flow, packet := mean(FlowLink), mean(PacketLink)
+		t.Logf("%s, %s: share %.3f and %.3f, wire %.2f and %.2f MB, lag p50 %.0f and %.0f, p95 %.0f and %.0f ms", c.sc.Name, c.topology,
+			flow.share, packet.share, flow.megabytes, packet.megabytes, flow.p50, packet.p50, flow.p95, packet.p95)
+		if d := math.Abs(flow.share - packet.share); d > 0.02 {
+			t.Errorf("%s, %s: peer shares differ by %.3f: %.3f over flows, %.3f over packets", c.sc.Name, c.topology, d, flow.share, packet.share)
 		}
-		for i, most := range []float64{0.15, c.p95} {
-			if math.Abs(flow[i]-packet[i]) > most*packet[i] {
-				t.Errorf("%s, %s: of the added lag the %s is %.0f ms over flows, %.0f over packets", c.sc.Name, c.topology, [...]string{"median", "95th percentile"}[i], flow[i], packet[i])
+		for _, x := range []struct {
+			what         string
+			flow, packet float64
+			most         float64
+		}{
+			{"MB on the wires", flow.megabytes, packet.megabytes, 0.02},
+			{"ms of added lag, half of it", flow.p50, packet.p50, 0.15},
+			{"ms of added lag, 95 % of it", flow.p95, packet.p95, c.p95},
+		} {
+			if math.Abs(x.flow-x.packet) > x.most*x.packet {
+				t.Errorf("%s, %s: %.1f %s over flows, %.1f over packets", c.sc.Name, c.topology, x.flow, x.what, x.packet)
 			}
 		}
 	}

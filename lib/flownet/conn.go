@@ -78,7 +78,7 @@ const (
 	firstWindow   = 10 * 1400 // RFC 9002 §7.2
 	mostWindow    = 128 << 10 // what slow start comes to at some Mbit/s before its queue shows (RFC 9406)
 	pacingGain    = 2.0
-	handshakeSize = 250
+	handshakeSize = 1200 // both are padded to it, an early request included
 	handshakeTime = 10 * time.Second
 	handshakeTry  = time.Second // between repetitions of a first datagram that nobody answered
 	lostAfter     = 15 * time.Second
@@ -111,7 +111,7 @@ func (c *conn) hello(early []byte) {
 		}
 		tries++
 		if host != nil && host.Online() && c.ep.host.Online() && (n.Blocked == nil || !n.Blocked(c.ep.host, host)) {
-			c.ep.link.handshake(n.Of(host), handshakeSize+len(early), func(now time.Time) { c.knock(early) })
+			c.ep.link.handshake(n.Of(host), handshakeSize, func(now time.Time) { c.knock(early) })
 		}
 		n.world.After(handshakeTry, try)
 	}

@@ -23,7 +23,7 @@
 // gone acknowledges nothing, and is given up after 15 s, as by package xntp.
 //
 // Sizes: every transfer costs its bytes and a packet's header, tag and frame for
-// each 1,400 bytes; acknowledgements take their bytes of the way back. The numbers
+// each 1,472 bytes; acknowledgements take their bytes of the way back. The numbers
 // stand beside their constants.
 //
 // What is not modelled: loss and what follows from it, the interleaving of

@@ -120,7 +120,7 @@ func (l *Link) serve(i uint32) {
 // returns how long it waits: for the rest of what is being served.
 func (l *Link) acknowledge(packets int) time.Duration {
 	up, _ := l.host.Links()
-	l.acks += nanos(ackSize(packets), 1, up.Rate)
+	l.acks += nanos(ackSize(packets), acks(packets), up.Rate)
 	return max(0, l.until-l.net.world.Elapsed())
 }
 

@@ -45,24 +45,31 @@ func New(w *simnet.World) *Net {
 	return n
 }
 
-// Sizes of what goes with the bytes of an object: XNTP's header (11), tag (16)
-// and about 8 bytes of frames in each packet of 1,400; an acknowledgement of
-// about 45 bytes for every fourth packet and at least one.
+// Sizes of what goes with the bytes of an object: XNTP's header (7), tag (16) and
+// a frame's head (6) in each packet of 1,472, OPEN (11) in the first; a datagram
+// with an acknowledgement (7, 16 and about 19) for the end of the object, and one
+// for every eighth packet before.
 const (
-	packetPayload = 1400 - packetCost
-	packetCost    = 35
+	packetPayload = 1472 - packetCost
+	packetCost    = 29
+	objectCost    = 11
 	udpCost       = 28
-	ackCost       = 45
+	ackCost       = 42
+	ackEach       = 8
 )
 
 // wireSize returns the bytes of UDP payload that n bytes of objects become, and
 // the datagrams they travel in.
 func wireSize(n int) (bytes, packets int) {
-	packets = max(1, (n+packetPayload-1)/packetPayload)
+	n += objectCost
+	packets = (n + packetPayload - 1) / packetPayload
 	return n + packets*packetCost, packets
 }
 
-func ackSize(packets int) int { return ackCost * ((packets + 3) / 4) }
+// acks returns how many datagrams acknowledge so many.
+func acks(packets int) int { return 1 + (packets-1)/ackEach }
+
+func ackSize(packets int) int { return ackCost * acks(packets) }
 
 // nanos is how long bytes of UDP payload in packets take at a link's rate.
 func nanos(bytes, packets int, rate simnet.Rate) time.Duration {
