@@ -13,8 +13,9 @@ import (
 
 // The main job: what peers write is what ffmpeg wrote, up to the end.
 func TestViewersWriteWhatTheBroadcasterWrote(t *testing.T) {
-	b := onAir(t, clip{seconds: 6}.live(t, asFLV))
-	first := viewer(t, b.url)
+	traces := t.TempDir()
+	b := onAir(t, clip{seconds: 6}.live(t, asFLV), "--qlog", traces)
+	first := viewer(t, b.url, "--qlog", traces)
 	second := viewer(t, b.url)
 	first.out.await(t, 10*time.Second, "the first viewer has two seconds", func(out []byte) bool { return len(out) > 250_000 })
 	third := viewer(t, b.url)
@@ -27,6 +28,28 @@ func TestViewersWriteWhatTheBroadcasterWrote(t *testing.T) {
 	film.wantEnd(t, "first", first.out.bytes())
 	film.wantEnd(t, "second", second.out.bytes())
 	film.wantEnd(t, "third", third.out.bytes())
+	// And both ends of a connection wrote down what they did.
+	pairs := 0
+	clients, _ := filepath.Glob(filepath.Join(traces, "*_client.sqlog"))
+	for _, client := range clients {
+		server, err := os.ReadFile(strings.TrimSuffix(client, "client.sqlog") + "server.sqlog")
+		if err != nil {
+			continue // the other end was a viewer without --qlog
+		}
+		pairs++
+		b, err := os.ReadFile(client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{string(b), string(server)} {
+			if !strings.HasPrefix(text, "\x1e{\"qlog_version\":\"0.3\"") || !strings.Contains(text, "packet_sent") || !strings.HasSuffix(text, "}\n") {
+				t.Errorf("%s: %d bytes, the end is %q", client, len(text), last(text, 300))
+			}
+		}
+	}
+	if pairs == 0 {
+		t.Errorf("%d traces of viewers, none of the seed's connection to one", len(clients))
+	}
 }
 
 // Twenty viewers join at random moments, some are interrupted: a real ffmpeg

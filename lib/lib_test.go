@@ -52,6 +52,7 @@ var house = map[string]room{
 	"node":       {4, core, "machine nat swarm playout xntp natprobe wire segment measure media", ""},
 	"store":      {4, rind, "segment media", ""},
 	"zonefile":   {5, rind, "zone", "github.com/oschwald/maxminddb-golang/v2"},
+	"qlog":       {5, rind, "xntp wire", ""},
 	"endpoint":   {5, rind, "machine", "golang.org/x/net golang.org/x/sys"},
 	"simnet":     {5, rind, "machine nat wire", ""},
 	"signal":     {5, rind, "tracker wire", "github.com/coder/websocket"},

@@ -46,6 +46,8 @@
 //	--origin-only             take part in no swarm: everything from the origin
 //	--stats FILE              append counters as JSON lines, one each second and
 //	                          one at the end
+//	--qlog DIR                write a trace of each XNTP connection into DIR, in qlog
+//	                          0.3 (.sqlog), as https://qvis.quictools.info reads it
 //	--explain                 a line on stderr for every piece: from whom, and why
 //
 // # Live rooms and others

@@ -44,6 +44,7 @@ func commandWith(o *options) *tool.Command {
 			tool.Rate(&o.uplink, "uplink", "what this machine can upload, as others may count on until it is measured; 0 is not known"),
 			tool.Bool(&o.originOnly, "origin-only", "take part in no swarm: everything from the origin"),
 			tool.String(&o.stats, "stats", "append counters to `FILE` as JSON lines, one each second and one at the end"),
+			tool.String(&o.qlog, "qlog", "write a trace of each connection into `DIR`, as qvis reads it"),
 			tool.Bool(&o.explain, "explain", "a line on stderr for every piece: from whom, and why"),
 		},
 		Run: func(ctx context.Context, io *tool.IO, args []string) error {
@@ -57,6 +58,7 @@ func commandWith(o *options) *tool.Command {
 
 type options struct {
 	start, output, format, http, roomKey, listen, stats string
+	qlog                                                string
 	maxUpload, uplink                                   int64
 	noUpload, originOnly, explain, background           bool
 	uploadQuota                                         int64 // bytes in a month

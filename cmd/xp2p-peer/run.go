@@ -13,6 +13,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/endpoint"
 	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/qlog"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -89,9 +90,17 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	}
 	defer s.manners.leave()
 	bounds := s.manners.bounds(time.Now())(0)
+	records := 0
+	if s.o.qlog != "" {
+		if s.traces, err = qlog.Open(s.o.qlog, "xp2p-peer"); err != nil {
+			return tool.Failed("--qlog: %w", err)
+		}
+		records = qlog.Records
+	}
 	s.node = node.New(node.Config{
 		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
 		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload || s.o.originOnly, Uplink: s.o.uplink, Polite: &bounds, Explain: s.o.explain, Born: s.began,
+		Trace: records,
 	})
 	var class uint8
 	if s.o.background {
@@ -113,7 +122,13 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	loopCtx, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLoop()
 	looped := make(chan error, 1)
-	go func() { looped <- s.ep.Run(loopCtx) }()
+	go func() {
+		err := s.ep.Run(loopCtx)
+		if err := s.traces.Close(); err != nil {
+			s.io.Log.Warn("traces are missing", "err", err)
+		}
+		looped <- err
+	}()
 
 	g, gctx := errgroup.WithContext(ctx)
 	s.ctx = gctx

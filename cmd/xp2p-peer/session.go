@@ -12,6 +12,7 @@ import (
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/qlog"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
@@ -32,6 +33,7 @@ type session struct {
 	local  *store.Room // what the node put out: stdout and local players read it
 	node   *node.Node
 	ep     *endpoint.Endpoint
+	traces *qlog.Dir // nil without --qlog; the loop's
 	work   sync.WaitGroup
 
 	manners *manners
@@ -60,6 +62,7 @@ func (s *session) do(f func(now time.Time)) { s.ep.DoContext(s.ctx, f) }
 
 // step drains the node's events. On the loop, after each turn.
 func (s *session) step(now time.Time) {
+	s.traces.Drain(s.node.NextTrace)
 	for {
 		ev, ok := s.node.NextEvent()
 		if !ok {

@@ -50,6 +50,8 @@
 //	                      mode 0600; without it they are new at each start
 //	--print-key           print the public keys of --identity, "seed KEY" and "stun KEY",
 //	                      and end
+//	--qlog DIR            write a trace of each XNTP connection into DIR, in qlog 0.3
+//	                      (.sqlog), as https://qvis.quictools.info reads it
 //	--ready-file FILE     write the base URL there once rooms can be joined
 //
 // # Rooms

@@ -53,6 +53,7 @@ func command() *tool.Command {
 			tool.Duration(&o.linger, "linger", "go on serving for so long after stdin has ended, or until every viewer has left"),
 			tool.String(&o.identity, "identity", "`FILE` with the seed's secret keys; made if missing"),
 			tool.Bool(&o.printKey, "print-key", "print the public keys of --identity and end"),
+			tool.String(&o.qlog, "qlog", "write a trace of each connection into `DIR`, as qvis reads it"),
 			tool.String(&o.readyFile, "ready-file", "write the base URL to `FILE` once rooms can be joined"),
 		},
 		Run: func(ctx context.Context, io *tool.IO, args []string) error {
@@ -81,7 +82,7 @@ var parts = []string{partOrigin, partTracker, partSTUN, partSeed, partLog}
 type options struct {
 	room, listen, udp, public, tracker, topology string
 	store, identity, readyFile                   string
-	log                                          string
+	log, qlog                                    string
 	upstreams, only, allow, stuns, zones         []string
 	window, linger                               time.Duration
 	maxUpload, uplink                            int64

@@ -22,6 +22,7 @@ import (
 	"github.com/xp2p/xp2p/lib/monitor"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
+	"github.com/xp2p/xp2p/lib/qlog"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
@@ -58,6 +59,7 @@ type seed struct {
 	opened  chan struct{} // closed when the first room can be joined
 	once    sync.Once
 	health  health
+	traces  *qlog.Dir // nil without --qlog; the loop's
 
 	counted    sync.Mutex
 	lastCounts node.Counts
@@ -166,6 +168,12 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 		cfg.TokenKey = s.id.token
 		cfg.TokenKeys = []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)}
 	}
+	if s.o.qlog != "" {
+		if s.traces, err = qlog.Open(s.o.qlog, "xp2p-seed"); err != nil {
+			return nil, nil, tool.Failed("--qlog: %w", err)
+		}
+		cfg.Trace = qlog.Records
+	}
 	s.node = node.New(cfg)
 	s.ep, err = endpoint.New(s.node, endpoint.Config{
 		Listen: []netip.AddrPort{at}, Step: s.step, Log: s.t.Log,
@@ -177,7 +185,13 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	// The node outlives the rest by a moment, to say goodbye.
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.ctx))
 	looped = make(chan error, 1)
-	go func() { looped <- s.ep.Run(ctx) }()
+	go func() {
+		err := s.ep.Run(ctx)
+		if err := s.traces.Close(); err != nil {
+			s.t.Log.Warn("traces are missing", "err", err)
+		}
+		looped <- err
+	}()
 	return stop, looped, nil
 }
 

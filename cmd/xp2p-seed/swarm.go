@@ -21,6 +21,7 @@ type trackerLink struct {
 
 // step drains the node's events. On the endpoint's loop, after each turn.
 func (s *seed) step(now time.Time) {
+	s.traces.Drain(s.node.NextTrace)
 	for {
 		ev, ok := s.node.NextEvent()
 		if !ok {

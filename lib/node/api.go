@@ -52,6 +52,9 @@ type Config struct {
 	NoReceipts bool
 	// Explain asks for an EventExplain for every piece.
 	Explain bool
+	// Trace is how many records of what connections do wait for NextTrace at most;
+	// zero records nothing.
+	Trace int
 	// Born is when the process started; start-up is counted from there. Zero: from
 	// Join.
 	Born time.Time

@@ -73,7 +73,7 @@ func New(cfg Config) *Node {
 	if cfg.Role != wire.RoleSeed && !cfg.NoReceipts {
 		n.receiptKey = receiptKey(cfg.Key)
 	}
-	xc := xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken}
+	xc := xntp.Config{Key: cfg.Key, Rand: cfg.Rand, Entropy: cfg.Entropy, MaxObject: maxObject, VerifyToken: n.verifyToken, Trace: cfg.Trace}
 	switch cfg.Role {
 	case wire.RoleSeed:
 		xc.MaxObject, xc.Window = maxWords, 2*maxWords
@@ -98,6 +98,15 @@ func (n *Node) verifyToken(_ []ed25519.PublicKey, token []byte, addr netip.AddrP
 	return slices.ContainsFunc(n.cfg.TokenKeys, func(k ed25519.PublicKey) bool {
 		return wire.VerifyToken(k, token, addr, now) == nil
 	})
+}
+
+// NextTrace returns what its connections did, oldest first, if Config.Trace asked
+// for it.
+func (n *Node) NextTrace() (xntp.Trace, bool) {
+	if e, ok := n.xn.(*xntp.Endpoint); ok {
+		return e.NextTrace()
+	}
+	return xntp.Trace{}, false
 }
 
 // Public returns the node's key, by which others know it.

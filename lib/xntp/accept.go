@@ -95,12 +95,12 @@ func (e *Endpoint) accept(now time.Time, in *initial, from path, size int, prove
 	} else {
 		for _, other := range slices.Clone(e.order) {
 			if other != c && other.state == stateDialing && other.key == c.key {
-				other.gone(ClosedReplaced, 0)
+				other.gone(now, ClosedReplaced, 0)
 			}
 		}
 	}
 	if err := c.respond(now, in, from, size, proved); err != nil {
-		c.gone(ClosedHandshake, 0)
+		c.gone(now, ClosedHandshake, 0)
 		return
 	}
 	e.half++
@@ -142,10 +142,10 @@ func (e *Endpoint) settle(now time.Time, c *conn) {
 		}
 		switch other.state {
 		case stateDialing:
-			other.gone(ClosedReplaced, 0)
+			other.gone(now, ClosedReplaced, 0)
 		case stateHalf:
 			if !c.initiator || lower(c) {
-				other.gone(ClosedReplaced, 0)
+				other.gone(now, ClosedReplaced, 0)
 			}
 		case stateOpen:
 			loser := other

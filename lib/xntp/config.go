@@ -89,6 +89,7 @@ type Config struct {
 	Idle       time.Duration // silence after which the peer is gone
 	Handshake  time.Duration // time a handshake may take
 	KeyLife    uint64        // packets sealed with one key before it is updated
+	Trace      int           // records that wait for NextTrace at most; zero records nothing
 }
 
 // A Class says what becomes of an object that meets loss or lateness.

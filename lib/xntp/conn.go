@@ -165,6 +165,7 @@ func (c *conn) setMTU(mtu int) {
 	if mtu != c.mtu {
 		c.mtu = mtu
 		c.cc.SetMTU(mtu)
+		c.note(c.heard, Trace{Kind: TraceMTU, Bytes: mtu}) // it is always a packet that changes it
 	}
 }
 
@@ -172,6 +173,7 @@ func (c *conn) setMTU(mtu int) {
 func (c *conn) open(now time.Time) {
 	c.state = stateOpen
 	c.opened, c.keyedAt, c.loss.progress = now, now, now
+	c.note(now, Trace{Kind: TraceConnected, Key: c.key})
 	c.path.proved = true
 	c.event(Event{Kind: EventConnected, Key: c.key, Socket: c.path.socket, Addr: c.path.addr})
 }
@@ -187,7 +189,7 @@ func (c *conn) advance(now time.Time) {
 	switch c.state {
 	case stateDialing, stateHalf:
 		if due(c.began.Add(c.e.cfg.Handshake)) {
-			c.gone(ClosedHandshake, 0)
+			c.gone(now, ClosedHandshake, 0)
 			return
 		}
 		if c.state == stateDialing {
@@ -207,7 +209,7 @@ func (c *conn) advance(now time.Time) {
 		return
 	}
 	if due(c.heard.Add(c.idle)) {
-		c.gone(ClosedIdle, 0)
+		c.gone(now, ClosedIdle, 0)
 		return
 	}
 	if due(c.loss.timeout(&c.rtt)) {
@@ -258,6 +260,7 @@ func (c *conn) rekey(now time.Time) {
 	}
 	if p.rolls != c.keyRolls { // it was we who began, or the peer
 		c.keyedAt, c.keyRolls, c.oldUntil = now, p.rolls, time.Time{}
+		c.note(now, Trace{Kind: TraceKeys, Number: p.rolls})
 	}
 	switch {
 	case !p.haveOld || !p.followed():

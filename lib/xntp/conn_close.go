@@ -21,7 +21,7 @@ func (c *conn) close(now time.Time, reason Reason, code uint64) {
 		return
 	}
 	tell := c.protect.ready && (c.state == stateOpen || reason == ClosedProtocol)
-	c.event(Event{Kind: EventClosed, Key: c.key, Reason: reason, Code: code})
+	c.closed(now, reason, code)
 	c.drop()
 	if !tell {
 		c.e.remove(c)
@@ -36,10 +36,16 @@ func (c *conn) close(now time.Time, reason Reason, code uint64) {
 	c.closing = closeState{code: code, due: true, until: now.Add(3 * c.rtt.pto())}
 }
 
+// closed tells the owner.
+func (c *conn) closed(now time.Time, reason Reason, code uint64) {
+	c.note(now, Trace{Kind: TraceClosed, Reason: reason, Code: code})
+	c.event(Event{Kind: EventClosed, Key: c.key, Reason: reason, Code: code})
+}
+
 // gone ends the connection without a word.
-func (c *conn) gone(reason Reason, code uint64) {
+func (c *conn) gone(now time.Time, reason Reason, code uint64) {
 	if c.state != stateClosing {
-		c.event(Event{Kind: EventClosed, Key: c.key, Reason: reason, Code: code})
+		c.closed(now, reason, code)
 	}
 	c.drop()
 	c.e.remove(c)
@@ -71,7 +77,7 @@ func (c *conn) appendClose(now time.Time, dst []byte) (machine.Packet, bool) {
 	b := c.appendHeader(dst, c.loss.next)
 	f := &c.e.frame
 	f.Type, f.Value, f.Data = wire.FrameClose, c.closing.code, nil
-	b = c.protect.seal(f.Append(b), start, c.loss.next)
+	b = c.sealPacket(now, c.path.path, f.Append(b), start, c.loss.next)
 	c.loss.next++
 	return c.packet(now, b, start, c.path.path), true
 }

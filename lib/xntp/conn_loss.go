@@ -102,6 +102,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 		})
 	}
 	l.forget(now.Add(-3 * c.rtt.pto()))
+	c.noteMetrics(now)
 	return codeNone
 }
 
@@ -136,6 +137,7 @@ func (c *conn) detectLoss(now time.Time) {
 			continue
 		}
 		p.state = packetLost
+		c.note(now, Trace{Kind: TraceLost, Number: p.number, Bytes: p.size, Late: l.largest-n < l.threshold})
 		l.flying--
 		l.bytes -= p.size
 		l.lostCount++
@@ -179,7 +181,7 @@ func (c *conn) lossTimer(now time.Time) {
 	}
 	l.ptoCount++
 	if l.ptoCount > maxPTOs && now.Sub(c.loss.progress) > lostAfter {
-		c.gone(ClosedLost, 0)
+		c.gone(now, ClosedLost, 0)
 		return
 	}
 	// RFC 9002 §6.2.4: one packet must leave, two may; with the timer backed off

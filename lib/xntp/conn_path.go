@@ -89,6 +89,7 @@ func (c *conn) proved(now time.Time, token [8]byte) {
 		c.acks.owe(now) // what was acknowledged lately, the peer may not have heard
 	}
 	c.leaveBehind(now)
+	c.note(now, Trace{Kind: TraceMoved, Addr: c.path.addr})
 	c.event(Event{Kind: EventMigrated, Socket: c.path.socket, Addr: c.path.addr})
 }
 
@@ -152,7 +153,7 @@ func (c *conn) appendProbe(now time.Time, dst []byte) (machine.Packet, bool) {
 	if padded {
 		b = append(b, make([]byte, max(0, wire.HandshakeLen-wire.TagLen-(len(b)-start)))...)
 	}
-	b = c.protect.seal(b, start, c.loss.next)
+	b = c.sealPacket(now, to, b, start, c.loss.next)
 	c.loss.sent(c.loss.begin(), now, len(b)-start, false)
 	if to == p.path {
 		p.sent += int64(len(b) - start)
@@ -167,6 +168,14 @@ func (c *conn) appendHeader(b []byte, number uint64) []byte {
 		acked = c.loss.largest + 1
 	}
 	return wire.AppendShort(b, c.protect.phase, c.remote, number, wire.NumberLen(number, acked))
+}
+
+// sealPacket ends a data packet.
+func (c *conn) sealPacket(now time.Time, to path, b []byte, start int, number uint64) []byte {
+	if c.e.trace.on() {
+		c.notePacket(now, TraceSent, wire.PacketShort, to.addr, number, max(len(b)-start+wire.TagLen, wire.MinShortLen), b[start+wire.ShortHeaderLen(b[start]):])
+	}
+	return c.protect.seal(b, start, number)
 }
 
 // packet wraps what was appended to dst behind start.

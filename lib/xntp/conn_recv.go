@@ -16,6 +16,7 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	frames, number, ok := c.protect.open(c.e.scratch, data, c.acks.next())
 	if !ok {
 		c.e.counts.Forged++
+		c.note(now, Trace{Kind: TraceDropped, Bytes: len(data), Dropped: "does not open"})
 		if c.protect.forged >= maxForged {
 			c.close(now, ClosedProtocol, codeForged)
 		}
@@ -30,12 +31,14 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	}
 	if c.acks.duplicate(number) {
 		c.e.counts.Replayed++
+		c.note(now, Trace{Kind: TraceDropped, Bytes: len(data), Dropped: "duplicate"})
 		return
 	}
 	c.heard = now
 	c.stats.receivedBytes += int64(len(data))
 	c.stats.receivedPackets++
 	from := path{p.Socket, p.Remote}
+	c.notePacket(now, TraceReceived, wire.PacketShort, from.addr, number, len(data), frames)
 	highest := number >= c.acks.next()
 	if c.state == stateHalf {
 		c.confirmed(now)
@@ -122,7 +125,7 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 		case wire.FrameResponse:
 			c.proved(now, f.Token)
 		case wire.FrameClose:
-			c.gone(ClosedByPeer, f.Value)
+			c.gone(now, ClosedByPeer, f.Value)
 			return false, false, codeNone
 		}
 		if code != codeNone {

@@ -137,7 +137,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		return machine.Packet{}, false
 	}
 	eliciting := len(p.frames) > 0
-	b = c.protect.seal(b, start, p.number)
+	b = c.sealPacket(now, c.path.path, b, start, p.number)
 	size := len(b) - start
 	if size == c.mtu {
 		c.mtuSearch.full(size)

@@ -39,6 +39,7 @@ type Endpoint struct {
 	events  fifo[queuedEvent]
 	counts  Counts
 
+	trace       traceState
 	frame       wire.Frame
 	scratch     []byte
 	freeObjects []*object
@@ -110,6 +111,7 @@ func New(cfg Config) *Endpoint {
 		conns: make(map[ConnID]*conn), byCID: make(map[wire.CID]*conn), byReset: make(map[wire.ResetToken]*conn), handshakes: make(map[[ephemeralLen]byte]*conn),
 		scratch: make([]byte, 0, 1<<16),
 	}
+	e.trace.most = cfg.Trace
 	e.reset.init(cfg.Key)
 	if err := e.gate.init(cfg.Entropy); err != nil {
 		panic("xntp: entropy: " + err.Error())
@@ -188,7 +190,7 @@ func (e *Endpoint) receiveLong(now time.Time, from path, data []byte) {
 			ours = ours || [4]byte(v) == [4]byte{0, 0, 0, wire.Version}
 		}
 		if c.state == stateDialing && !ours && len(p.Versions) > 0 {
-			c.gone(ClosedVersion, 0)
+			c.gone(now, ClosedVersion, 0)
 		}
 	}
 	e.touch(c)
@@ -225,6 +227,7 @@ func (e *Endpoint) remove(c *conn) {
 		e.half--
 	}
 	c.state = stateGone
+	c.note(time.Time{}, Trace{Kind: TraceGone})
 	e.timers.set(c, time.Time{})
 	delete(e.conns, c.id)
 	delete(e.byCID, c.local)

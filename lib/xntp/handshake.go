@@ -88,6 +88,7 @@ func (c *conn) startDial(now time.Time, o *DialOptions) error {
 	if len(full.Append(nil)) <= wire.HandshakeLen {
 		c.dial.token = append([]byte(nil), o.Token...)
 	}
+	c.noteStarted(now, true)
 	c.redial(now)
 	return nil
 }
@@ -118,6 +119,7 @@ func (c *conn) appendInitial(now time.Time, dst []byte) (machine.Packet, bool) {
 	}
 	long := wire.Long{Type: wire.PacketInitial, Version: wire.Version, Src: c.local, Cookie: d.cookie, Token: d.token, Noise: d.message}
 	b := padded(long.Append(dst), start)
+	c.notePacket(now, TraceSent, wire.PacketInitial, to.addr, 0, len(b)-start, nil)
 	return plain(c.packet(now, b, start, to)), true
 }
 
@@ -143,6 +145,7 @@ func (c *conn) retry(now time.Time, cookie []byte) {
 	if c.state != stateDialing || d.retried || len(cookie) == 0 {
 		return
 	}
+	c.notePacket(now, TraceReceived, wire.PacketRetry, c.path.addr, 0, 0, nil)
 	d.retried = true
 	d.cookie = append([]byte(nil), cookie...)
 	d.due = true
@@ -161,10 +164,11 @@ func (c *conn) answered(now time.Time, from path, message []byte) {
 		c.e.counts.Forged++
 		return
 	}
+	c.notePacket(now, TraceReceived, wire.PacketResponse, from.addr, 0, wire.HandshakeLen, nil)
 	p, err := wire.ParseParams(payload)
 	cipher, ok := cipherOf(p.Ciphers)
 	if err != nil || !ok {
-		c.gone(ClosedProtocol, codeFrame)
+		c.gone(now, ClosedProtocol, codeFrame)
 		return
 	}
 	c.dial.noise = nil
@@ -278,6 +282,8 @@ func (c *conn) respond(now time.Time, in *initial, from path, size int, proved b
 	c.began, c.heard = now, now
 	c.answer = answerState{ephemeral: in.ephemeral, message: message, due: true, cid: in.cid}
 	c.protect.init(send.UnsafeKey(), recv.UnsafeKey(), cipher)
+	c.noteStarted(now, false)
+	c.notePacket(now, TraceReceived, wire.PacketInitial, from.addr, 0, size, nil)
 	c.adopt(&in.params)
 	return nil
 }
@@ -291,6 +297,7 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 	start := len(dst)
 	long := wire.Long{Type: wire.PacketResponse, Version: wire.Version, Dst: a.cid, Noise: a.message}
 	b := padded(long.Append(dst), start)
+	c.notePacket(now, TraceSent, wire.PacketResponse, c.path.addr, 0, len(b)-start, nil)
 	return plain(c.packet(now, b, start, c.path.path)), true
 }
 

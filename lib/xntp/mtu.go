@@ -85,7 +85,7 @@ func (c *conn) appendMTUProbe(now time.Time, dst []byte) (machine.Packet, bool) 
 	p := c.loss.begin()
 	b := append(c.appendHeader(dst, p.number), byte(wire.FramePing))
 	b = append(b, make([]byte, size-wire.TagLen-(len(b)-start))...)
-	b = c.protect.seal(b, start, p.number)
+	b = c.sealPacket(now, c.path.path, b, start, p.number)
 	m.flying, m.number, m.credit = true, p.number, 0
 	p.state = packetProbe
 	c.pacer.sent(size)

@@ -74,7 +74,7 @@ func (e *Endpoint) stray(now time.Time, from path, data []byte) {
 	token := wire.ResetToken(data[len(data)-wire.ResetLen:])
 	if c := e.byReset[token]; c != nil && c.path.path == from && (c.state == stateOpen || c.state == stateHalf) {
 		e.counts.Reset++
-		c.gone(ClosedReset, 0)
+		c.gone(now, ClosedReset, 0)
 		return
 	}
 	n := min(maxReset, len(data)-1)
