@@ -6,9 +6,10 @@
 // events come out of NextEvent.
 //
 // This comment, with the grammar in package wire, is the specification: it is
-// meant to be enough for a second implementation. Version 1 has no train in the
-// first flight and no forward error correction; neither will need another packet
-// format.
+// meant to be enough for a second implementation. testdata/vectors.txt has what a
+// handshake, packets, a key update, a cookie, a reset and frames must come to.
+// Version 1 has no train in the first flight and no forward error correction;
+// neither will need another packet format.
 //
 // # Handshake
 //
@@ -29,7 +30,10 @@
 // The Noise protocol is Noise_IK_25519_ChaChaPoly_BLAKE2s. Its prologue is the
 // four bytes "xntp", the version (32 bits) and the initiator's connection ID.
 // The initiator knows the responder's static key beforehand, from the tracker.
-// Cookie and address token stand outside of Noise and prove themselves.
+// Cookie and address token stand outside of Noise and prove themselves. The
+// payloads are parameters. Message 2 takes one of the ciphers that message 1
+// offers, AES-128-GCM if there is no reason against it. Each end obeys the other's
+// parameters from its first packet on.
 //
 // The early request may be a replay and must be idempotent. A responder keeps the
 // ephemeral keys of the last 4096 handshakes: a repeated Initial gets the same
@@ -143,8 +147,11 @@
 // again if that packet was lost. An OBJ may come before it, then; its receiver
 // keeps the part and charges the sender with where it ends, and 64 bytes, which
 // is never more than the sender has charged itself with. It hands out nothing
-// before OPEN has come. A size in OPEN that is less than where a part ended, or
-// other than where the end bit said, is a violation.
+// before OPEN has come. No part of an object but its last, and the rest of one
+// that was lost, is shorter than 64 bytes: who leaves more than 4096 gaps in an
+// object, or more than 64 and one for each 64 bytes of it, or 8192 among the ids of
+// finished objects, is closed. A size in OPEN that is less than where a part ended,
+// or other than where the end bit said, is a violation.
 //
 // A sender that gives an object up sends EXPIRED, or CANCEL if its owner asked,
 // until acknowledged, also for objects of which nothing was sent: every id is
@@ -231,6 +238,7 @@
 // objects to send, 64 ranges of received numbers, 8192 gaps among finished ids,
 // 4096 parts of an object that wait for what is between them, one address under
 // validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 64
-// answers to strangers, 64 resets a second, 4096 handshakes remembered. At each bound the newcomer is refused and nobody else suffers. A datagram that is not
-// for us, or does not open, allocates nothing.
+// answers to strangers at a time, 64 resets a second, 4096 handshakes remembered,
+// Trace records of a trace. At each bound the newcomer is refused and nobody else
+// suffers. A datagram that is not for us, or does not open, allocates nothing.
 package xntp

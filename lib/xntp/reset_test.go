@@ -30,11 +30,11 @@ func TestAPeerThatForgotAConnectionSaysSo(t *testing.T) {
 		w.run(time.Second)
 		for _, tc := range []struct {
 			forgets, sends *node
-			id             ConnID
-		}{{b, a, ac}, {a, b, bc}} { // who dialed, and who was dialed
+			id             *ConnID
+		}{{b, a, &ac}, {a, b, &bc}} { // who dialed, and who was dialed
 			tc.forgets.restart()
 			began := w.now
-			if _, err := tc.sends.Send(w.now, tc.id, Object{Data: [][]byte{make([]byte, 2000)}}); err != nil {
+			if _, err := tc.sends.Send(w.now, *tc.id, Object{Data: [][]byte{make([]byte, 2000)}}); err != nil {
 				t.Fatal(name, err)
 			}
 			if !w.until(time.Second, func() bool { return tc.sends.last(EventClosed).Reason == ClosedReset }) || w.now.Sub(began) != 40*time.Millisecond {
