@@ -92,6 +92,9 @@ func (s *spend) see(w *world, from, to *node, p *machine.Packet) {
 // of the stream to them, and theirs carry the other parts to it. Everybody tells
 // everybody of each piece in a message.
 func TestWhatAnUplinkIsSpentOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four minutes of eleven nodes")
+	}
 	w := newWorld(t, 12)
 	r := rand.New(rand.NewPCG(12, 1))
 	narrow := link{delay: 20 * time.Millisecond, rate: 1e6, queue: 40_000}

@@ -228,6 +228,21 @@ func (c *conn) advance(now time.Time) {
 		c.probe.retry(now, &c.rtt)
 	}
 	c.rekey(now)
+	c.rest(now)
+}
+
+// restAfter is how long nothing was acknowledged when a connection gives back the
+// memory that it took while it was busy.
+const restAfter = 10 * time.Second
+
+func (c *conn) rest(now time.Time) {
+	l := &c.loss
+	if len(l.ring) == firstRing || l.flying > 0 || now.Sub(l.progress) < restAfter {
+		return
+	}
+	if l.forget(now.Add(-3 * c.rtt.pto())); l.first == l.next {
+		l.ring, l.free, c.in.free = make([]*sentPacket, firstRing), nil, nil
+	}
 }
 
 // keepaliveAt is when silence must be broken, so that NATs keep the mapping and

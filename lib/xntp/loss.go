@@ -75,8 +75,10 @@ type lossState struct {
 	spurious    int64
 }
 
+const firstRing = 64 // packets whose fate is not known, before the ring grows
+
 func (l *lossState) init() {
-	*l = lossState{ring: make([]*sentPacket, 64), threshold: packetThreshold, timeThreshold: minTimeThreshold}
+	*l = lossState{ring: make([]*sentPacket, firstRing), threshold: packetThreshold, timeThreshold: minTimeThreshold}
 }
 
 func (l *lossState) get(number uint64) *sentPacket {

@@ -38,6 +38,9 @@ func TestTheLargestDatagramThatAPathCarriesIsFound(t *testing.T) {
 		"the least of IPv6":          {mtu: 1280, v6: 1, min: 1232 - mtuStep, max: 1232, maxProbes: 16},
 		"as small as a handshake is": {mtu: 1228, min: 1200, max: 1200, maxProbes: 18},
 	} {
+		if testing.Short() && name != "PPPoE" {
+			continue
+		}
 		w := newWorld(t, 3)
 		l := link{delay: 10 * time.Millisecond, rate: 10e6, queue: 100_000, mtu: tc.mtu, loss: tc.loss}
 		a, b := w.add("a", l), w.add("b", l)
@@ -152,7 +155,7 @@ func TestABlackHoleIsNoticed(t *testing.T) {
 			a.deaf, b.deaf = true, true
 			w.after(tc.outage, func() { a.deaf, b.deaf = false, false })
 		}
-		w.run(20 * time.Second)
+		w.run(10 * time.Second)
 		s, _ := a.Stats(ac)
 		if s.MTU < tc.min || s.MTU > tc.max || pause > tc.pause {
 			t.Errorf("%s: MTU %d, want %d to %d; the longest pause %v, want %v", name, s.MTU, tc.min, tc.max, pause, tc.pause)
@@ -162,7 +165,8 @@ func TestABlackHoleIsNoticed(t *testing.T) {
 
 func TestAPeerThatTakesLessIsObeyed(t *testing.T) {
 	w := newWorld(t, 3)
-	a, b := w.add("a", near), w.add("b", near, func(c *Config) { c.MTU = 1300 })
+	l := link{delay: 10 * time.Millisecond, rate: 10e6, queue: 50_000}
+	a, b := w.add("a", l), w.add("b", l, func(c *Config) { c.MTU = 1300 })
 	most := 0
 	w.meddle = func(_, _ *node, p *machine.Packet) { most = max(most, len(p.Data)) }
 	ac, _ := w.dial(a, b)

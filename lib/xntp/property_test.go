@@ -171,7 +171,7 @@ func storm(t *testing.T, seed uint64) uint64 {
 }
 
 func TestEveryObjectArrivesOnceWholeOrIsReportedExpired(t *testing.T) {
-	seeds := uint64(200)
+	seeds := uint64(500)
 	if testing.Short() {
 		seeds = 20
 	}

@@ -63,7 +63,7 @@ func TestBothEndsBeginAnUpdateAtOnce(t *testing.T) {
 	w, a, b, ac, bc := pair(t, link{delay: 30 * time.Millisecond, rate: 20e6, queue: 100_000})
 	bulk(w, a, ac)
 	bulk(w, b, bc)
-	w.run(time.Second)
+	w.run(500 * time.Millisecond)
 	for i := range 5 {
 		x, y := a.conns[ac], b.conns[bc]
 		if !x.protect.update() || !y.protect.update() {
@@ -72,12 +72,12 @@ func TestBothEndsBeginAnUpdateAtOnce(t *testing.T) {
 		if x.protect.update() || y.protect.update() {
 			t.Error("an end began again before the other had followed")
 		}
-		w.run(time.Second)
+		w.run(300 * time.Millisecond)
 		if x.protect.rolls != uint64(i)+1 || y.protect.rolls != uint64(i)+1 {
 			t.Fatalf("%d and %d updates, want %d", x.protect.rolls, y.protect.rolls, i+1)
 		}
 	}
-	if a.Counts().Forged+b.Counts().Forged > 0 || a.took() < 5e6 || b.took() < 5e6 {
+	if a.Counts().Forged+b.Counts().Forged > 0 || a.took() < 2e6 || b.took() < 2e6 {
 		t.Errorf("a %+v, b %+v", a.Counts(), b.Counts())
 	}
 }
