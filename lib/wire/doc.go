@@ -77,7 +77,7 @@
 //	5  MTU         varint: largest datagram I take
 //	6  early       message 1 only, at most 1000 bytes: an idempotent request
 //	7  CID         message 2 only, 4 bytes: where the responder wants to receive
-//	8  reset       16 bytes: a stateless reset ends with them
+//	9  reset       16 bytes: a stateless reset ends with them
 //
 // # XNTP frames
 //

@@ -37,6 +37,7 @@ const (
 	paramMTU
 	paramEarly
 	paramCID
+	_ // not used yet
 	paramReset
 )
 
