@@ -357,6 +357,22 @@ func TestOtherVersionsAreToldOurs(t *testing.T) {
 	}
 }
 
+func TestTheLargestRequestFitsWithEverythingElse(t *testing.T) {
+	for _, token := range []int{0, wire.MaxToken} {
+		w := newWorld(t, 1)
+		a, b := w.add("a", near), w.add("b", near)
+		b.half = b.cfg.MaxHalf / 2 // so that a cookie is asked for as well
+		early := pattern(1, MaxEarly)
+		if _, err := a.Dial(w.now, DialOptions{Remote: b.Public(), Addr: b.addr, Early: early, Token: make([]byte, token)}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		if got := b.last(EventAccepted); !bytes.Equal(got.Early, early) || a.count(EventConnected) != 1 || b.Counts().Retried != 1 {
+			t.Errorf("with a token of %d bytes: a %v, b %v, %+v", token, a.kinds(), b.kinds(), b.Counts())
+		}
+	}
+}
+
 func TestAVersionsPacketEarnsNothing(t *testing.T) {
 	w := newWorld(t, 1)
 	b := w.add("b", near)
