@@ -92,7 +92,7 @@ func (s *spend) see(w *world, from, to *node, p *machine.Packet) {
 // of the stream to them, and theirs carry the other parts to it. Everybody tells
 // everybody of each piece in a message.
 func TestWhatAnUplinkIsSpentOn(t *testing.T) {
-	if testing.Short() {
+	if brief() {
 		t.Skip("four minutes of eleven nodes")
 	}
 	w := newWorld(t, 12)

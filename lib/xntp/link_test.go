@@ -14,6 +14,10 @@ import (
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
+// brief says that long tests are to be cut. The race detector makes them ten times
+// as long and has little to look for: a machine has no goroutine.
+func brief() bool { return testing.Short() || raceBuild }
+
 // A world is a few endpoints and the links between them under a virtual clock:
 // the smallest thing that a transport can be tried on.
 type world struct {

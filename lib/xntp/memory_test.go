@@ -94,7 +94,7 @@ func heapInUse() uint64 {
 
 func TestAnIdleConnectionTakesLittleMemory(t *testing.T) {
 	const n, most = 1000, 16 << 10
-	if testing.Short() {
+	if brief() {
 		t.Skip("a thousand handshakes")
 	}
 	hub, all := crowd(t, n)

@@ -68,7 +68,7 @@ func TestATransferGoesOnThroughAMove(t *testing.T) {
 		"the receiver's address":               {addr: address, receiver: true},
 		"the receiver's address, and it knows": {addr: address, receiver: true, notice: true},
 	} {
-		if testing.Short() && !(tc.receiver && tc.addr == address) {
+		if brief() && !(tc.receiver && tc.addr == address) {
 			continue
 		}
 		l := link{delay: way, rate: rate, queue: 100_000}

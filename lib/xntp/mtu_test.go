@@ -38,7 +38,7 @@ func TestTheLargestDatagramThatAPathCarriesIsFound(t *testing.T) {
 		"the least of IPv6":          {mtu: 1280, v6: 1, min: 1232 - mtuStep, max: 1232, maxProbes: 16},
 		"as small as a handshake is": {mtu: 1228, min: 1200, max: 1200, maxProbes: 18},
 	} {
-		if testing.Short() && name != "PPPoE" {
+		if brief() && name != "PPPoE" {
 			continue
 		}
 		w := newWorld(t, 3)

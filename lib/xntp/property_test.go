@@ -172,7 +172,7 @@ func storm(t *testing.T, seed uint64) uint64 {
 
 func TestEveryObjectArrivesOnceWholeOrIsReportedExpired(t *testing.T) {
 	seeds := uint64(500)
-	if testing.Short() {
+	if brief() {
 		seeds = 20
 	}
 	for seed := range seeds {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package xntp
+
+const raceBuild = false
