@@ -48,14 +48,14 @@ func New(w *simnet.World) *Net {
 // Sizes of what goes with the bytes of an object: XNTP's header (7), tag (16) and
 // a frame's head (6) in each packet of 1,472, OPEN (11) in the first; a datagram
 // with an acknowledgement (7, 16 and about 19) for the end of the object, and one
-// for every eighth packet before.
+// for every twelfth packet before.
 const (
 	packetPayload = 1472 - packetCost
 	packetCost    = 29
 	objectCost    = 11
 	udpCost       = 28
 	ackCost       = 42
-	ackEach       = 8
+	ackEach       = 12
 )
 
 // wireSize returns the bytes of UDP payload that n bytes of objects become, and

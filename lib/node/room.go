@@ -427,7 +427,8 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 	if started {
 		line := swarm.Line{}
 		if epoch, dts, due, ok := r.pl.Line(); ok {
-			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now)}
+			_, streams := r.pl.Streaming()
+			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now), Streams: streams}
 		}
 		r.sw.SetWant(now, at, line)
 		if _, open := r.pl.Streaming(); open && !r.pl.Dry(now) && r.sw.Covers(now, at) {

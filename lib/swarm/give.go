@@ -51,7 +51,7 @@ const (
 	pushLife    = 1500 * time.Millisecond // then a copy is not sent any more: it was asked for elsewhere
 	keyTarget   = 200 * time.Millisecond  // copies of a new piece with a keyframe should have left by then,
 	newTarget   = 350 * time.Millisecond  // others by then,
-	lateSlack   = 250 * time.Millisecond // what is needed so soon is late
+	lateSlack   = 250 * time.Millisecond  // what is needed so soon is late
 	askedTarget = 300 * time.Millisecond  // and what was asked for so long before it is needed
 	maxWaiting  = 4096
 	maxDeferred = 4096

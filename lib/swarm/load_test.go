@@ -19,7 +19,7 @@ func TestAShortUplinkSendsTheNewestAndSaysNothingOfTheRest(t *testing.T) {
 	for _, id := range []Peer{2, 3, 5, 6} { // who play 1.5 s behind, and have the origin
 		s.Receive(t0, id, wire.AppendDue(nil, s.tag, wire.Due{Epoch: first.Epoch, DTS: first.DTS, LeftMS: 1500}), nil)
 	}
-	s.SetWant(t0, first.ID, Line{first.Epoch, first.DTS, at(2000), 300 * time.Millisecond})
+	s.SetWant(t0, first.ID, Line{Epoch: first.Epoch, DTS: first.DTS, At: at(2000), Backstop: 300 * time.Millisecond})
 	got, busy, have, last := map[Peer]int{}, 0, 0, 0
 	old := 0 // copies that left although a newer piece waited
 	now := t0

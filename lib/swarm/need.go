@@ -34,11 +34,15 @@ func (n *need) by(p *segment.Piece) time.Time {
 	return n.at.Add(time.Duration(after) * time.Millisecond)
 }
 
-// due returns about when a neighbour's player needs a piece; zero if nobody knows.
+// due returns about when a neighbour's player needs a piece of us; zero if nobody
+// knows, or it does not.
 func (n *need) due(now time.Time, p *segment.Piece) time.Time {
 	by := n.by(p)
-	if by.Sub(now) > needEver/2 {
+	switch left := by.Sub(now); {
+	case left > needEver/2:
 		return by.Add(-needEver)
+	case left < -needEver/2:
+		return time.Time{} // not from here
 	}
 	return by
 }
@@ -57,7 +61,10 @@ func (s *Swarm) ourNeed() (need, bool) {
 		return need{}, false
 	}
 	at := l.At.Add(-l.Backstop)
-	if l.Backstop == 0 {
+	switch {
+	case l.Streams && s.view.Short:
+		at = l.At.Add(-needEver) // all of it comes from there, and uplinks are short
+	case l.Backstop == 0:
 		at = l.At.Add(needEver)
 	}
 	return need{l.Epoch, l.DTS, at}, true

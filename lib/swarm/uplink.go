@@ -184,7 +184,7 @@ func (s *Swarm) runUplink(now time.Time) {
 		u.trip = sum / time.Duration(count)
 	}
 	r := float64(s.Uplink())
-	if s.cfg.Seed || r == 0 || now.Sub(u.toldAt) < tellUplink || r < u.told*4/3 && r > u.told*3/4 {
+	if s.cfg.Seed || r == 0 || now.Sub(u.toldAt) < tellUplink || r < u.told*1.1 && r > u.told*0.9 {
 		return
 	}
 	u.told, u.toldAt = r, now

@@ -50,6 +50,8 @@ type Line struct {
 	// Backstop is how long before its time a piece comes from elsewhere, if it has
 	// not come by then; 0: it will not.
 	Backstop time.Duration
+	// Streams says that the origin brings the stream from here on.
+	Streams bool
 }
 
 // Our choices.
@@ -666,7 +668,7 @@ func (s *Swarm) covers(now time.Time, from segment.ID) bool {
 	case s.mesh() && s.company(now):
 		return true
 	}
-	return s.joined(from) && s.held(from)
+	return s.joined(from) && (s.held(from) || s.view.Short && s.want.line.Backstop > 0 && s.company(now))
 }
 
 // held reports whether of what is missing from a position on each piece is held

@@ -16,9 +16,9 @@ const (
 	// its frames are sent again.
 	maxSeen = 64
 	// ackMost is how many packets go without an acknowledgement at most, and fewer
-	// than ackFew wait for one another longer.
+	// than ackFew, as many as a piece of 16 KiB has, wait for one another longer.
 	ackMost = 32
-	ackFew  = 8
+	ackFew  = 12
 	// ackAlert is how many packets behind a gap are acknowledged each by itself,
 	// with the one that shows it as many as a sender needs to take what is
 	// missing for lost (packetThreshold).

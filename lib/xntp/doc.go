@@ -102,7 +102,7 @@
 // A packet is ack-eliciting if it holds anything but PADDING, ACK and CLOSE. It
 // is acknowledged at once if it is out of order or one of the two behind such a
 // one, carries a CE mark, or completes an object of class deadline or one that
-// came in several packets; else after 32 packets (2 during the first 64). If eight
+// came in several packets; else after 32 packets (2 during the first 64). If twelve
 // wait or more, they do so for RTT/8 since the first of them; if fewer, for RTT/2
 // since the last, but not longer than RTT/2 since the first; each time is at least
 // 1 ms. No more than 25 ms pass after the last packet: the peer's probe timeout
