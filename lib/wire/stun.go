@@ -32,11 +32,46 @@ type STUNTransaction [stun.TransactionIDSize]byte
 // the Token.
 const AttrToken = 0xC0F2
 
+// AttrPorts is our attribute, too. In a request it is a run of zeros that pays for
+// the attributes of behaviour discovery, and asks a responder of ours what only it
+// can say: in a response it holds the responder's other port (2 bytes, 0: none)
+// and what it does for others (2 bytes of STUNHelp). A server with one address
+// must not use OTHER-ADDRESS for that: clients take it for a second address.
+const AttrPorts = 0xC0F3
+
+// AttrAssist is our attribute in a request to a second responder: "send a success
+// response to the address in this Token, for this transaction". 12 bytes of
+// transaction, then the Token that the first responder gave to that address. So
+// one who may be behind a filter gets a packet from where it never sent to.
+const AttrAssist = 0xC0F4
+
+// AttrDelay is our attribute: in a request the seconds (4 bytes) to wait before the
+// answer, and then a Token for the address that the request comes from, so
+// that nobody is answered late who cannot be answered at once.
+const AttrDelay = 0xC0F5
+
+// A STUNHelp is a set of what a responder does beyond RFC 5780.
+type STUNHelp uint16
+
+const (
+	HelpAssist STUNHelp = 1 << iota // AttrAssist, for those whose Token it believes
+	HelpDelay                       // AttrDelay
+)
+
+// A STUNChange is the flags of CHANGE-REQUEST (RFC 5780 §7.2).
+type STUNChange uint8
+
+const (
+	ChangePort STUNChange = 2
+	ChangeAddr STUNChange = 4
+)
+
 const (
 	stunHeader    = 20
 	maxSTUN       = 1500 - 20 - 8 // one Ethernet frame
 	maxSTUNAttrs  = 32
 	stunTokenRoom = 100 // zeros in a request that asks for a token
+	stunPortsRoom = 40  // zeros in one that asks for AttrPorts and for RFC 5780's addresses
 )
 
 // ErrSTUN is in the chain of every error of STUN.Parse.
@@ -55,6 +90,23 @@ type STUN struct {
 	WantsToken  bool  // of a request
 	Fingerprint bool  // present, and right
 	ErrorCode   int   // of an error response
+	// Change is of a request with CHANGE-REQUEST; Changes says that it has one.
+	Change  STUNChange
+	Changes bool
+	// Other is OTHER-ADDRESS, or CHANGED-ADDRESS of an older server; Origin is
+	// RESPONSE-ORIGIN (RFC 5780 §7.3, §7.4).
+	Other, Origin netip.AddrPort
+	WantsPorts    bool     // of a request: AttrPorts
+	OtherPort     uint16   // of a response: AttrPorts
+	Help          STUNHelp // of a response: AttrPorts
+	OwnServer     bool     // of a response: it has AttrPorts
+	// AssistFor and AssistToken are of a request with AttrAssist; a nil token is
+	// one without.
+	AssistFor   STUNTransaction
+	AssistToken Token
+	// Delay and DelayToken are of a request with AttrDelay.
+	Delay      uint32
+	DelayToken Token
 	// Unknown holds the comprehension-required attributes that this package
 	// gives no meaning to (RFC 8489 §6.3.1).
 	Unknown []uint16
@@ -138,8 +190,40 @@ func (m *STUN) attributes() error {
 			if len(a.Value) != 8 && len(a.Value) != 20 {
 				return fmt.Errorf("%w: MAPPED-ADDRESS of %d bytes", ErrSTUN, len(a.Value))
 			}
-			ip, _ := netip.AddrFromSlice(a.Value[4:])
-			old = netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(a.Value[2:]))
+			old = plainAddr(a.Value)
+		case stun.AttrOtherAddress, stun.AttrChangedAddress, stun.AttrResponseOrigin, stun.AttrSourceAddress:
+			if len(a.Value) != 8 && len(a.Value) != 20 {
+				return fmt.Errorf("%w: %s of %d bytes", ErrSTUN, a.Type, len(a.Value))
+			}
+			switch at := plainAddr(a.Value); {
+			case a.Type == stun.AttrOtherAddress || a.Type == stun.AttrChangedAddress && !m.Other.IsValid():
+				m.Other = at
+			case a.Type == stun.AttrResponseOrigin:
+				m.Origin = at
+			}
+		case stun.AttrChangeRequest:
+			if len(a.Value) != 4 {
+				return fmt.Errorf("%w: CHANGE-REQUEST of %d bytes", ErrSTUN, len(a.Value))
+			}
+			m.Changes, m.Change = true, STUNChange(a.Value[3])&(ChangePort|ChangeAddr)
+		case AttrPorts:
+			m.WantsPorts = m.Class == STUNRequest
+			if m.Class == STUNSuccess && len(a.Value) == 4 {
+				m.OwnServer = true
+				m.OtherPort, m.Help = binary.BigEndian.Uint16(a.Value), STUNHelp(binary.BigEndian.Uint16(a.Value[2:]))
+			}
+		case AttrAssist:
+			if m.Class == STUNRequest && len(a.Value) > len(m.AssistFor) {
+				if t := Token(a.Value[len(m.AssistFor):]); t.check() == nil {
+					m.AssistFor, m.AssistToken = STUNTransaction(a.Value), t
+				}
+			}
+		case AttrDelay:
+			if m.Class == STUNRequest && len(a.Value) > 4 {
+				if t := Token(a.Value[4:]); t.check() == nil {
+					m.Delay, m.DelayToken = binary.BigEndian.Uint32(a.Value), t
+				}
+			}
 		case stun.AttrErrorCode:
 			if len(a.Value) < 4 {
 				return fmt.Errorf("%w: ERROR-CODE of %d bytes", ErrSTUN, len(a.Value))
@@ -151,8 +235,9 @@ func (m *STUN) attributes() error {
 				m.Token = t
 			}
 		case stun.AttrUsername, stun.AttrRealm, stun.AttrNonce, stun.AttrUnknownAttributes,
-			stun.AttrPasswordAlgorithm, stun.AttrUserhash:
+			stun.AttrPasswordAlgorithm, stun.AttrUserhash, stun.AttrPadding:
 			// Understood, and without meaning to a server that asks nobody who he is.
+			// Who pads may do so for no more than that (RFC 5780 §7.6).
 		default:
 			if a.Type.Required() {
 				m.Unknown = append(m.Unknown, uint16(a.Type))
@@ -163,6 +248,12 @@ func (m *STUN) attributes() error {
 		m.Mapped = old
 	}
 	return nil
+}
+
+// plainAddr reads the value of MAPPED-ADDRESS and its like, of 8 or 20 bytes.
+func plainAddr(v []byte) netip.AddrPort {
+	ip, _ := netip.AddrFromSlice(v[4:])
+	return netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(v[2:]))
 }
 
 // repeated says whether an attribute of this type stood before the i-th.

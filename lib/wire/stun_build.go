@@ -28,24 +28,117 @@ func finishSTUN(b []byte, m *stun.Message, fingerprint bool) []byte {
 // AppendSTUNRequest appends a Binding request. One that asks for an address
 // token is padded to the size that lets a responder give one.
 func AppendSTUNRequest(b []byte, id STUNTransaction, wantToken bool) []byte {
+	return AppendSTUNQuery(b, id, STUNQuery{Token: wantToken})
+}
+
+// A STUNQuery is a Binding request of behaviour discovery. The zero value is a
+// bare one.
+type STUNQuery struct {
+	Change STUNChange
+	Ports  bool // ask for AttrPorts, and pay for what RFC 5780 adds to a response
+	Token  bool // ask for an address token
+	// AssistFor and AssistToken make AttrAssist, if there is a token.
+	AssistFor   STUNTransaction
+	AssistToken Token
+	// Delay, in seconds, and DelayToken make AttrDelay, if there is a token.
+	Delay      uint32
+	DelayToken Token
+	// Size is that of the whole message, if not 0: it is filled up with an
+	// attribute that any server skips. It counts four bytes at a time.
+	Size int
+}
+
+// AppendSTUNQuery appends a Binding request.
+func AppendSTUNQuery(b []byte, id STUNTransaction, q STUNQuery) []byte {
 	m := startSTUN(stun.ClassRequest, id)
-	if wantToken {
+	if q.Change != 0 {
+		m.Add(stun.AttrChangeRequest, []byte{0, 0, 0, byte(q.Change)})
+	}
+	if q.Token {
 		m.Add(AttrToken, make([]byte, stunTokenRoom))
 	}
+	if len(q.AssistToken) > 0 {
+		m.Add(AttrAssist, append(q.AssistFor[:], q.AssistToken...))
+	}
+	if len(q.DelayToken) > 0 {
+		m.Add(AttrDelay, append(binary.BigEndian.AppendUint32(nil, q.Delay), q.DelayToken...))
+	}
+	if q.Ports {
+		m.Add(AttrPorts, make([]byte, stunPortsRoom))
+	}
+	const fingerprint, header = 8, 4
+	if room := min(q.Size, maxSTUN) - len(m.Raw) - fingerprint - header; room >= 0 && q.Size > 0 {
+		m.Add(attrFiller, make([]byte, room&^3))
+	}
 	return finishSTUN(b, m, true)
+}
+
+// attrFiller has no meaning and may be skipped by anybody: PADDING (RFC 5780
+// §7.6) must be understood, which plain servers do not.
+const attrFiller stun.AttrType = 0xC0F6
+
+// A STUNAnswer is a success response to a Binding request.
+type STUNAnswer struct {
+	Mapped        netip.AddrPort
+	Token         Token          // nil: none
+	Origin, Other netip.AddrPort // RESPONSE-ORIGIN, OTHER-ADDRESS; invalid: none
+	Ports         bool           // AttrPorts with what follows
+	OtherPort     uint16
+	Help          STUNHelp
+	Fingerprint   bool
+}
+
+// AppendSTUNAnswer appends a success response.
+func AppendSTUNAnswer(b []byte, id STUNTransaction, a STUNAnswer) []byte {
+	m := startSTUN(stun.ClassSuccessResponse, id)
+	x := stun.XORMappedAddress{IP: a.Mapped.Addr().Unmap().AsSlice(), Port: int(a.Mapped.Port())}
+	_ = x.AddTo(m) // fails for an invalid address only; the answer then is without it
+	if len(a.Token) > 0 {
+		m.Add(AttrToken, a.Token)
+	}
+	if a.Origin.IsValid() {
+		m.Add(stun.AttrResponseOrigin, appendPlainAddr(nil, a.Origin))
+	}
+	if a.Other.IsValid() {
+		m.Add(stun.AttrOtherAddress, appendPlainAddr(nil, a.Other))
+	}
+	if a.Ports {
+		m.Add(AttrPorts, binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, a.OtherPort), uint16(a.Help)))
+	}
+	return finishSTUN(b, m, a.Fingerprint)
+}
+
+// Size returns how long AppendSTUNAnswer will be, with a token if that is asked for.
+func (a STUNAnswer) Size(token bool) int {
+	n := SizeSTUNSuccess(a.Mapped, token, a.Fingerprint)
+	for _, at := range []netip.AddrPort{a.Origin, a.Other} {
+		switch {
+		case at.IsValid() && at.Addr().Unmap().Is4():
+			n += 4 + 8
+		case at.IsValid():
+			n += 4 + 20
+		}
+	}
+	if a.Ports {
+		n += 4 + 4
+	}
+	return n
+}
+
+func appendPlainAddr(b []byte, at netip.AddrPort) []byte {
+	ip, family := at.Addr().Unmap(), byte(1)
+	if ip.Is6() {
+		family = 2
+	}
+	b = binary.BigEndian.AppendUint16(append(b, 0, family), at.Port())
+	return append(b, ip.AsSlice()...)
 }
 
 // AppendSTUNSuccess appends the success response to a Binding request that came
 // from mapped. A nil token is left out; fingerprint should be as in the request,
 // so that the answer to a bare one stays small.
 func AppendSTUNSuccess(b []byte, id STUNTransaction, mapped netip.AddrPort, token Token, fingerprint bool) []byte {
-	m := startSTUN(stun.ClassSuccessResponse, id)
-	x := stun.XORMappedAddress{IP: mapped.Addr().Unmap().AsSlice(), Port: int(mapped.Port())}
-	_ = x.AddTo(m) // fails for an invalid address only; the answer then is without it
-	if len(token) > 0 {
-		m.Add(AttrToken, token)
-	}
-	return finishSTUN(b, m, fingerprint)
+	return AppendSTUNAnswer(b, id, STUNAnswer{Mapped: mapped, Token: token, Fingerprint: fingerprint})
 }
 
 // AppendSTUNError appends an error response. unknown goes into

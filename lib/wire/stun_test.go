@@ -122,6 +122,9 @@ func TestSTUNRefusesWhatTheCodecWouldChokeOn(t *testing.T) {
 		"XOR-MAPPED-ADDRESS of 4":        message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrXORMappedAddress, Value: make([]byte, 4)}),
 		"XOR-MAPPED-ADDRESS of family 9": message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrXORMappedAddress, Value: []byte{0, 9, 0, 0, 0, 0, 0, 0}}),
 		"empty MAPPED-ADDRESS":           message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrMappedAddress}),
+		"empty OTHER-ADDRESS":            message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrOtherAddress}),
+		"RESPONSE-ORIGIN of 12":          message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrResponseOrigin, Value: make([]byte, 12)}),
+		"empty CHANGE-REQUEST":           message(stun.ClassRequest, stun.RawAttribute{Type: stun.AttrChangeRequest}),
 		"empty ERROR-CODE":               message(stun.ClassErrorResponse, stun.RawAttribute{Type: stun.AttrErrorCode}),
 		"attributes behind integrity":    message(stun.ClassRequest, integrity, stun.RawAttribute{Type: stun.AttrRealm}),
 		"integrity twice":                message(stun.ClassRequest, integrity, integrity),
@@ -139,15 +142,39 @@ func TestSTUNRefusesWhatTheCodecWouldChokeOn(t *testing.T) {
 func TestSTUNNamesWhatItDoesNotUnderstand(t *testing.T) {
 	var m STUN
 	b := message(stun.ClassRequest,
-		stun.RawAttribute{Type: stun.AttrChangeRequest, Value: []byte{0, 0, 0, 6}},
+		stun.RawAttribute{Type: stun.AttrResponsePort, Value: []byte{0, 7, 0, 0}},
 		stun.RawAttribute{Type: 0x8fff, Value: []byte("optional")},
 		stun.RawAttribute{Type: 0x7001},
 		stun.RawAttribute{Type: 0x7001})
 	if err := m.Parse(b); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Unknown) != 2 || m.Unknown[0] != 3 || m.Unknown[1] != 0x7001 {
-		t.Errorf("unknown %x, want CHANGE-REQUEST and 7001, once each", m.Unknown)
+	if len(m.Unknown) != 2 || m.Unknown[0] != 0x27 || m.Unknown[1] != 0x7001 {
+		t.Errorf("unknown %x, want RESPONSE-PORT and 7001, once each", m.Unknown)
+	}
+}
+
+func TestSTUNBehaviourDiscoveryRoundTrips(t *testing.T) {
+	seen := netip.MustParseAddrPort("203.0.113.9:4711")
+	token := Token(AppendToken(nil, testTokenKey, seen, testTime))
+	q := STUNQuery{Change: ChangeAddr | ChangePort, Ports: true, AssistFor: STUNTransaction{9}, AssistToken: token, Size: 600}
+	b := AppendSTUNQuery(nil, testTransaction, q)
+	var m STUN
+	if err := m.Parse(b); err != nil || m.Class != STUNRequest || m.Change != q.Change || !m.WantsPorts || m.AssistFor != q.AssistFor || !bytes.Equal(m.AssistToken, token) || len(b) != 600 {
+		t.Fatalf("%d bytes, %+v, %v", len(b), m, err)
+	}
+	if err := m.Parse(AppendSTUNQuery(nil, testTransaction, STUNQuery{Delay: 30, DelayToken: token})); err != nil || m.Delay != 30 || !bytes.Equal(m.DelayToken, token) {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	for _, at := range []string{"198.51.100.1:3478", "[2001:db8::1]:3478"} {
+		a := STUNAnswer{Mapped: seen, Origin: netip.MustParseAddrPort(at), Other: netip.MustParseAddrPort(at), Ports: true, OtherPort: 3479, Help: HelpDelay, Fingerprint: true}
+		b := AppendSTUNAnswer(nil, testTransaction, a)
+		if err := m.Parse(b); err != nil || m.Mapped != seen || m.Origin != a.Origin || m.Other != a.Other || m.OtherPort != 3479 || m.Help != HelpDelay || !m.OwnServer {
+			t.Errorf("%+v, %v", m, err)
+		}
+		if a.Size(false) != len(b) {
+			t.Errorf("%d bytes, %d foretold", len(b), a.Size(false))
+		}
 	}
 }
 
@@ -165,6 +192,8 @@ func FuzzSTUN(f *testing.F) {
 	f.Add(unhex(f, vectorIPv6))
 	f.Add(AppendSTUNRequest(nil, testTransaction, true))
 	f.Add(AppendSTUNError(nil, testTransaction, 420, []uint16{3}, true))
+	f.Add(AppendSTUNQuery(nil, testTransaction, STUNQuery{Change: ChangeAddr, Ports: true, Delay: 1, DelayToken: AppendToken(nil, testTokenKey, netip.MustParseAddrPort("192.0.2.1:1"), testTime)}))
+	f.Add(AppendSTUNAnswer(nil, testTransaction, STUNAnswer{Mapped: netip.MustParseAddrPort("192.0.2.1:1"), Other: netip.MustParseAddrPort("192.0.2.2:2"), Ports: true}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var m STUN
 		whole := append(make([]byte, 0, len(b)), b...) // exactly sized: reading past the end shows
