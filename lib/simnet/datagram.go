@@ -15,6 +15,7 @@ type datagram struct {
 	ecn      machine.ECN
 	dst      port // once it has come through the receiver's access link
 	noFrag   bool
+	realm    *NAT // where the address to means something; nil is the world
 }
 
 // selfDelay is the time within a host: never zero, so that two processes of
@@ -33,7 +34,7 @@ func (w *World) send(p *Process, pkt machine.Packet) {
 	}
 	for {
 		n := min(step, len(data))
-		w.sendOne(p.host, s.port, pkt, data[:n])
+		w.sendOne(s.host, s.port, pkt, data[:n])
 		if data = data[n:]; len(data) == 0 {
 			return
 		}
@@ -47,7 +48,7 @@ func (w *World) sendOne(h *Host, from uint16, pkt machine.Packet, data []byte) {
 	d := &w.datagrams[i]
 	to := netip.AddrPortFrom(pkt.Remote.Addr().Unmap(), pkt.Remote.Port())
 	d.from, d.to, d.ecn, d.noFrag = netip.AddrPortFrom(h.addr, from), to, pkt.ECN, pkt.DontFragment
-	d.data = append(d.data[:0], data...)
+	d.data, d.realm = append(d.data[:0], data...), nil
 	if w.tap != nil {
 		keep := w.tap(w.Now(), d.from, d.to, d.data)
 		if !keep {
@@ -67,10 +68,16 @@ func (w *World) sendOne(h *Host, from uint16, pkt machine.Packet, data []byte) {
 	if !ok {
 		return
 	}
+	if h.behind != nil {
+		if d.realm, ok = w.translate(h, d); !ok {
+			w.lose(i, &w.stats.LostNAT)
+			return
+		}
+	}
 	// Who lives at the address is asked now for the delay of the path, and
 	// again on arrival for the delivery.
-	if far := w.byAddr[to.Addr()]; far != nil {
-		exit += int64(w.pathDelay(h, far))
+	if far := w.edgeOf(to.Addr()); far != nil && d.realm == nil {
+		exit += int64(w.pathDelay(h.edge(), far))
 	}
 	w.queue.Push(exit, arriveEvent, i)
 }
@@ -100,7 +107,7 @@ func (w *World) through(l *link.Line, i uint32) (exit int64, ok bool) {
 
 // arrive is a datagram at the far end's access link.
 func (w *World) arrive(i uint32) {
-	h := w.byAddr[w.datagrams[i].to.Addr()]
+	h := w.find(&w.datagrams[i])
 	if h == nil || h.offline {
 		w.lose(i, &w.stats.LostNobody)
 		return
@@ -130,7 +137,7 @@ func (w *World) bound(i uint32, h *Host) uint32 {
 // deliver hands a datagram to its process, if that is still there.
 func (w *World) deliver(i uint32) {
 	d := w.datagrams[i] // a copy: the slab may grow while the machine answers
-	if d.dst.proc == nil || d.dst.proc.socket(d.dst.socket) == nil || d.dst.proc.host.offline {
+	if d.dst.proc == nil || d.dst.proc.socket(d.dst.socket) == nil || d.dst.proc.socket(d.dst.socket).host.offline {
 		w.lose(i, &w.stats.LostNobody)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 type HostConfig struct {
 	Addr     netip.Addr // must be valid and of no other host
 	Up, Down Link
+	Behind   *NAT // nil: the host is in the open
 }
 
 // A Host is a computer on an access link.
@@ -21,6 +22,7 @@ type Host struct {
 	world    *World
 	id       int
 	addr     netip.Addr
+	behind   *NAT
 	up, down link.Line
 	ports    map[uint16]port
 	nextPort uint16
@@ -35,16 +37,28 @@ type port struct {
 
 // AddHost adds a host to the world.
 func (w *World) AddHost(c HostConfig) *Host {
-	if !c.Addr.IsValid() || c.Addr.Is4In6() || w.byAddr[c.Addr] != nil {
+	realm := w.realm(c.Behind)
+	if !c.Addr.IsValid() || c.Addr.Is4In6() || realm[c.Addr] != nil {
 		panic(fmt.Sprintf("simnet: host address %v: invalid or in use", c.Addr))
 	}
-	h := &Host{world: w, id: len(w.hosts), addr: c.Addr, ports: map[uint16]port{}, nextPort: firstEphemeral}
+	h := &Host{world: w, id: len(w.hosts), addr: c.Addr, behind: c.Behind, ports: map[uint16]port{}, nextPort: firstEphemeral}
 	h.up.Rand = w.Rand(fmt.Sprintf("host %d up", h.id))
 	h.down.Rand = w.Rand(fmt.Sprintf("host %d down", h.id))
 	h.SetLinks(c.Up, c.Down)
 	w.hosts = append(w.hosts, h)
-	w.byAddr[c.Addr] = h
+	realm[c.Addr] = h
+	if c.Behind != nil && !c.Behind.box.Translates() {
+		c.Behind.claim(w, c.Addr)
+	}
 	return h
+}
+
+// realm is where addresses behind a box mean something; nil is the world.
+func (w *World) realm(n *NAT) map[netip.Addr]*Host {
+	if n != nil {
+		return n.hosts
+	}
+	return w.byAddr
 }
 
 // ID is the number of the host: 0, 1, 2… in the order in which they were
@@ -75,12 +89,13 @@ func (h *Host) SetAddr(a netip.Addr) {
 	if a == h.addr {
 		return
 	}
-	if !a.IsValid() || a.Is4In6() || w.byAddr[a] != nil {
+	realm := w.realm(h.behind)
+	if !a.IsValid() || a.Is4In6() || realm[a] != nil || h.behind != nil && !h.behind.box.Translates() {
 		panic(fmt.Sprintf("simnet: host address %v: invalid or in use", a))
 	}
-	delete(w.byAddr, h.addr)
+	delete(realm, h.addr)
 	h.addr = a
-	w.byAddr[a] = h
+	realm[a] = h
 }
 
 // SetOnline pulls the host's cable or plugs it in again. Its processes live

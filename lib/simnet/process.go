@@ -29,6 +29,7 @@ type Process struct {
 }
 
 type socket struct {
+	host *Host
 	port uint16
 }
 
@@ -58,16 +59,20 @@ func (p *Process) Host() *Host { return p.host }
 func (p *Process) Alive() bool { return !p.dead }
 
 // OpenSocket opens a further socket at the port (0 picks one).
-func (p *Process) OpenSocket(port uint16) machine.Socket {
+func (p *Process) OpenSocket(port uint16) machine.Socket { return p.OpenSocketOn(p.host, port) }
+
+// OpenSocketOn is OpenSocket on another host: one that stands for a second address
+// of the same machine.
+func (p *Process) OpenSocketOn(h *Host, port uint16) machine.Socket {
 	s := machine.Socket(len(p.sockets))
-	p.sockets = append(p.sockets, &socket{p.host.open(p, s, port)})
+	p.sockets = append(p.sockets, &socket{h, h.open(p, s, port)})
 	return s
 }
 
 // CloseSocket closes a socket; its number is not used again.
 func (p *Process) CloseSocket(s machine.Socket) {
 	if so := p.socket(s); so != nil {
-		delete(p.host.ports, so.port)
+		delete(so.host.ports, so.port)
 		p.sockets[s] = nil
 	}
 }
@@ -76,15 +81,15 @@ func (p *Process) CloseSocket(s machine.Socket) {
 // forgot it.
 func (p *Process) Rebind(s machine.Socket, port uint16) {
 	if so := p.socket(s); so != nil {
-		delete(p.host.ports, so.port)
-		so.port = p.host.open(p, s, port)
+		delete(so.host.ports, so.port)
+		so.port = so.host.open(p, s, port)
 	}
 }
 
 // Addr is the address of a socket now; the zero AddrPort if it is closed.
 func (p *Process) Addr(s machine.Socket) netip.AddrPort {
 	if so := p.socket(s); so != nil {
-		return netip.AddrPortFrom(p.host.addr, so.port)
+		return netip.AddrPortFrom(so.host.addr, so.port)
 	}
 	return netip.AddrPort{}
 }

@@ -9,6 +9,8 @@
 // signalling message, an origin's answer) travels as a typed message through
 // a Channel, in order, with a delay.
 //
+// Hosts may stand behind NAT boxes (NAT), which are tables of package nat.
+//
 // Everything happens in one goroutine; events at the same instant happen in
 // the order in which they were caused. Every element draws from a random
 // source of its own, derived from the world's seed, so that a change at one
@@ -50,6 +52,7 @@ type World struct {
 
 	hosts  []*Host
 	byAddr map[netip.Addr]*Host
+	boxes  map[netip.Addr]*NAT // by outside address
 	delay  func(a, b *Host) time.Duration
 	pair   map[[2]int]time.Duration
 	tap    func(now time.Time, from, to netip.AddrPort, data []byte) bool
@@ -67,6 +70,7 @@ type Stats struct {
 	Delivered uint64 // datagrams that machines received
 	// Datagrams that were lost, by reason.
 	LostRandom, LostQueue, LostTap, LostTooBig, LostNobody uint64
+	LostNAT                                                uint64 // on the way out; on the way in it is nobody's
 	SentBytes, DeliveredBytes                              uint64 // UDP payload
 }
 
@@ -76,6 +80,7 @@ func New(seed uint64) *World {
 	return &World{
 		seed:   seed,
 		byAddr: map[netip.Addr]*Host{},
+		boxes:  map[netip.Addr]*NAT{},
 		pair:   map[[2]int]time.Duration{},
 		out:    make([]byte, 0, 1<<16),
 		trace:  newTrace(seed),
