@@ -20,6 +20,9 @@ func TestBothSidesKeepTheContractOfMachines(t *testing.T) {
 		"responder": func() machine.Machine {
 			return NewResponder(ResponderConfig{TokenKey: tokenKey, Rand: rand.New(rand.NewPCG(1, 1))})
 		},
+		"prober": func() machine.Machine {
+			return NewProber(ProberConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, Lifetime: true, MTU: true})
+		},
 		"binding": func() machine.Machine {
 			return NewBinding(BindingConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, WantToken: true})
 		},

@@ -18,6 +18,7 @@ import (
 var (
 	_ machine.Machine = (*Responder)(nil)
 	_ machine.Machine = (*Binding)(nil)
+	_ machine.Machine = (*Prober)(nil)
 
 	start    = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	tokenKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
@@ -352,19 +353,51 @@ func TestALoopbackFullOfPeersIsNotLimited(t *testing.T) {
 	}
 }
 
+// The bytes are a datagram for each machine: a stranger's, and the answer of a
+// server that means ill, who knows the transaction.
 func FuzzMachines(f *testing.F) {
 	f.Add(wire.AppendSTUNRequest(nil, wire.STUNTransaction{1}, true))
 	f.Add(wire.AppendSTUNSuccess(nil, wire.STUNTransaction{1}, outside, nil, true))
+	f.Add(wire.AppendSTUNAnswer(nil, wire.STUNTransaction{1}, wire.STUNAnswer{Mapped: outside, Other: serverB, Ports: true, OtherPort: 9, Help: 3}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := NewResponder(ResponderConfig{TokenKey: tokenKey})
-		if a := ask(r, start, outside, b); (len(a)+overhead4)*100 > (len(b)+overhead4)*maxAmplification4 && a != nil {
-			t.Fatalf("%d bytes answer %d", len(a), len(b))
+		r := NewResponder(ResponderConfig{TokenKey: tokenKey, Sites: fourSites})
+		sent := 0
+		for _, p := range exchange(r, start, 0, outside, b) {
+			sent += len(p.Data) + overhead4
+		}
+		if in := len(b) + overhead4; sent*100 > in*maxAmplification4+100*maxDebt {
+			t.Fatalf("%d bytes answer %d", sent, in)
 		}
 		k := newTalk(t, BindingConfig{Servers: []netip.AddrPort{serverA}})
 		k.run(ms(1))
 		k.Receive(k.now, machine.Packet{Remote: serverA, Data: b})
 		if e, ok := k.NextEvent(); ok {
 			t.Fatalf("a stranger's bytes made %+v", e)
+		}
+		p := NewProber(ProberConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, Ports: make([]uint16, Sockets(false)), MTU: true})
+		now := start
+		for range 2000 {
+			p.Advance(now)
+			for {
+				out, ok := p.AppendDatagram(now, nil)
+				if !ok {
+					break
+				}
+				answer := bytes.Clone(b)
+				if len(answer) >= 20 {
+					copy(answer[8:20], out.Data[8:20])
+				}
+				p.Receive(now, machine.Packet{Socket: out.Socket, Remote: out.Remote, Data: answer})
+			}
+			if p.Done() {
+				break
+			}
+			if next := p.NextTimeout(); next.After(now) {
+				now = next
+			}
+		}
+		if v := p.Report(now); !p.Done() || len(v.Candidates) == 0 || len(p.list) > maxProbes {
+			t.Fatalf("done %t, %d probes, %+v", p.Done(), len(p.list), v)
 		}
 	})
 }

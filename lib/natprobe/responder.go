@@ -1,9 +1,11 @@
 // Package natprobe asks STUN servers how a peer looks from outside, and
-// answers such questions (RFC 8489; the behaviour discovery of RFC 5780 builds
-// on it). Tencent's talk calls the answering side the penetration server.
+// answers such questions (RFC 8489, and the behaviour discovery of RFC 5780).
+// Tencent's talk calls the answering side the penetration server.
 //
-// Both sides are machines on Socket 0 that may stand beside others on the same
-// port: each takes what it understands and drops the rest.
+// A Binding keeps asking for one socket's address, a Prober finds out once
+// what kind of NAT stands between, and a Responder answers both. All are
+// machines; Binding and Responder may stand beside others on the same port: each
+// takes what it understands and drops the rest.
 package natprobe
 
 import (
@@ -11,6 +13,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
@@ -25,12 +28,15 @@ const (
 	sourceBurst  = 64
 	totalRate    = 10_000 // answers a second to all
 	totalBurst   = 2_000
-	tokenRate    = 1_000 // signatures a second
+	tokenRate    = 1_000 // signatures, made or looked at, a second
 	tokenBurst   = 1_000
 	sourceSlots  = 4096 // sources that share a slot share its limit
-	maxResponses = 256  // waiting to be sent; more are dropped
+	maxResponses = 256  // waiting to be sent, and one more where one request has two; more are dropped
 	// TokenLife is how long the word of a Responder on an address counts.
 	TokenLife = 10 * time.Minute
+	// MaxDelay is the longest wait for an answer that was asked to be late.
+	MaxDelay   = 5 * time.Minute
+	maxDelayed = 1024 // answers that wait for their time; more are dropped
 )
 
 // What an answer may weigh against its request on the wire, in percent:
@@ -47,6 +53,14 @@ const (
 type ResponderConfig struct {
 	TokenKey ed25519.PrivateKey // nil: no address tokens
 	Rand     *rand.Rand         // spreads sources over slots, so that nobody can aim at one
+	// Sites has the address of each socket, by its number, as clients reach it;
+	// one that is unspecified has a true port. Two ports at one address let
+	// a client tell how it is mapped, two addresses with the same two ports
+	// all of RFC 5780. Empty is one socket.
+	Sites []netip.AddrPort
+	// Trusted are the keys of responders whose tokens count here: to whom they
+	// gave one a packet is sent that tests a filter.
+	Trusted []ed25519.PublicKey
 }
 
 // ResponderStats counts what a Responder did.
@@ -54,11 +68,12 @@ type ResponderStats struct {
 	Requests  uint64 // well-formed Binding requests
 	Answered  uint64
 	Tokens    uint64 // answers that carried a token
-	Refused   uint64 // answered with an error: attributes that we do not know
+	Refused   uint64 // answered with an error: attributes that we do not know, a bad token
 	Malformed uint64 // and other messages that are no requests
 	Limited   uint64 // over a limit: dropped
 	Oversize  uint64 // the answer would have amplified: dropped
 	Overflow  uint64 // too many answers were waiting: dropped
+	Assisted  uint64 // packets sent for another responder's clients
 }
 
 // A Responder answers Binding requests.
@@ -68,6 +83,9 @@ type Responder struct {
 	slots   []bucket
 	total   bucket
 	signing bucket
+	budget  budget
+	favours favours
+	delayed []delayed // by time
 	queue   []response
 	msg     wire.STUN
 	stats   ResponderStats
@@ -79,6 +97,11 @@ type response struct {
 	data   []byte
 }
 
+type delayed struct {
+	due time.Time
+	response
+}
+
 // NewResponder returns a responder.
 func NewResponder(cfg ResponderConfig) *Responder {
 	r := &Responder{cfg: cfg, slots: make([]bucket, sourceSlots)}
@@ -88,6 +111,10 @@ func NewResponder(cfg ResponderConfig) *Responder {
 	return r
 }
 
+// SetSites replaces ResponderConfig.Sites, for who knows the addresses only when the
+// sockets are open.
+func (r *Responder) SetSites(sites []netip.AddrPort) { r.cfg.Sites = slices.Clone(sites) }
+
 // Receive implements machine.Machine.
 func (r *Responder) Receive(now time.Time, p machine.Packet) {
 	if r.msg.Parse(p.Data) != nil || r.msg.Class != wire.STUNRequest || r.msg.Method != wire.STUNBinding {
@@ -95,8 +122,10 @@ func (r *Responder) Receive(now time.Time, p machine.Packet) {
 		return
 	}
 	r.stats.Requests++
-	source := p.Remote.Addr().Unmap()
-	if wire.CheckAddr(netip.AddrPortFrom(source.WithZone(""), p.Remote.Port())) != nil ||
+	from := netip.AddrPortFrom(p.Remote.Addr().Unmap().WithZone(""), p.Remote.Port())
+	r.budget.in(from, len(p.Data))
+	source := from.Addr()
+	if wire.CheckAddr(from) != nil ||
 		!source.IsLoopback() && !r.slots[r.slot(source)].take(now, sourceRate, sourceBurst) ||
 		!r.total.take(now, totalRate, totalBurst) {
 		r.stats.Limited++
@@ -106,41 +135,171 @@ func (r *Responder) Receive(now time.Time, p machine.Packet) {
 		r.stats.Overflow++
 		return
 	}
-	b := r.answer(now, netip.AddrPortFrom(source.WithZone(""), p.Remote.Port()), len(p.Data))
-	if b != nil {
-		r.queue = append(r.queue, response{p.Socket, p.Remote, b})
-	}
+	r.answer(now, p.Socket, p.Remote, from, len(p.Data))
 }
 
-// answer builds the answer to r.msg, a request of size bytes from source; nil
-// if none may be given.
-func (r *Responder) answer(now time.Time, source netip.AddrPort, size int) []byte {
+// answer answers r.msg, a request of size bytes from source.
+func (r *Responder) answer(now time.Time, socket machine.Socket, remote, source netip.AddrPort, size int) {
 	m := &r.msg
-	if len(m.Unknown) > 0 {
-		// CHANGE-REQUEST is among them: a server with one address must not
-		// pretend to have changed it (RFC 5780 §7.2).
-		b := wire.AppendSTUNError(nil, m.Transaction, 420, m.Unknown, m.Fingerprint)
-		if !fits(source, size, len(b)) {
-			r.stats.Oversize++
-			return nil
-		}
-		r.stats.Refused++
-		return b
+	out, ok := r.exit(socket, m.Change)
+	switch {
+	case len(m.Unknown) > 0:
+		r.refuse(socket, remote, source, size, 420, m.Unknown)
+		return
+	case !ok:
+		// A server with one address must not pretend to have changed it (RFC 5780
+		// §7.2): then CHANGE-REQUEST is an attribute that it does not know.
+		r.refuse(socket, remote, source, size, 420, []uint16{attrChangeRequest})
+		return
+	case m.AssistToken != nil:
+		r.assist(now, socket, remote, source, size)
+		return
+	case m.DelayToken != nil:
+		r.delay(now, socket, remote, source, size)
+		return
 	}
-	if m.WantsToken && r.cfg.TokenKey != nil && fits(source, size, wire.SizeSTUNSuccess(source, true, m.Fingerprint)) &&
-		r.signing.take(now, tokenRate, tokenBurst) {
-		token := wire.AppendToken(nil, r.cfg.TokenKey, source, now.Add(TokenLife))
-		r.stats.Answered++
+	a := wire.STUNAnswer{Mapped: source, Fingerprint: m.Fingerprint}
+	if rich := r.describe(a, out); fits(source, size, rich.Size(m.WantsToken)) || !m.WantsToken && r.budget.spare(now, r.prefix(source), source, size, rich.Size(false)) {
+		a = rich
+	}
+	if m.WantsToken && r.cfg.TokenKey != nil && fits(source, size, a.Size(true)) && r.signing.take(now, tokenRate, tokenBurst) {
+		a.Token = wire.AppendToken(nil, r.cfg.TokenKey, source, now.Add(TokenLife))
 		r.stats.Tokens++
-		return wire.AppendSTUNSuccess(nil, m.Transaction, source, token, m.Fingerprint)
 	}
-	b := wire.AppendSTUNSuccess(nil, m.Transaction, source, nil, m.Fingerprint)
-	if !fits(source, size, len(b)) {
+	if !fits(source, size, a.Size(false)) && !a.Origin.IsValid() && !a.Other.IsValid() {
 		r.stats.Oversize++
-		return nil
+		return
+	}
+	b := wire.AppendSTUNAnswer(nil, m.Transaction, a)
+	if !r.budget.out(now, source, size, len(b)) {
+		r.stats.Limited++
+		return
 	}
 	r.stats.Answered++
-	return b
+	r.queue = append(r.queue, response{out, remote, b})
+}
+
+// attrChangeRequest is CHANGE-REQUEST.
+const attrChangeRequest = 3
+
+// refuse answers with an error, if that is small enough.
+func (r *Responder) refuse(socket machine.Socket, remote, source netip.AddrPort, size, code int, unknown []uint16) {
+	b := wire.AppendSTUNError(nil, r.msg.Transaction, code, unknown, r.msg.Fingerprint)
+	if !fits(source, size, len(b)) {
+		r.stats.Oversize++
+		return
+	}
+	r.budget.account(source, size, len(b))
+	r.stats.Refused++
+	r.queue = append(r.queue, response{socket, remote, b})
+}
+
+// exit returns the socket to answer from. ok is false if there is none as asked
+// for.
+func (r *Responder) exit(socket machine.Socket, change wire.STUNChange) (out machine.Socket, ok bool) {
+	if change == 0 {
+		return socket, true
+	}
+	if int(socket) >= len(r.cfg.Sites) {
+		return 0, false
+	}
+	at := r.cfg.Sites[socket]
+	for i, other := range r.cfg.Sites {
+		if (other.Addr() != at.Addr()) == (change&wire.ChangeAddr != 0) && (other.Port() != at.Port()) == (change&wire.ChangePort != 0) {
+			return machine.Socket(i), true
+		}
+	}
+	return 0, false
+}
+
+// describe adds to an answer that leaves by out what RFC 5780 and AttrPorts tell of
+// us.
+func (r *Responder) describe(a wire.STUNAnswer, out machine.Socket) wire.STUNAnswer {
+	m := &r.msg
+	if int(out) < len(r.cfg.Sites) {
+		at := r.cfg.Sites[out]
+		if !at.Addr().IsUnspecified() {
+			if i, ok := r.exit(out, wire.ChangeAddr|wire.ChangePort); ok {
+				a.Origin, a.Other = at, r.cfg.Sites[i]
+			}
+		}
+		if i, ok := r.exit(out, wire.ChangePort); ok {
+			a.OtherPort = r.cfg.Sites[i].Port()
+		}
+	}
+	if a.Ports = m.WantsPorts; a.Ports {
+		if len(r.cfg.Trusted) > 0 {
+			a.Help |= wire.HelpAssist
+		}
+		if r.cfg.TokenKey != nil {
+			a.Help |= wire.HelpDelay
+		}
+	}
+	return a
+}
+
+// assist sends the packet that another responder's client asks for, and tells the
+// client.
+func (r *Responder) assist(now time.Time, socket machine.Socket, remote, source netip.AddrPort, size int) {
+	m := &r.msg
+	to, expiry, err := m.AssistToken.Parse()
+	if err != nil || !r.signing.take(now, tokenRate, tokenBurst) || !r.trusts(m.AssistToken, to, now) {
+		r.refuse(socket, remote, source, size, 403, nil)
+		return
+	}
+	packet := wire.AppendSTUNAnswer(nil, m.AssistFor, wire.STUNAnswer{Mapped: to, Fingerprint: true})
+	ack := wire.AppendSTUNAnswer(nil, m.Transaction, wire.STUNAnswer{Mapped: source, Fingerprint: m.Fingerprint})
+	over := overhead4
+	if to.Addr().Is6() {
+		over = overhead6
+	}
+	both := len(packet) + over + len(ack)
+	if !fits(source, size, both) {
+		r.stats.Oversize++
+		return
+	}
+	if !r.favours.take(now, m.AssistToken, expiry) {
+		r.stats.Limited++
+		return
+	}
+	r.budget.account(source, size, both)
+	r.stats.Assisted++
+	r.stats.Answered++
+	r.queue = append(r.queue, response{socket, to, packet}, response{socket, remote, ack})
+}
+
+func (r *Responder) trusts(token wire.Token, at netip.AddrPort, now time.Time) bool {
+	return slices.ContainsFunc(r.cfg.Trusted, func(k ed25519.PublicKey) bool { return wire.VerifyToken(k, token, at, now) == nil })
+}
+
+// delay puts an answer off.
+func (r *Responder) delay(now time.Time, socket machine.Socket, remote, source netip.AddrPort, size int) {
+	m := &r.msg
+	wait := time.Duration(m.Delay) * time.Second
+	_, expiry, err := m.DelayToken.Parse()
+	if err != nil || r.cfg.TokenKey == nil || wait > MaxDelay || !r.signing.take(now, tokenRate, tokenBurst) ||
+		wire.VerifyToken(r.cfg.TokenKey.Public().(ed25519.PublicKey), m.DelayToken, source, now) != nil {
+		r.refuse(socket, remote, source, size, 403, nil)
+		return
+	}
+	b := wire.AppendSTUNAnswer(nil, m.Transaction, wire.STUNAnswer{Mapped: source, Fingerprint: m.Fingerprint})
+	if !fits(source, size, len(b)) {
+		r.stats.Oversize++
+		return
+	}
+	if len(r.delayed) >= maxDelayed || !r.favours.take(now, m.DelayToken, expiry) {
+		r.stats.Limited++
+		return
+	}
+	r.budget.account(source, size, len(b))
+	d := delayed{now.Add(wait), response{socket, remote, b}}
+	i, _ := slices.BinarySearchFunc(r.delayed, d, func(a, b delayed) int {
+		if c := a.due.Compare(b.due); c != 0 {
+			return c
+		}
+		return -1 // behind its equals
+	})
+	r.delayed = slices.Insert(r.delayed, i, d)
 }
 
 // fits says whether an answer is small enough for its request, both as they
@@ -155,20 +314,47 @@ func fits(source netip.AddrPort, request, answer int) bool {
 // slot returns which limit a source counts under.
 func (r *Responder) slot(a netip.Addr) int {
 	b := a.As16()
-	h := r.salt ^ binary.BigEndian.Uint64(b[:8])
+	h := binary.BigEndian.Uint64(b[:8])
 	if a.Is4() {
 		h ^= binary.BigEndian.Uint64(b[8:])
 	}
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return int((h ^ h>>31) % sourceSlots)
+	return int(r.mix(h) % sourceSlots)
 }
 
-// Advance implements machine.Machine. A responder never waits for anything.
-func (r *Responder) Advance(time.Time) {}
+// prefix returns which budget a source draws on: that of its IPv4 /24 or IPv6 /48.
+func (r *Responder) prefix(at netip.AddrPort) int {
+	b := at.Addr().As16()
+	h := binary.BigEndian.Uint64(b[:8]) &^ 0xffff
+	if at.Addr().Is4() {
+		h = binary.BigEndian.Uint64(b[8:]) &^ 0xff
+	}
+	return int(r.mix(h) % prefixSlots)
+}
 
-// NextTimeout implements machine.Machine.
-func (r *Responder) NextTimeout() time.Time { return time.Time{} }
+func (r *Responder) mix(h uint64) uint64 {
+	h ^= r.salt
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return h ^ h>>31
+}
+
+// Advance implements machine.Machine.
+func (r *Responder) Advance(now time.Time) {
+	for len(r.delayed) > 0 && !now.Before(r.delayed[0].due) {
+		r.stats.Answered++
+		r.queue = append(r.queue, r.delayed[0].response)
+		r.delayed = slices.Delete(r.delayed, 0, 1)
+	}
+}
+
+// NextTimeout implements machine.Machine. A responder waits for nothing but
+// answers that are to be late.
+func (r *Responder) NextTimeout() time.Time {
+	if len(r.delayed) == 0 {
+		return time.Time{}
+	}
+	return r.delayed[0].due
+}
 
 // AppendDatagram implements machine.Machine.
 func (r *Responder) AppendDatagram(_ time.Time, dst []byte) (p machine.Packet, ok bool) {
@@ -185,23 +371,3 @@ func (r *Responder) AppendDatagram(_ time.Time, dst []byte) (p machine.Packet, o
 
 // Stats returns what the responder did so far.
 func (r *Responder) Stats() ResponderStats { return r.stats }
-
-// A bucket fills at a rate up to a burst; each answer takes one.
-type bucket struct {
-	level float64
-	at    time.Time
-}
-
-func (b *bucket) take(now time.Time, rate, burst float64) bool {
-	if b.at.IsZero() {
-		b.level = burst
-	} else if d := now.Sub(b.at); d > 0 {
-		b.level = min(burst, b.level+d.Seconds()*rate)
-	}
-	b.at = now
-	if b.level < 1 {
-		return false
-	}
-	b.level--
-	return true
-}
