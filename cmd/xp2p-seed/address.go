@@ -7,11 +7,14 @@ import (
 	"net/url"
 )
 
-// seenAt is the address at which whoever made the request reaches the UDP port:
+// seenAt is the address at which whoever made the request reaches UDP socket i:
 // where its HTTP connection ended, for that way is known to work. Behind a
 // proxy it is what --public names.
-func (s *seed) seenAt(r *http.Request) (netip.AddrPort, bool) {
-	udp := s.ep.LocalAddr(0)
+func (s *seed) seenAt(r *http.Request, i int) (netip.AddrPort, bool) {
+	udp := s.ep.LocalAddr(i)
+	if !udp.IsValid() {
+		return netip.AddrPort{}, false
+	}
 	if ip := udp.Addr().Unmap(); !ip.IsUnspecified() {
 		return netip.AddrPortFrom(ip, udp.Port()), true
 	}

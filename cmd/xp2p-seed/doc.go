@@ -33,6 +33,8 @@
 //	--stun ADDR           a STUN responder elsewhere, for the room document: HOST:PORT,
 //	                      or HOST:PORT#KEY, whose word on addresses then counts; may
 //	                      be given several times
+//	--stun-listen IP:PORT a further address of the STUN responder here; may be given
+//	                      twice, with two IP addresses and two ports
 //	--log URL             the seed at http://HOST:PORT takes what viewers report
 //	--only PART           serve only this: origin, tracker, stun, seed or log; may
 //	                      be given several times
@@ -124,6 +126,23 @@
 // watch for long can fill an uplink for good; give them an edge or a cache. An
 // edge takes --uplink too, and is itself one of those who come anew at its
 // upstream. The metric xp2p_origin_busy_total counts who was refused.
+//
+// # What the STUN responder can tell
+//
+// Beside the --udp address it answers at the next port, or at another if that is
+// taken: from two ports a viewer learns whether its NAT gives each destination
+// another port. All that xp2p-natprobe can say takes either two IP addresses
+// on one machine (RFC 5780; each gets both ports),
+//
+//	xp2p-seed --room match --stun-listen 192.0.2.1:3478 --stun-listen 192.0.2.2:3479
+//
+// or two seeds that know each other's keys: one is asked to send a packet to whom
+// the other has seen, with the other's signature, three packets at most.
+//
+//	xp2p-seed --room match --identity a.json --stun OTHER:PORT#KEY
+//
+// It never sends more than 1.25 bytes on the wire for each that it gets (1.36 to
+// bare IPv6 requests).
 //
 // # URLs
 //

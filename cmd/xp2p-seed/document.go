@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -53,16 +52,13 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 	if s.ep == nil {
 		return d, true
 	}
-	at, ok := s.seenAt(r)
+	s.describeSTUN(r, d)
+	at, ok := s.seenAt(r, 0)
 	if !ok {
 		return d, true
 	}
 	if s.o.serves(partSeed) && !room.VOD() {
 		d.Seeds = []wire.RoomSeed{{Key: wire.Key(s.id.xntp.Public()), Addrs: []netip.AddrPort{at}}}
-	}
-	if s.o.serves(partSTUN) {
-		token := wire.Key(s.id.token.Public().(ed25519.PublicKey))
-		d.STUN, d.TokenKey = append(d.STUN, at.String()), &token
 	}
 	return d, true
 }

@@ -42,6 +42,7 @@ func command() *tool.Command {
 			tool.String(&o.tracker, "tracker", "join the rooms of the tracker at `URL` instead of being one"),
 			tool.Strings(&o.allow, "allow-seed", "let the seed with this `KEY` (see --print-key) join the tracker"),
 			tool.Strings(&o.stuns, "stun", "a STUN responder elsewhere: `ADDR` or ADDR#KEY"),
+			tool.Strings(&o.stunListen, "stun-listen", "a further `IP:PORT` of the STUN responder here; two with different IP and port tell viewers all of their NAT"),
 			tool.String(&o.log, "log", "where viewers POST their counters, if not here: the base `URL` of a seed"),
 			tool.Strings(&o.only, "only", "serve only this `PART`: origin, tracker, stun, seed or log"),
 			tool.Choice(&o.topology, "topology", "how viewers are arranged", "balanced", "mesh", "tree"),
@@ -84,15 +85,17 @@ type options struct {
 	store, identity, readyFile                   string
 	log, qlog                                    string
 	upstreams, only, allow, stuns, zones         []string
+	stunListen                                   []string
 	window, linger                               time.Duration
 	maxUpload, uplink                            int64
 	printKey                                     bool
 
 	dirs      []string
 	pulls     []origin.RoomURL
-	seedKeys  []wire.Key // of --allow-seed
-	stun      []string   // host:port of --stun
-	tokenKeys []wire.Key // of --stun
+	seedKeys  []wire.Key       // of --allow-seed
+	stun      []string         // host:port of --stun
+	stunAt    []netip.AddrPort // of --stun-listen
+	tokenKeys []wire.Key       // of --stun
 }
 
 func (o *options) serves(part string) bool {
@@ -195,6 +198,9 @@ func (o *options) check(args []string, io *tool.IO) error {
 	}
 	if len(o.zones) > 0 && !o.serves(partTracker) {
 		return tool.Usage("--zones: the tracker is not here").Hint("give the files to the seed that is the tracker")
+	}
+	if err := o.checkSTUN(); err != nil {
+		return err
 	}
 	return o.checkKeys()
 }

@@ -167,6 +167,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	if s.o.serves(partSTUN) {
 		cfg.TokenKey = s.id.token
 		cfg.TokenKeys = []ed25519.PublicKey{s.id.token.Public().(ed25519.PublicKey)}
+		cfg.STUNTrusted = s.o.trusted()
 	}
 	if s.o.qlog != "" {
 		if s.traces, err = qlog.Open(s.o.qlog, "xp2p-seed"); err != nil {
@@ -175,10 +176,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 		cfg.Trace = qlog.Records
 	}
 	s.node = node.New(cfg)
-	s.ep, err = endpoint.New(s.node, endpoint.Config{
-		Listen: []netip.AddrPort{at}, Step: s.step, Log: s.t.Log,
-		Leave: func(now time.Time) { s.node.Close(now) },
-	})
+	err = s.openSockets(at, endpoint.Config{Step: s.step, Log: s.t.Log, Leave: func(now time.Time) { s.node.Close(now) }})
 	if err != nil {
 		return nil, nil, tool.Failed("UDP %s: %w", at, err).Hint("--udp names another address")
 	}

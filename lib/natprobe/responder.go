@@ -54,7 +54,7 @@ type ResponderConfig struct {
 	TokenKey ed25519.PrivateKey // nil: no address tokens
 	Rand     *rand.Rand         // spreads sources over slots, so that nobody can aim at one
 	// Sites has the address of each socket, by its number, as clients reach it;
-	// one that is unspecified has a true port. Two ports at one address let
+	// one that is unspecified has a true port, and an invalid one stands alone. Two ports at one address let
 	// a client tell how it is mapped, two addresses with the same two ports
 	// all of RFC 5780. Empty is one socket.
 	Sites []netip.AddrPort
@@ -200,12 +200,12 @@ func (r *Responder) exit(socket machine.Socket, change wire.STUNChange) (out mac
 	if change == 0 {
 		return socket, true
 	}
-	if int(socket) >= len(r.cfg.Sites) {
+	if int(socket) >= len(r.cfg.Sites) || !r.cfg.Sites[socket].IsValid() {
 		return 0, false
 	}
 	at := r.cfg.Sites[socket]
 	for i, other := range r.cfg.Sites {
-		if (other.Addr() != at.Addr()) == (change&wire.ChangeAddr != 0) && (other.Port() != at.Port()) == (change&wire.ChangePort != 0) {
+		if other.IsValid() && other.Addr().Is4() == at.Addr().Is4() && (other.Addr() != at.Addr()) == (change&wire.ChangeAddr != 0) && (other.Port() != at.Port()) == (change&wire.ChangePort != 0) {
 			return machine.Socket(i), true
 		}
 	}
@@ -216,7 +216,7 @@ func (r *Responder) exit(socket machine.Socket, change wire.STUNChange) (out mac
 // us.
 func (r *Responder) describe(a wire.STUNAnswer, out machine.Socket) wire.STUNAnswer {
 	m := &r.msg
-	if int(out) < len(r.cfg.Sites) {
+	if int(out) < len(r.cfg.Sites) && r.cfg.Sites[out].IsValid() {
 		at := r.cfg.Sites[out]
 		if !at.Addr().IsUnspecified() {
 			if i, ok := r.exit(out, wire.ChangeAddr|wire.ChangePort); ok {

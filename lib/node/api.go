@@ -40,6 +40,9 @@ type Config struct {
 	// responders whose proofs the node believes.
 	TokenKey  ed25519.PrivateKey
 	TokenKeys []ed25519.PublicKey
+	// STUNTrusted are responders for whose clients a seed's responder sends packets
+	// that test filters. Its addresses beside socket 0 are said by STUNSites.
+	STUNTrusted []ed25519.PublicKey
 
 	// Transport carries the connections; nil means XNTP, with Key.
 	Transport Transport

@@ -87,7 +87,7 @@ func New(cfg Config) *Node {
 	n.send = n.xn.Send
 	n.bind = *natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
 	if cfg.Role == wire.RoleSeed {
-		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand})
+		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand, Trusted: cfg.STUNTrusted})
 	}
 	return n
 }
@@ -109,6 +109,14 @@ func (n *Node) NextTrace() (xntp.Trace, bool) {
 	return xntp.Trace{}, false
 }
 
+// STUNSites says at which address each of a seed's sockets is reached, for its
+// STUN responder: natprobe.ResponderConfig.Sites.
+func (n *Node) STUNSites(sites []netip.AddrPort) {
+	if n.answer != nil {
+		n.answer.SetSites(sites)
+	}
+}
+
 // Public returns the node's key, by which others know it.
 func (n *Node) Public() xntp.PublicKey { return n.xn.Public() }
 
@@ -122,6 +130,10 @@ func (n *Node) Receive(now time.Time, p machine.Packet) {
 		return
 	}
 	switch b := p.Data[0]; {
+	case p.Socket != 0:
+		if n.answer != nil { // the other sockets are the responder's alone
+			n.answer.Receive(now, p)
+		}
 	case b <= 3:
 		n.bind.Receive(now, p)
 		if n.answer != nil {
@@ -139,6 +151,9 @@ func (n *Node) Receive(now time.Time, p machine.Packet) {
 func (n *Node) Advance(now time.Time) {
 	n.xn.Advance(now)
 	n.bind.Advance(now)
+	if n.answer != nil {
+		n.answer.Advance(now)
+	}
 	for _, r := range n.rooms {
 		r.advance(now)
 	}
@@ -150,6 +165,9 @@ func (n *Node) Advance(now time.Time) {
 func (n *Node) NextTimeout() time.Time {
 	t := earlier(n.xn.NextTimeout(), n.bind.NextTimeout())
 	t = earlier(t, n.dialWake)
+	if n.answer != nil {
+		t = earlier(t, n.answer.NextTimeout())
+	}
 	for _, r := range n.rooms {
 		t = earlier(t, r.nextTimeout())
 	}
