@@ -42,6 +42,7 @@
 //   - The data (segment, piece, init, the slice stream, who signs what): lib/segment.
 //   - Datagrams and messages, byte by byte: lib/wire.
 //   - The transport: lib/xntp. Its congestion control: lib/congestion.
+//   - What a NAT is and does: lib/nat. How one finds out: lib/natprobe.
 //   - Where an address is and what the way there costs: lib/zone.
 //   - Who feeds whom: lib/topology, lib/swarm. When the player needs what: lib/playout.
 //   - One viewer, put together: lib/node.

@@ -104,10 +104,12 @@ func NewProber(cfg ProberConfig) *Prober {
 	return p
 }
 
-// TCP tells whether a server was reached over TCP.
-func (p *Prober) TCP(now time.Time, ok bool) {
+// TCP tells whether a server was reached over TCP; Maybe is an attempt that proves
+// nothing either way.
+func (p *Prober) TCP(now time.Time, reached nat.Tri) {
+	p.cfg.TCP = false // nothing more is to come
 	if p.tcp != nat.Yes {
-		p.tcp = nat.TriOf(ok)
+		p.tcp = reached
 	}
 	p.plan(now)
 }
@@ -425,3 +427,7 @@ func (p *Prober) Advance(now time.Time) {
 	}
 	p.plan(now)
 }
+
+// SetPorts replaces ProberConfig.Ports, for who knows them only when the sockets are
+// open.
+func (p *Prober) SetPorts(ports []uint16) { p.cfg.Ports = slices.Clone(ports) }

@@ -70,7 +70,7 @@ func probe(t testing.TB, z nat.Specimen, s service, seed uint64, loss float64, t
 	for _, port := range cfg.Ports[1:] {
 		pr.OpenSocket(port)
 	}
-	w.After(60*time.Millisecond, func() { pr.Do(func(now time.Time) { p.TCP(now, true) }) })
+	w.After(60*time.Millisecond, func() { pr.Do(func(now time.Time) { p.TCP(now, nat.Yes) }) })
 	if !w.RunUntil(p.Done, 10*time.Minute) {
 		t.Fatalf("%s, seed %d: not done; waiting for %+v", z.Name, seed, p.Probes())
 	}
