@@ -21,7 +21,8 @@ type BoxConfig struct {
 	Hairpin    bool
 	Lifetime   time.Duration // of a mapping without packets from inside; 0 is 2 min
 	DropUDP    bool
-	Rand       *rand.Rand // for everything but PortPreserving and a firewall
+	// Rand is for everything but PortPreserving and a firewall.
+	Rand *rand.Rand `json:"-"`
 }
 
 // maxMappings is how many a box holds; beyond it new ones get none.

@@ -108,6 +108,9 @@ func newEmulator(c Config, hosts []*place) (*emulator, error) {
 	e.cmd.Args = []string{emulatorName}
 	e.cmd.Stderr = &e.errors
 	for _, h := range hosts {
+		if h.port < 0 {
+			continue
+		}
 		s.Hosts = append(s.Hosts, h.Host)
 		e.cmd.ExtraFiles = append(e.cmd.ExtraFiles, h.tun)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/internal/agenda"
 	"github.com/xp2p/xp2p/lib/internal/link"
+	"github.com/xp2p/xp2p/lib/nat"
 )
 
 const (
@@ -52,6 +53,7 @@ type engine struct {
 // emuPort is a host as the emulator sees it.
 type emuPort struct {
 	tun      int
+	boxes    []*nat.Box // the innermost first
 	up, down link.Line
 	upCount  LinkReport
 	dnCount  LinkReport
@@ -83,8 +85,14 @@ func newEngine(c setup, tuns []int) *engine {
 		p.down.Rand = rand.New(rand.NewPCG(c.Seed, uint64(2*i+1)))
 		p.up.Set(h.Up)
 		p.down.Set(h.Down)
+		for k, b := range h.Boxes {
+			b.Rand = rand.New(rand.NewPCG(c.Seed, uint64(1000*(k+1)+i)))
+			p.boxes = append(p.boxes, nat.NewBox(b))
+		}
 		e.ports = append(e.ports, p)
-		e.byIP[h.Addr.As4()] = i
+		for _, a := range h.outside() {
+			e.byIP[a.As4()] = i
+		}
 		e.poll = append(e.poll, unix.PollFd{Fd: int32(p.tun), Events: unix.POLLIN})
 	}
 	return e
@@ -103,6 +111,9 @@ func (e *engine) run() {
 		e.wait()
 	}
 }
+
+// time is now, for the tables of NAT boxes.
+func (e *engine) time() time.Time { return e.start.Add(time.Duration(e.now())) }
 
 func (e *engine) now() int64 { return int64(time.Since(e.start)) }
 
@@ -187,6 +198,11 @@ func (e *engine) send(from int, i uint32) {
 		e.drop(i)
 		return
 	}
+	if b := e.ports[from].boxes; len(b) > 0 && !outward(b, e.time(), ip) {
+		e.ports[from].upCount.LostNAT++
+		e.drop(i)
+		return
+	}
 	to, ok := e.byIP[[4]byte(ip[16:20])]
 	if !ok {
 		e.stray++
@@ -215,6 +231,11 @@ func (e *engine) send(from int, i uint32) {
 func (e *engine) arrive(at int64, i uint32) {
 	k := e.packets[i]
 	p := e.ports[k.to]
+	if len(p.boxes) > 0 && !inward(p.boxes, e.time(), k.buf[:k.n]) {
+		p.dnCount.LostNAT++
+		e.drop(i)
+		return
+	}
 	exit, ok := through(&p.down, &p.dnCount, at, k.buf[:k.n])
 	if !ok {
 		e.drop(i)

@@ -25,11 +25,13 @@ func markCE(ip []byte) {
 	patchChecksum(ip, old, binary.BigEndian.Uint16(ip))
 }
 
-// patchChecksum mends the header checksum after one of its words has changed
-// (RFC 1624 §3, equation 3).
-func patchChecksum(ip []byte, old, new uint16) {
-	sum := uint32(^binary.BigEndian.Uint16(ip[10:])) + uint32(^old) + uint32(new)
+// patchChecksum mends the header checksum after one of its words has changed.
+func patchChecksum(ip []byte, old, new uint16) { patchSum(ip[10:], old, new) }
+
+// patchSum mends a checksum (RFC 1624 §3, equation 3).
+func patchSum(at []byte, old, new uint16) {
+	sum := uint32(^binary.BigEndian.Uint16(at)) + uint32(^old) + uint32(new)
 	sum = sum&0xffff + sum>>16
 	sum = sum&0xffff + sum>>16
-	binary.BigEndian.PutUint16(ip[10:], ^uint16(sum))
+	binary.BigEndian.PutUint16(at, ^uint16(sum))
 }

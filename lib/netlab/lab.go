@@ -10,6 +10,10 @@
 // and that lateness is measured and reported. The emulator is a process of its
 // own, so that it is on time while this one is busy.
 //
+// Between a host and its access link may stand NAT boxes: tables of package nat
+// in the emulator (Host.Boxes), or another host, whose kernel forwards (Host.Behind)
+// by rules of nftables (Host.Rules). Zoo has such networks ready.
+//
 // A lab never touches the network that it finds: namespaces have no name, no
 // address outside and no link but to this process, and they are gone when the
 // lab is closed and the last process in them has ended, even if this process
@@ -27,6 +31,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/internal/link"
+	"github.com/xp2p/xp2p/lib/nat"
 )
 
 // Link is one direction of an access link. The zero Link is a perfect one.
@@ -53,6 +58,20 @@ type Host struct {
 	// through the lab.
 	Addr     netip.Addr
 	Up, Down Link
+	// More are further addresses of the host.
+	More []netip.Addr
+	// Boxes are NATs in the emulator, the innermost first, between the host and
+	// its access link. IPv4 packets of UDP and TCP pass them, whole ones only.
+	Boxes []nat.BoxConfig
+	// Behind names the host whose kernel forwards for this one: it has then no
+	// access link of its own but an Ethernet of two, of which the other end is
+	// called "in0" and has the address that ends in 1. The host's own device is
+	// always called "lab0".
+	Behind string
+	// Rules are loaded by nft in the host.
+	Rules string
+	// Sysctls are set in the host: "net.ipv4.ip_forward" to "1".
+	Sysctls map[string]string
 }
 
 // Config describes a lab.
@@ -74,14 +93,16 @@ type Config struct {
 type Lab struct {
 	hosts []*place
 	names map[string]int
+	ports int // of the emulator
 	emu   *emulator
 }
 
 // place is a host of a running lab.
 type place struct {
 	Host
-	ns  *namespace
-	tun *os.File
+	ns   *namespace
+	tun  *os.File // nil behind another host
+	port int      // of the emulator; -1 without a device there
 }
 
 // New builds the lab and starts its emulator. Close ends it.
@@ -97,16 +118,22 @@ func New(c Config) (*Lab, error) {
 			h.Addr = netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)})
 		}
 		_, taken := l.names[h.Name]
-		if !h.Addr.Is4() || used[h.Addr] || taken {
+		for _, a := range h.outside() {
+			if !a.Is4() || used[a] {
+				taken = true
+			}
+			used[a] = true
+		}
+		if !h.Addr.Is4() || taken {
 			l.Close()
 			return nil, fmt.Errorf("netlab: host %q at %v: a name or an address twice, or not IPv4", h.Name, h.Addr)
 		}
-		p, err := newPlace(h)
+		p, err := l.add(h)
 		if err != nil {
 			l.Close()
 			return nil, fmt.Errorf("netlab: host %q: %w", h.Name, err)
 		}
-		used[h.Addr], l.names[h.Name] = true, i
+		l.names[h.Name] = i
 		l.hosts = append(l.hosts, p)
 	}
 	emu, err := newEmulator(c, l.hosts)
@@ -116,6 +143,42 @@ func New(c Config) (*Lab, error) {
 	}
 	l.emu = emu
 	return l, nil
+}
+
+// outside are the addresses by which the rest of the lab reaches a host.
+func (h Host) outside() (list []netip.Addr) {
+	if h.Behind != "" {
+		return nil
+	}
+	list = append([]netip.Addr{h.Addr}, h.More...)
+	for i := len(h.Boxes) - 1; i >= 0; i-- {
+		if p := h.Boxes[i].Public; len(p) > 0 {
+			return p // who stands behind it has addresses of his own
+		}
+	}
+	return list
+}
+
+// add makes a host, and what is on its way to the lab.
+func (l *Lab) add(h Host) (*place, error) {
+	var gateway *place
+	if h.Behind != "" {
+		i, ok := l.names[h.Behind]
+		if !ok || l.hosts[i].Behind != "" {
+			return nil, fmt.Errorf("behind %q, which is no host before it with a device of its own", h.Behind)
+		}
+		gateway = l.hosts[i]
+	}
+	p, err := newPlace(h, gateway)
+	if err != nil {
+		return nil, err
+	}
+	p.port = -1
+	if gateway == nil {
+		p.port = l.ports
+		l.ports++
+	}
+	return p, nil
 }
 
 // Close stops the emulator and lets the namespaces go. Processes that still
@@ -149,22 +212,25 @@ func (l *Lab) CommandContext(ctx context.Context, host, name string, args ...str
 // Goroutines that it starts do not.
 func (l *Lab) Do(host string, f func() error) error { return l.place(host).ns.do(f) }
 
-// SetLinks changes the access link of a host from now on.
+// SetLinks changes the access link of a host from now on, if it has one.
 func (l *Lab) SetLinks(host string, up, down Link) {
-	l.emu.setLinks(l.index(host), up, down)
+	if p := l.place(host); p.port >= 0 {
+		l.emu.setLinks(p.port, up, down)
+	}
 }
 
 // SetDelay sets the one-way delay of the path between two hosts, both ways.
 func (l *Lab) SetDelay(a, b string, d time.Duration) {
-	l.emu.setDelay(l.index(a), l.index(b), d)
+	l.emu.setDelay(l.place(a).port, l.place(b).port, d)
 }
 
 // Report says what the emulator has done so far.
 func (l *Lab) Report() Report {
 	r := l.emu.report()
-	for i := range r.Hosts {
-		r.Hosts[i].Name = l.hosts[i].Name
-		r.Hosts[i].Overrun = l.hosts[i].overrun()
+	for _, p := range l.hosts {
+		if p.port >= 0 && p.port < len(r.Hosts) {
+			r.Hosts[p.port].Name, r.Hosts[p.port].Overrun = p.Name, p.overrun()
+		}
 	}
 	return r
 }

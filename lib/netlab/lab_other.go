@@ -20,9 +20,9 @@ type namespace struct{}
 func (*namespace) fd() int                 { return -1 }
 func (*namespace) do(f func() error) error { return ErrUnavailable }
 
-func newPlace(Host) (*place, error) { return nil, ErrUnavailable }
-func (*place) close()               {}
-func (*place) overrun() uint64      { return 0 }
+func newPlace(Host, *place) (*place, error) { return nil, ErrUnavailable }
+func (*place) close()                       {}
+func (*place) overrun() uint64              { return 0 }
 
 type emulator struct{}
 

@@ -31,6 +31,7 @@ type HostReport struct {
 type LinkReport struct {
 	Packets, Bytes        uint64 // that came through
 	LostRandom, LostQueue uint64
+	LostNAT               uint64 // that a box of Host.Boxes did not let through
 	LostTooBig            uint64 // larger than the link's MTU: lost without a word, as in a black hole
 }
 

@@ -19,9 +19,9 @@ const (
 	tunQueue = 10000
 )
 
-// newPlace makes a host: a namespace with loopback, and a TUN device that all
-// else goes through.
-func newPlace(h Host) (*place, error) {
+// newPlace makes a host: a namespace with loopback, and a device that all else
+// goes through: a TUN device, or an Ethernet to the gateway.
+func newPlace(h Host, gateway *place) (*place, error) {
 	ns, err := newNamespace()
 	if err != nil {
 		return nil, err
@@ -32,6 +32,9 @@ func newPlace(h Host) (*place, error) {
 		os.WriteFile("/proc/sys/net/ipv4/neigh/default/proxy_delay", []byte("0"), 0)
 		// Nobody asked for the device's own IPv6 chatter.
 		os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+		if gateway != nil {
+			return setUpLoopback()
+		}
 		fd, err := openTUN()
 		if err != nil {
 			return err
@@ -39,6 +42,9 @@ func newPlace(h Host) (*place, error) {
 		p.tun = os.NewFile(uintptr(fd), "tun of "+h.Name)
 		return setUp(h.Addr)
 	})
+	if err == nil {
+		err = p.furnish(gateway)
+	}
 	if err != nil {
 		p.close()
 		return nil, err
@@ -74,24 +80,38 @@ func openTUN() (fd int, err error) {
 
 // setUp gives the devices of this thread's namespace their addresses.
 func setUp(addr netip.Addr) error {
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(s)
 	a, mask := addr.As4(), [4]byte{255, 255, 255, 255}
-	steps := []struct {
-		name, device string
-		request      uint
-		set          func(*unix.Ifreq) error
-	}{
-		{"up", "lo", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }},
+	err := configure([]step{
+		loopbackUp,
 		{"address", tunName, unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(a[:]) }},
 		{"mask", tunName, unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(mask[:]) }},
 		{"mtu", tunName, unix.SIOCSIFMTU, func(r *unix.Ifreq) error { r.SetUint32(tunMTU); return nil }},
 		{"queue", tunName, unix.SIOCSIFTXQLEN, func(r *unix.Ifreq) error { r.SetUint32(tunQueue); return nil }},
 		{"up", tunName, unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }},
+	})
+	if err != nil {
+		return err
 	}
+	return addDefaultRoute(tunName)
+}
+
+func setUpLoopback() error { return configure([]step{loopbackUp}) }
+
+// A step of configure.
+type step struct {
+	name, device string
+	request      uint
+	set          func(*unix.Ifreq) error
+}
+
+var loopbackUp = step{"up", "lo", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }}
+
+func configure(steps []step) error {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(s)
 	for _, step := range steps {
 		r, err := unix.NewIfreq(step.device)
 		if err == nil {
@@ -104,7 +124,7 @@ func setUp(addr netip.Addr) error {
 			return fmt.Errorf("%s: %s: %w", step.device, step.name, err)
 		}
 	}
-	return addDefaultRoute(tunName)
+	return nil
 }
 
 // overrun reads how many packets the device has dropped on their way to the
