@@ -11,6 +11,7 @@ Usage:
 
 	xp2p-bench swarm [flags]
 	xp2p-bench scenarios [flags] [NAME|FILE]
+	xp2p-bench natlab [flags] classify [NETWORK…]
 
 "swarm" plays a scenario with thousands of viewers in one process, without a
 socket and under a clock of its own: every viewer is the code that xp2p-peer
@@ -20,6 +21,24 @@ table, or with --json lines for programs.
 
 "scenarios" lists the scenarios that are built in; with a name or a file it
 prints one as JSON, with everything that it leaves to its defaults.
+
+"natlab classify" builds networks with NATs and firewalls of every kind in
+namespaces (root, Linux, nft), makes sure by plain datagrams that each does
+what it claims, and lets xp2p-natprobe name it. The table says how often class,
+mapping and filtering were right, and after what time. It ends with code 3 if
+fewer than 99.5 % of the runs of a network were, or one was wrong. scripts/natlab
+builds what it needs and runs it.
+
+# Flags of natlab
+
+  - --runs N: probes of each network (default 20)
+  - --rtt TIME: round trip to the servers (default 50ms)
+  - --loss SHARE: of packets lost each way, such as 0.05
+  - --server seed|coturn|plain: whom xp2p-natprobe asks; plain is a seed with one address
+  - --rivals: coturn's turnutils_natdiscovery and pion's stun-nat-behaviour in the same networks, where they are installed
+  - --bin DIR: where xp2p-natprobe and xp2p-seed are; if not given, where this program is, or in PATH
+  - --jobs N: networks at the same time (default half the CPUs)
+  - --json: JSON Lines instead of the table
 
 # Flags of swarm
 

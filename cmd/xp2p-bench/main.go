@@ -21,6 +21,7 @@ func command(simulate bench.Runner) *tool.Command {
 		Verbs: []*tool.Command{
 			swarmCommand(simulate),
 			scenariosCommand(),
+			natlabCommand(),
 		},
 	}
 }

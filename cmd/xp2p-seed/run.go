@@ -106,6 +106,7 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	g.Go(func() error { return s.feedAll(gctx, g) })
 	g.Go(func() error { return s.ready(gctx) })
 	g.Go(func() error { return s.tally(gctx) })
+	s.answerTCP(gctx)
 	if o.uplink > 0 && s.content != nil && s.ep != nil {
 		g.Go(func() error { return s.share(gctx) })
 	}

@@ -1,0 +1,354 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xp2p/xp2p/lib/nat"
+	"github.com/xp2p/xp2p/lib/netlab"
+	"github.com/xp2p/xp2p/lib/tool"
+)
+
+func natlabCommand() *tool.Command {
+	o := &natlabOptions{runs: 20, rtt: 50 * time.Millisecond, jobs: max(1, runtime.NumCPU()/2)}
+	return &tool.Command{
+		Name:    "natlab",
+		Summary: "name every network of a zoo of real NATs, beside what other tools say (root, Linux)",
+		Args:    "classify [NETWORK…]",
+		Flags: []tool.Flag{
+			tool.Int(&o.runs, "runs", "probes of each network"),
+			tool.Duration(&o.rtt, "rtt", "round trip to the servers"),
+			tool.Float(&o.loss, "loss", "share of packets lost each way, such as 0.05"),
+			tool.Bool(&o.rivals, "rivals", "ask turnutils_natdiscovery and pion's stun-nat-behaviour as well, where they are installed"),
+			tool.Choice(&o.server, "server", "whom to ask: our seed, coturn, or a seed with one address and port", "seed", "coturn", "plain"),
+			tool.String(&o.bin, "bin", "`DIR` with xp2p-natprobe and xp2p-seed; else where this program is, or PATH"),
+			tool.Int(&o.jobs, "jobs", "networks at the same time"),
+			tool.Bool(&o.json, "json", "JSON Lines instead of the table"),
+		},
+		Run: o.run,
+	}
+}
+
+type natlabOptions struct {
+	runs, jobs   int
+	rtt          time.Duration
+	loss         float64
+	rivals, json bool
+	bin, server  string
+}
+
+// Addresses of the lab's servers: the seed's two, coturn's two.
+var labServers = [...]netip.Addr{
+	netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
+	netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2"),
+}
+
+// A natResult is what came of one network.
+type natResult struct {
+	Type      string   `json:"type"` // "natlab"
+	Network   string   `json:"network"`
+	By        string   `json:"by"` // kernel, tables
+	Class     string   `json:"class"`
+	Mapping   string   `json:"mapping,omitempty"`
+	Filtering string   `json:"filtering,omitempty"`
+	Runs      int      `json:"runs"`
+	Right     int      `json:"right"` // class and pair
+	Wrong     int      `json:"wrong"` // another class, or the truth is no candidate
+	MedianMS  float64  `json:"median_ms"`
+	WorstMS   float64  `json:"worst_ms"`
+	Rivals    []rival  `json:"rivals,omitempty"`
+	Said      []string `json:"said,omitempty"` // what was not right
+	Lateness  string   `json:"untrusted,omitempty"`
+}
+
+// A rival is another tool's word on a network.
+type rival struct {
+	Tool  string  `json:"tool"`
+	Right bool    `json:"right"`
+	Said  string  `json:"said"`
+	MS    float64 `json:"ms"`
+}
+
+func (o *natlabOptions) run(ctx context.Context, t *tool.IO, args []string) error {
+	if len(args) == 0 || args[0] != "classify" {
+		return tool.Usage("natlab: what shall it do?").Hint("natlab classify")
+	}
+	if o.runs < 1 || o.jobs < 1 || o.loss >= 1 {
+		return tool.Usage("--runs and --jobs are at least 1, --loss is below 1")
+	}
+	if err := netlab.Available(); err != nil {
+		return tool.Failed("%w", err)
+	}
+	zoo := netlab.Zoo()
+	for _, name := range args[1:] {
+		if !slices.ContainsFunc(zoo, func(n netlab.Network) bool { return n.Name == name }) {
+			return tool.Usage("there is no network %q in the zoo", name)
+		}
+	}
+	results := make([]*natResult, len(zoo))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.jobs)
+	for i, n := range zoo {
+		if len(args) > 1 && !slices.Contains(args[1:], n.Name) {
+			continue
+		}
+		g.Go(func() (err error) {
+			results[i], err = o.classify(ctx, n)
+			if err != nil {
+				return fmt.Errorf("%s: %w", n.Name, err)
+			}
+			t.Log.Info("done", "network", n.Name)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	results = slices.DeleteFunc(results, func(r *natResult) bool { return r == nil })
+	if err := o.write(t, results); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Wrong > 0 || o.server != "plain" && r.Right*1000 < r.Runs*995 {
+			return tool.Incomplete("%s: %d of %d runs right, %d wrong", r.Network, r.Right, r.Runs, r.Wrong)
+		}
+	}
+	return nil
+}
+
+// classify builds one network, makes sure that it is what it claims to be, and
+// probes it.
+func (o *natlabOptions) classify(ctx context.Context, n netlab.Network) (*natResult, error) {
+	hosts := append(n.Hosts(netlab.Link{}, netlab.Link{}, false),
+		netlab.Host{Name: "server", Addr: labServers[0], More: labServers[1:2]},
+		netlab.Host{Name: "coturn", Addr: labServers[2], More: labServers[3:4]})
+	edge := hosts[0].Name
+	l, err := netlab.New(netlab.Config{Hosts: hosts, Delay: o.rtt / 2, Seed: uint64(len(n.Name)), Realtime: true})
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	v, err := l.Truth(netlab.Client, "server", [2]netip.Addr(labServers[:2]), 2*o.rtt+200*time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	if v.Class() != n.Class || v.UDP == nat.Yes && (v.Mapping.One() != n.Mapping || v.Filtering.One() != n.Filtering) {
+		return nil, fmt.Errorf("the box is not what it claims: %v, %v, %v", v.Class(), v.Mapping.List(), v.Filtering.List())
+	}
+	stop, err := o.serve(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	l.SetLinks(edge, netlab.Link{Loss: o.loss}, netlab.Link{Loss: o.loss})
+	r := &natResult{Type: "natlab", Network: n.Name, By: "tables", Class: n.Class.String(), Runs: o.runs}
+	if n.Kernel {
+		r.By = "kernel"
+	}
+	if n.Class != nat.UDPBlocked {
+		r.Mapping, r.Filtering = n.Mapping.String(), n.Filtering.String()
+	}
+	var took []float64
+	for range o.runs {
+		report, err := o.probe(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, report.TookMS)
+		r.judge(report)
+	}
+	slices.Sort(took)
+	r.MedianMS, r.WorstMS = took[len(took)/2], took[len(took)-1]
+	if o.rivals {
+		r.Rivals = o.askRivals(ctx, l, n)
+	}
+	if err := l.Report().Trusted(); err != nil {
+		r.Lateness = err.Error()
+	}
+	return r, nil
+}
+
+// judge counts a report.
+func (r *natResult) judge(got nat.Report) {
+	if got.Class == r.Class && got.Mapping == r.Mapping && got.Filtering == r.Filtering {
+		r.Right++
+		return
+	}
+	if got.Class != "" && got.Class != r.Class || !slices.Contains(got.Candidates, r.Class) {
+		r.Wrong++
+	}
+	said := strings.TrimSpace(fmt.Sprintf("%s %s %s", strings.Join(got.Candidates, "|"), got.Mapping, got.Filtering))
+	if !slices.Contains(r.Said, said) && len(r.Said) < 5 {
+		r.Said = append(r.Said, said)
+	}
+}
+
+// program finds one of ours.
+func (o *natlabOptions) program(name string) string {
+	dirs := []string{o.bin}
+	if self, err := os.Executable(); err == nil && o.bin == "" {
+		dirs = []string{filepath.Dir(self)}
+	}
+	if p := filepath.Join(dirs[0], name); isFile(p) || o.bin != "" {
+		return p
+	}
+	return name
+}
+
+func isFile(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// serve starts the servers and waits until they answer.
+func (o *natlabOptions) serve(ctx context.Context, l *netlab.Lab) (stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running []*exec.Cmd
+	stop = func() {
+		cancel()
+		for _, c := range running {
+			c.Wait()
+		}
+	}
+	a, b := labServers[0].String(), labServers[1].String()
+	args := []string{"-q", "--only", "stun", "--listen", a + ":8080", "--stun-listen", a + ":3478", "--stun-listen", b + ":3479"}
+	if o.server == "plain" {
+		args = []string{"-q", "--only", "stun", "--listen", a + ":8080"}
+	}
+	start := func(host, name string, args ...string) error {
+		c := l.CommandContext(ctx, host, name, args...)
+		c.Stderr = os.Stderr
+		if err := c.Start(); err != nil {
+			return err
+		}
+		running = append(running, c)
+		return nil
+	}
+	if err = start("server", o.program("xp2p-seed"), args...); err != nil {
+		stop()
+		return nil, err
+	}
+	if o.rivals || o.server == "coturn" {
+		if coturn, lookErr := exec.LookPath("turnserver"); lookErr == nil {
+			dir, tempErr := os.MkdirTemp("", "natlab")
+			if tempErr != nil {
+				stop()
+				return nil, tempErr
+			}
+			end := stop
+			stop = func() { end(); os.RemoveAll(dir) }
+			if err = start("coturn", coturn, "-n", "--stun-only", "--rfc5780", "-L", labServers[2].String(), "-L", labServers[3].String(), "--no-tls", "--no-dtls",
+				"--no-cli", "--log-file", filepath.Join(dir, "log"), "--pidfile", filepath.Join(dir, "pid"), "--db", filepath.Join(dir, "db")); err != nil {
+				stop()
+				return nil, err
+			}
+		} else if o.server == "coturn" {
+			stop()
+			return nil, tool.Failed("turnserver is not installed").Hint("apt-get install coturn")
+		}
+	}
+	host := "server"
+	if o.server == "coturn" {
+		host = "coturn"
+	}
+	for range 100 {
+		c := l.CommandContext(ctx, host, o.program("xp2p-natprobe"), "-q", o.address())
+		if out, err := c.Output(); err == nil || len(out) > 0 && c.ProcessState.ExitCode() == tool.ExitIncomplete {
+			return stop, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	stop()
+	return nil, cmp.Or(context.Cause(ctx), fmt.Errorf("the server at %s does not answer its own host", o.address()))
+}
+
+func (o *natlabOptions) address() string {
+	switch o.server {
+	case "coturn":
+		return labServers[2].String() + ":3478"
+	case "plain":
+		return labServers[0].String() + ":8080"
+	}
+	return labServers[0].String() + ":3478"
+}
+
+// probe runs xp2p-natprobe once, as a user would.
+func (o *natlabOptions) probe(ctx context.Context, l *netlab.Lab) (r nat.Report, err error) {
+	c := l.CommandContext(ctx, netlab.Client, o.program("xp2p-natprobe"), "--json", o.address())
+	out, err := c.Output()
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if json.Unmarshal([]byte(lines[len(lines)-1]), &r) != nil || r.Type != "nat" {
+		return r, fmt.Errorf("xp2p-natprobe: %w: %q", cmp.Or(err, errNoReport), out)
+	}
+	return r, nil
+}
+
+var errNoReport = fmt.Errorf("no report")
+
+func (o *natlabOptions) write(t *tool.IO, results []*natResult) error {
+	if o.json {
+		for _, r := range results {
+			b, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if _, err := t.Out.Write(append(b, '\n')); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "network\tby\tclass and pair right\twrong\tmedian\tworst")
+	names := []string{}
+	for _, r := range results {
+		for _, x := range r.Rivals {
+			if !slices.Contains(names, x.Tool) {
+				names = append(names, x.Tool)
+				fmt.Fprintf(w, "\t%s", x.Tool)
+			}
+		}
+	}
+	fmt.Fprintln(w)
+	for _, r := range results {
+		fmt.Fprintf(w, "%s\t%s\t%d/%d\t%d\t%.0f ms\t%.0f ms", r.Network, r.By, r.Right, r.Runs, r.Wrong, r.MedianMS, r.WorstMS)
+		for _, x := range r.Rivals {
+			word := "wrong"
+			if x.Right {
+				word = "right"
+			}
+			fmt.Fprintf(w, "\t%s, %.1f s: %s", word, x.MS/1000, x.Said)
+		}
+		fmt.Fprintln(w)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if len(r.Said) > 0 {
+			fmt.Fprintf(t.Out, "%s: not right: %s\n", r.Network, strings.Join(r.Said, "; "))
+		}
+		if r.Lateness != "" {
+			fmt.Fprintf(t.Out, "%s: times are not to be believed: %s\n", r.Network, r.Lateness)
+		}
+	}
+	return nil
+}
