@@ -230,7 +230,9 @@ func (o *natlabOptions) serve(ctx context.Context, l *netlab.Lab) (stop func(), 
 	}
 	start := func(host, name string, args ...string) error {
 		c := l.CommandContext(ctx, host, name, args...)
-		c.Stderr = os.Stderr
+		if name == o.program("xp2p-seed") {
+			c.Stderr = os.Stderr
+		}
 		if err := c.Start(); err != nil {
 			return err
 		}
@@ -250,7 +252,7 @@ func (o *natlabOptions) serve(ctx context.Context, l *netlab.Lab) (stop func(), 
 			}
 			end := stop
 			stop = func() { end(); os.RemoveAll(dir) }
-			if err = start("coturn", coturn, "-n", "--stun-only", "--rfc5780", "-L", labServers[2].String(), "-L", labServers[3].String(), "--no-tls", "--no-dtls",
+			if err = start("coturn", coturn, "-n", "--stun-only", "-L", labServers[2].String(), "-L", labServers[3].String(), "--no-tls", "--no-dtls",
 				"--no-cli", "--log-file", filepath.Join(dir, "log"), "--pidfile", filepath.Join(dir, "pid"), "--db", filepath.Join(dir, "db")); err != nil {
 				stop()
 				return nil, err
@@ -260,21 +262,34 @@ func (o *natlabOptions) serve(ctx context.Context, l *netlab.Lab) (stop func(), 
 			return nil, tool.Failed("turnserver is not installed").Hint("apt-get install coturn")
 		}
 	}
-	host := "server"
-	if o.server == "coturn" {
-		host = "coturn"
+	addrs := map[string]string{"server": o.address()}
+	if len(running) > 1 {
+		addrs["coturn"] = labServers[2].String() + ":3478"
+		if o.server == "coturn" {
+			delete(addrs, "server")
+		}
 	}
-	for range 100 {
-		c := l.CommandContext(ctx, host, o.program("xp2p-natprobe"), "-q", o.address())
-		if out, err := c.Output(); err == nil || len(out) > 0 && c.ProcessState.ExitCode() == tool.ExitIncomplete {
-			return stop, nil
+	for host, addr := range addrs {
+		if err := o.await(ctx, l, host, addr); err != nil {
+			stop()
+			return nil, err
+		}
+	}
+	return stop, nil
+}
+
+// await asks a server from its own host until it answers.
+func (o *natlabOptions) await(ctx context.Context, l *netlab.Lab, host, addr string) error {
+	for range 30 {
+		c := l.CommandContext(ctx, host, o.program("xp2p-natprobe"), "-q", addr)
+		if _, err := c.Output(); err == nil || c.ProcessState != nil && c.ProcessState.ExitCode() == tool.ExitIncomplete {
+			return nil
 		}
 		if ctx.Err() != nil {
-			break
+			return context.Cause(ctx)
 		}
 	}
-	stop()
-	return nil, cmp.Or(context.Cause(ctx), fmt.Errorf("the server at %s does not answer its own host", o.address()))
+	return fmt.Errorf("the server at %s does not answer its own host", addr)
 }
 
 func (o *natlabOptions) address() string {

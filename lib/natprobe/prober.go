@@ -86,7 +86,6 @@ type Prober struct {
 	named   bool // everything but the lifetime is known
 	ended   time.Time
 	nameEnd time.Time
-	live    time.Time // when the lifetime test began
 	late    time.Time // the time up to which a verdict waits for TCP
 }
 
