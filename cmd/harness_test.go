@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// programs is where the three binaries were built, once for all tests.
+// programs is where the binaries were built, once for all tests.
 var programs string
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
@@ -36,7 +36,7 @@ func build(m *testing.M) int {
 	if raceBuild {
 		args = append(args, "-race") // go test -race ./cmd: the binaries are watched too
 	}
-	args = append(args, "-o", dir+"/", "./xp2p-slice", "./xp2p-seed", "./xp2p-peer")
+	args = append(args, "-o", dir+"/", "./xp2p-slice", "./xp2p-seed", "./xp2p-peer", "./xp2p-natprobe")
 	cmd := exec.Command("go", args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -197,7 +197,7 @@ func run(t testing.TB, l launch, name string, args ...string) *process {
 	p := &process{t: t, name: name, errs: newRecording(), ended: make(chan struct{})}
 	path := name
 	switch name {
-	case "slice", "seed", "peer":
+	case "slice", "seed", "peer", "natprobe":
 		path, p.ours = filepath.Join(programs, "xp2p-"+name), true
 	default:
 		if _, err := exec.LookPath(name); err != nil && !filepath.IsAbs(name) {

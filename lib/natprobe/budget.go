@@ -28,17 +28,22 @@ type bucket struct {
 }
 
 func (b *bucket) take(now time.Time, rate, burst float64) bool {
+	if !b.has(now, rate, burst) {
+		return false
+	}
+	b.level--
+	return true
+}
+
+// has says whether take would.
+func (b *bucket) has(now time.Time, rate, burst float64) bool {
 	if b.at.IsZero() {
 		b.level = burst
 	} else if d := now.Sub(b.at); d > 0 {
 		b.level = min(burst, b.level+d.Seconds()*rate)
 	}
 	b.at = now
-	if b.level < 1 {
-		return false
-	}
-	b.level--
-	return true
+	return b.level >= 1
 }
 
 // A budget counts bytes on the wire: what came, with the bound of amplification,
@@ -66,7 +71,7 @@ func (b *budget) in(from netip.AddrPort, size int) {
 // did not pay for.
 func (b *budget) spare(now time.Time, prefix int, at netip.AddrPort, size, answer int) bool {
 	_, over := allowed(at, size)
-	return b.level-answer-over > -maxDebt && (b.quiet.at.IsZero() || b.quiet.level >= 1) && b.prefixes[prefix].take(now, prefixRate, prefixBurst)
+	return b.level-answer-over > -maxDebt && b.quiet.has(now, quietRate, quietBurst) && b.prefixes[prefix].take(now, prefixRate, prefixBurst)
 }
 
 // out counts an answer, and says whether it may leave: while requests come fast a

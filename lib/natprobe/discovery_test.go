@@ -48,6 +48,19 @@ func TestAResponderAnswersFromWhereItIsAskedTo(t *testing.T) {
 	}
 }
 
+// RFC 5780 §7.5: to another port, of nobody else.
+func TestAnAnswerGoesToThePortThatTheRequestNames(t *testing.T) {
+	r := NewResponder(ResponderConfig{Sites: fourSites})
+	b := wire.AppendSTUNRequest(nil, wire.STUNTransaction{1}, false)[:20]
+	binary.BigEndian.PutUint16(b[2:], 8)
+	b = append(b, 0, 0x27, 0, 4, 0x30, 0x39, 0, 0)
+	var m wire.STUN
+	out := exchange(r, start, 0, outside, b)
+	if len(out) != 1 || out[0].Remote != netip.AddrPortFrom(outside.Addr(), 12345) || m.Parse(out[0].Data) != nil || m.Mapped != outside {
+		t.Errorf("%+v, %+v", out, m)
+	}
+}
+
 func TestAResponderWithOneAddressPretendsNothing(t *testing.T) {
 	r := NewResponder(ResponderConfig{Sites: fourSites[:2]})
 	var m wire.STUN

@@ -2,6 +2,7 @@ package natprobe
 
 import (
 	"io"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -94,6 +95,29 @@ type question struct {
 	packet  wire.STUNTransaction // TestAssist: of the packet that is to come
 	through machine.Socket       // TestAssist, TestHairpin: where it is to come
 	answer  answer
+	heard   int // TestReach: how many of its tries were answered
+}
+
+// A socket that tests a filter asks plainly as often as it asks for answers from
+// elsewhere. If too few plain ones are answered, silence of the others proves
+// nothing (the network loses packets, or the server has had enough of us), and
+// both go on for a while.
+const (
+	moreTries  = 5
+	mostTries  = 15
+	mostChance = 0.005 // of silence by loss alone
+)
+
+// certain says whether as many questions as this one has asked, at the loss that it
+// has seen, would hardly ever all be lost.
+func (q *question) certain() bool {
+	n := float64(len(q.sent))
+	return n > 0 && math.Pow(1-float64(q.heard)/(n+1), n) <= mostChance
+}
+
+// again says whether a plain question is asked although it has been answered.
+func (q *question) again() bool {
+	return q.Test == TestReach && q.Outcome == Answered && len(q.sent) < q.max
 }
 
 // An answer is what a server said beside the mapped address.
@@ -114,8 +138,10 @@ func (q *question) plain() bool {
 func (q *question) try(start time.Time, quiet bool) (at time.Time, ok bool) {
 	n := len(q.sent)
 	switch {
+	case n == 0:
+		return start, true
 	case n < q.max:
-		return start.Add(time.Duration(n) * probeEvery), true
+		return q.sent[n-1].Add(probeEvery), true
 	case q.Test == TestMapping && quiet && n-q.max < len(lateTries):
 		return start.Add(lateTries[n-q.max]), true
 	}

@@ -341,7 +341,7 @@ func (p *Prober) NextTimeout() (t time.Time) {
 	}
 	t = p.late
 	for _, q := range p.list {
-		if q.Outcome == Waiting && (t.IsZero() || q.due.Before(t)) {
+		if (q.Outcome == Waiting || p.control(q)) && (t.IsZero() || q.due.Before(t)) {
 			t = q.due
 		}
 	}
@@ -351,7 +351,7 @@ func (p *Prober) NextTimeout() (t time.Time) {
 // AppendDatagram implements machine.Machine.
 func (p *Prober) AppendDatagram(now time.Time, dst []byte) (out machine.Packet, ok bool) {
 	for _, q := range p.list {
-		if q.Outcome != Waiting || now.Before(q.due) {
+		if q.Outcome != Waiting && !p.control(q) || now.Before(q.due) {
 			continue
 		}
 		at, more := q.try(p.began.Add(q.Start), p.quiet())
@@ -367,6 +367,41 @@ func (p *Prober) AppendDatagram(now time.Time, dst []byte) (out machine.Packet, 
 		return machine.Packet{Socket: q.Socket, Remote: q.To, Data: b, DontFragment: q.Test == TestMTU}, true
 	}
 	return out, false
+}
+
+// control says whether a plain question goes on for those that ask for an answer
+// from elsewhere.
+func (p *Prober) control(q *question) bool {
+	if !q.again() {
+		return false
+	}
+	return slices.ContainsFunc(p.list, func(f *question) bool {
+		return f.Outcome == Waiting && (f.Socket == q.Socket && (f.Test == TestFilter || f.Test == TestPort) || f.Test == TestAssist && f.through == q.Socket)
+	})
+}
+
+// extend gives a question about a filter, and the plain one that goes with it, more
+// tries, if its silence proves nothing yet.
+func (p *Prober) extend(now time.Time, q *question) bool {
+	s := q.Socket
+	switch q.Test {
+	case TestFilter, TestPort:
+	case TestAssist:
+		s = q.through
+	default:
+		return false
+	}
+	i := slices.IndexFunc(p.list, func(r *question) bool { return r.Test == TestReach && r.Socket == s })
+	if i < 0 || p.list[i].heard == 0 || p.list[i].certain() || q.max >= mostTries {
+		return false
+	}
+	reach := p.list[i]
+	q.max += moreTries
+	q.due = now
+	if reach.max < q.max {
+		reach.max, reach.due = q.max, now
+	}
+	return true
 }
 
 // after returns when a question that has just been asked is to be looked at again:
@@ -417,6 +452,9 @@ func (p *Prober) Advance(now time.Time) {
 		// What was heard meanwhile may have changed how long to wait.
 		if at := p.after(q); now.Before(at) {
 			q.due = at
+			continue
+		}
+		if p.extend(now, q) {
 			continue
 		}
 		q.Outcome = Unanswered

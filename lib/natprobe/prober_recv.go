@@ -43,6 +43,9 @@ func (p *Prober) Receive(now time.Time, in machine.Packet) {
 	if !in.Stamp.IsZero() && in.Stamp.Before(now) && in.Stamp.After(q.sent[i]) {
 		at = in.Stamp // when the kernel had it, not when we came round to it
 	}
+	if q.Test == TestReach && m.Class == wire.STUNSuccess && from == q.To {
+		q.heard++
+	}
 	// Of answers that come twice the first counts; a silence that was called too
 	// early is taken back.
 	if q.Outcome != Waiting && q.Outcome != Unanswered {
@@ -85,7 +88,7 @@ func (p *Prober) Receive(now time.Time, in machine.Packet) {
 		q.Outcome = Answered
 		q.answer = answer{other: m.Other, otherPort: m.OtherPort, own: m.OwnServer, help: m.Help}
 		if addr, _, err := m.Token.Parse(); err == nil && addr == m.Mapped {
-			q.answer.token = slices.Clone(m.Token)
+			q.answer.token, q.query.Token = slices.Clone(m.Token), false // one is enough
 		}
 	}
 	q.From, q.Mapped, q.RTT = from, m.Mapped, at.Sub(q.sent[i])

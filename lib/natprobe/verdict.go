@@ -57,12 +57,13 @@ func (p *Prober) filtering(reach *question) (set nat.Behaviors) {
 	if otherPort == 0 && other.IsValid() && other.Port() != reach.To.Port() {
 		otherPort = other.Port()
 	}
+	silence := reach.certain() // it means something
 	notEIF := nat.Only(nat.AddressDependent, nat.AddressAndPortDependent)
 	if q := p.find(TestFilter, reach.Socket, reach.To); q != nil && other.IsValid() && other.Addr() != reach.To.Addr() {
 		switch {
 		case q.Outcome == Answered && q.From == other:
 			return nat.Only(nat.EndpointIndependent)
-		case q.Outcome == Unanswered && p.alive(other):
+		case q.Outcome == Unanswered && p.alive(other) && silence:
 			set = set.And(notEIF)
 		}
 	}
@@ -72,7 +73,9 @@ func (p *Prober) filtering(reach *question) (set nat.Behaviors) {
 			case Answered:
 				return nat.Only(nat.EndpointIndependent)
 			case Unanswered:
-				set = set.And(notEIF)
+				if silence {
+					set = set.And(notEIF)
+				}
 			}
 		}
 	}
@@ -81,7 +84,7 @@ func (p *Prober) filtering(reach *question) (set nat.Behaviors) {
 		switch {
 		case q.Outcome == Answered && q.From == second:
 			set = set.And(nat.Only(nat.EndpointIndependent, nat.AddressDependent))
-		case q.Outcome == Unanswered && p.alive(second):
+		case q.Outcome == Unanswered && p.alive(second) && silence:
 			set = set.And(nat.Only(nat.AddressAndPortDependent))
 		}
 	}

@@ -339,3 +339,26 @@ func TestAThousandRandomBoxes(t *testing.T) {
 		t.Errorf("%d of 1000 wrong", wrong)
 	}
 }
+
+// Where half of all exchanges fail, less is said, and what is said is true.
+func TestThroughHeavyLossNothingIsMadeUp(t *testing.T) {
+	runs, told, wrong := 0, 0, 0
+	for _, z := range nat.Zoo() {
+		for seed := range uint64(40) {
+			r := probe(t, z, full, seed, 0.3, nil)
+			runs++
+			if r.Class != "" {
+				told++
+			}
+			if !slices.Contains(r.Candidates, z.Class.String()) ||
+				r.Filtering != "" && r.Filtering != z.Filtering.String() || r.Mapping != "" && r.Mapping != z.Mapping.String() {
+				wrong++
+				t.Logf("%s, seed %d: %s of %v, %s, %s", z.Name, seed, r.Class, r.Candidates, r.Mapping, r.Filtering)
+			}
+		}
+	}
+	t.Logf("%d of %d named, %d wrong", told, runs, wrong)
+	if wrong > runs/200 || told < runs/2 {
+		t.Errorf("%d of %d named, %d wrong", told, runs, wrong)
+	}
+}

@@ -68,7 +68,7 @@ const (
 
 const (
 	stunHeader    = 20
-	maxSTUN       = 1500 - 20 - 8 // one Ethernet frame
+	maxSTUN       = 2000 // more than one Ethernet frame: RFC 5780 §4.6 has requests that are cut on the way
 	maxSTUNAttrs  = 32
 	stunTokenRoom = 100 // zeros in a request that asks for a token
 	stunPortsRoom = 40  // zeros in one that asks for AttrPorts and for RFC 5780's addresses
@@ -93,6 +93,9 @@ type STUN struct {
 	// Change is of a request with CHANGE-REQUEST; Changes says that it has one.
 	Change  STUNChange
 	Changes bool
+	// ResponsePort is of a request with RESPONSE-PORT: the answer goes there, at the
+	// address that the request came from (RFC 5780 §7.5). 0: without.
+	ResponsePort uint16
 	// Other is OTHER-ADDRESS, or CHANGED-ADDRESS of an older server; Origin is
 	// RESPONSE-ORIGIN (RFC 5780 §7.3, §7.4).
 	Other, Origin netip.AddrPort
@@ -206,6 +209,11 @@ func (m *STUN) attributes() error {
 				return fmt.Errorf("%w: CHANGE-REQUEST of %d bytes", ErrSTUN, len(a.Value))
 			}
 			m.Changes, m.Change = true, STUNChange(a.Value[3])&(ChangePort|ChangeAddr)
+		case stun.AttrResponsePort:
+			if len(a.Value) != 2 && len(a.Value) != 4 {
+				return fmt.Errorf("%w: RESPONSE-PORT of %d bytes", ErrSTUN, len(a.Value))
+			}
+			m.ResponsePort = binary.BigEndian.Uint16(a.Value)
 		case AttrPorts:
 			m.WantsPorts = m.Class == STUNRequest
 			if m.Class == STUNSuccess && len(a.Value) == 4 {

@@ -124,6 +124,7 @@ func TestSTUNRefusesWhatTheCodecWouldChokeOn(t *testing.T) {
 		"empty MAPPED-ADDRESS":           message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrMappedAddress}),
 		"empty OTHER-ADDRESS":            message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrOtherAddress}),
 		"RESPONSE-ORIGIN of 12":          message(stun.ClassSuccessResponse, stun.RawAttribute{Type: stun.AttrResponseOrigin, Value: make([]byte, 12)}),
+		"empty RESPONSE-PORT":            message(stun.ClassRequest, stun.RawAttribute{Type: stun.AttrResponsePort}),
 		"empty CHANGE-REQUEST":           message(stun.ClassRequest, stun.RawAttribute{Type: stun.AttrChangeRequest}),
 		"empty ERROR-CODE":               message(stun.ClassErrorResponse, stun.RawAttribute{Type: stun.AttrErrorCode}),
 		"attributes behind integrity":    message(stun.ClassRequest, integrity, stun.RawAttribute{Type: stun.AttrRealm}),
@@ -142,15 +143,15 @@ func TestSTUNRefusesWhatTheCodecWouldChokeOn(t *testing.T) {
 func TestSTUNNamesWhatItDoesNotUnderstand(t *testing.T) {
 	var m STUN
 	b := message(stun.ClassRequest,
-		stun.RawAttribute{Type: stun.AttrResponsePort, Value: []byte{0, 7, 0, 0}},
+		stun.RawAttribute{Type: stun.AttrPriority, Value: []byte{0, 7, 0, 0}},
 		stun.RawAttribute{Type: 0x8fff, Value: []byte("optional")},
 		stun.RawAttribute{Type: 0x7001},
 		stun.RawAttribute{Type: 0x7001})
 	if err := m.Parse(b); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Unknown) != 2 || m.Unknown[0] != 0x27 || m.Unknown[1] != 0x7001 {
-		t.Errorf("unknown %x, want RESPONSE-PORT and 7001, once each", m.Unknown)
+	if len(m.Unknown) != 2 || m.Unknown[0] != 0x24 || m.Unknown[1] != 0x7001 {
+		t.Errorf("unknown %x, want PRIORITY and 7001, once each", m.Unknown)
 	}
 }
 
