@@ -84,6 +84,21 @@ func TestTwoSeedsThatKnowEachOtherTellAll(t *testing.T) {
 	}
 }
 
+// Two addresses tell all, whether XNTP and HTTP share one of them or not; then STUN
+// over TCP says that somebody is there.
+func TestASeedWithTwoAddressesTellsAll(t *testing.T) {
+	for i, args := range [][]string{
+		{"--listen", "127.0.0.5:23478", "--stun-listen", "127.0.0.5:23478", "--stun-listen", "127.0.0.6:23479"},
+		{"--stun-listen", "127.0.0.5:23488", "--stun-listen", "127.0.0.6:23489"},
+	} {
+		base(seed(t, launch{}, append([]string{"--only", "stun"}, args...)...))
+		server := []string{"127.0.0.5:23478", "127.0.0.5:23488"}[i]
+		if r := natprobe(t, 0, server); r.Class != "public" || r.Mapping != "endpoint-independent" || !r.TCP {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+}
+
 // Other people's clients understand our responder: coturn's asks for its address, and
 // its discovery tool for everything that RFC 5780 has.
 func TestOtherClientsUnderstandTheResponder(t *testing.T) {

@@ -128,6 +128,9 @@ const (
 	dialWithin = 1600 * time.Millisecond
 )
 
+// windowsRefused is WSAECONNREFUSED, which Windows says for ECONNREFUSED.
+const windowsRefused = syscall.Errno(10061)
+
 // dial reports whether any server can be reached over TCP: at its own port, or at
 // one that is open in most networks. refused is set if a host answers that nobody
 // listens.
@@ -149,7 +152,7 @@ func dial(ctx context.Context, servers []netip.AddrPort, refused *atomic.Bool) b
 			conn, err := d.DialContext(ctx, "tcp", at.String())
 			if err == nil {
 				conn.Close()
-			} else if errors.Is(err, syscall.ECONNREFUSED) {
+			} else if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windowsRefused) {
 				refused.Store(true)
 			}
 			results <- err == nil

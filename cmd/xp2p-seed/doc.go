@@ -136,10 +136,16 @@
 //
 //	xp2p-seed --room match --stun-listen 192.0.2.1:3478 --stun-listen 192.0.2.2:3479
 //
+// (192.0.2.1:3478 may be that of --listen or --udp as well; where HTTP has not the
+// port, STUN over TCP is answered there),
+//
 // or two seeds that know each other's keys: one is asked to send a packet to whom
 // the other has seen, with the other's signature, three packets at most.
 //
 //	xp2p-seed --room match --identity a.json --stun OTHER:PORT#KEY
+//
+// A tracker elsewhere names both ports of a responder: --stun HOST:PORT#KEY
+// --stun HOST:PORT+1.
 //
 // It never sends more than 1.25 bytes on the wire for each that it gets (1.36 to
 // bare IPv6 requests).

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/xp2p/xp2p/lib/endpoint"
 	"github.com/xp2p/xp2p/lib/tool"
@@ -31,9 +32,9 @@ func (o *options) checkSTUN() error {
 	return nil
 }
 
-// stunSockets are the addresses of the responder's own sockets, beside the one
-// that XNTP has too. A viewer can tell how its NAT maps it only from two
-// ports, so there always are two somewhere.
+// stunSockets are the addresses of the responder: a viewer can tell how its NAT
+// maps it only from two ports, so there always are two somewhere. That of XNTP may
+// be one of them.
 func (o *options) stunSockets(udp netip.AddrPort) []netip.AddrPort {
 	switch a := o.stunAt; {
 	case !o.serves(partSTUN):
@@ -43,13 +44,16 @@ func (o *options) stunSockets(udp netip.AddrPort) []netip.AddrPort {
 	case len(a) == 1:
 		return []netip.AddrPort{a[0], netip.AddrPortFrom(a[0].Addr(), a[0].Port()^1)}
 	}
-	return []netip.AddrPort{netip.AddrPortFrom(udp.Addr(), udp.Port()+1)}
+	return []netip.AddrPort{udp, netip.AddrPortFrom(udp.Addr(), udp.Port()+1)}
 }
 
 // openSockets opens the node's UDP sockets: the first at the given address, then
-// the responder's. A second port that nobody asked for may be any other.
+// the responder's others. A second port that nobody asked for may be any other.
 func (s *seed) openSockets(udp netip.AddrPort, cfg endpoint.Config) (err error) {
-	more := s.o.stunSockets(udp)
+	udp = netip.AddrPortFrom(udp.Addr().Unmap(), udp.Port())
+	stun := s.o.stunSockets(udp)
+	shared := slices.Contains(stun, udp)
+	more := slices.DeleteFunc(slices.Clone(stun), func(a netip.AddrPort) bool { return a == udp })
 	cfg.Listen = append([]netip.AddrPort{udp}, more...)
 	if s.ep, err = endpoint.New(s.node, cfg); err != nil && len(s.o.stunAt) == 0 && len(more) > 0 {
 		cfg.Listen[1] = netip.AddrPortFrom(udp.Addr(), 0)
@@ -61,7 +65,7 @@ func (s *seed) openSockets(udp netip.AddrPort, cfg endpoint.Config) (err error) 
 	var sites []netip.AddrPort
 	for i := range cfg.Listen {
 		at := s.ep.LocalAddr(i)
-		if i == 0 && len(s.o.stunAt) > 0 {
+		if i == 0 && !shared {
 			at = netip.AddrPort{} // it answers, and has no part in the others' grid
 		}
 		sites = append(sites, at)

@@ -117,35 +117,46 @@ func TestAFloodIsNoGainHoweverFast(t *testing.T) {
 		wire.AppendSTUNQuery(nil, wire.STUNTransaction{1}, wire.STUNQuery{Change: wire.ChangeAddr | wire.ChangePort}),
 		wire.AppendSTUNQuery(nil, wire.STUNTransaction{1}, wire.STUNQuery{Ports: true}),
 	}
-	for _, v6 := range []bool{false, true} {
-		for form, request := range forms {
-			for _, gap := range []time.Duration{time.Microsecond, 50 * time.Microsecond, time.Millisecond} {
-				r := NewResponder(ResponderConfig{TokenKey: tokenKey, Sites: fourSites, Rand: rand.New(rand.NewPCG(1, 1))})
-				rng := rand.New(rand.NewPCG(3, uint64(form)))
-				in, out, over, bound := 0, 0, overhead4, 1.25
-				if v6 {
-					over, bound = overhead6, 1.36
-				}
-				now := start
-				for range 100_000 {
-					now = now.Add(gap)
-					k := rng.IntN(1000)
-					from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, byte(k / 250), byte(k), 1}), 1024)
-					if v6 {
-						from = netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(k / 250), byte(k), 15: 1}), 1024)
-					}
-					in += len(request) + over
-					for _, p := range exchange(r, now, 0, from, request) {
-						out += len(p.Data) + over
-					}
-				}
-				if got := float64(out) / float64(in); got > bound {
-					t.Errorf("IPv6 %t, form %d, one each %v: %.4f times", v6, form, gap, got)
-				}
-				if exchange(r, now.Add(time.Second), 0, netip.MustParseAddrPort("203.0.113.200:5"), bare) == nil {
-					t.Errorf("IPv6 %t, form %d, one each %v: a newcomer gets no answer", v6, form, gap)
-				}
+	for _, c := range []struct {
+		name    string
+		request []byte
+		v6      bool
+		gap     time.Duration
+		n       int
+	}{
+		{"bare, as fast as can be", forms[0], false, time.Microsecond, 100_000},
+		{"bare, at twice the limit", forms[0], false, 50 * time.Microsecond, 100_000},
+		{"bare, at a tenth of it", forms[0], false, time.Millisecond, 100_000},
+		{"with fingerprint", forms[1], false, time.Millisecond, 20_000},
+		{"CHANGE-REQUEST", forms[2], false, time.Millisecond, 20_000},
+		{"padded", forms[3], false, time.Millisecond, 20_000},
+		{"bare, IPv6", forms[0], true, time.Millisecond, 20_000},
+		{"padded, IPv6", forms[3], true, time.Millisecond, 20_000},
+	} {
+		r := NewResponder(ResponderConfig{TokenKey: tokenKey, Sites: fourSites, Rand: rand.New(rand.NewPCG(1, 1))})
+		rng := rand.New(rand.NewPCG(3, 4))
+		in, out, over, bound := 0, 0, overhead4, 1.25
+		if c.v6 {
+			over, bound = overhead6, 1.36
+		}
+		now := start
+		for range c.n {
+			now = now.Add(c.gap)
+			k := rng.IntN(1000)
+			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, byte(k / 250), byte(k), 1}), 1024)
+			if c.v6 {
+				from = netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(k / 250), byte(k), 15: 1}), 1024)
 			}
+			in += len(c.request) + over
+			for _, p := range exchange(r, now, 0, from, c.request) {
+				out += len(p.Data) + over
+			}
+		}
+		if got := float64(out) / float64(in); got > bound || out == 0 {
+			t.Errorf("%s: %.4f times", c.name, got)
+		}
+		if exchange(r, now.Add(time.Second), 0, netip.MustParseAddrPort("203.0.113.200:5"), bare) == nil {
+			t.Errorf("%s: a newcomer gets no answer", c.name)
 		}
 	}
 }
