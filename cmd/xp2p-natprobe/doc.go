@@ -77,6 +77,7 @@ The last line has type "nat"; what is unknown is absent:
 	undecided         what would decide
 	public_addrs      address and port as seen by the servers
 	local_addrs       addresses of this machine
+	translated        the servers see another address than this machine's
 	port_preserving   the NAT keeps port numbers
 	allocation        port-preserving, sequential, block or random; of a burst of
 	                  ten sockets
@@ -85,6 +86,7 @@ The last line has type "nat"; what is unknown is absent:
 	allocation_block  of block: ports
 	hairpin           inside hosts reach each other by their outside addresses
 	cgnat             a carrier's NAT is on the way; cgnat_evidence says why
+	gateway_addr      the router's outside address, if it says so (NAT-PMP; Linux)
 	udp, tcp, ipv6    whether they work to these servers
 	rtt_ms            to the nearest server; servers has all
 	mtu_bytes         with --mtu

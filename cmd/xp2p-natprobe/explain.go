@@ -23,6 +23,7 @@ var asked = map[natprobe.Test]string{
 	natprobe.TestIPv6:     "how do you see us over IPv6?",
 	natprobe.TestMTU:      "a packet that may not be cut",
 	natprobe.TestLifetime: "answer late",
+	natprobe.TestGateway:  "router, what is your outside address? (NAT-PMP)",
 }
 
 // explain writes every question, and what follows.
@@ -109,7 +110,7 @@ func proofs(f *finding) (lines []string) {
 		return lines
 	}
 	switch {
-	case r.CGNAT != nil && !*r.CGNAT:
+	case r.Translated != nil && !*r.Translated:
 		say("the servers see the socket's own address: there is no NAT")
 	case len(addrs) == 1 && seen > 1:
 		say("%d server addresses see one socket at the same address: mapping %s", seen, known(r.Mapping))

@@ -31,7 +31,7 @@ func (o *options) find(ctx context.Context, t *tool.IO, names []string) (*findin
 		return nil, err
 	}
 	p := natprobe.NewProber(natprobe.ProberConfig{
-		Entropy: rand.Reader, Servers: servers, Local: localAddrs(), TCP: true, Lifetime: o.lifetime, MTU: o.mtu,
+		Entropy: rand.Reader, Servers: servers, Local: localAddrs(), Gateway: gateway(), TCP: true, Lifetime: o.lifetime, MTU: o.mtu,
 	})
 	done := make(chan struct{})
 	began := time.Now()

@@ -78,7 +78,7 @@ func show(w io.Writer, s tool.Styles, r nat.Report) error {
 		row("hairpin", "%s", yes(*r.Hairpin, "neighbours reach each other by public address", "neighbours reach each other only by private address"))
 	}
 	if r.CGNAT != nil {
-		row("carrier NAT", "%s", yes(*r.CGNAT, words(r.CGNATEvidence, "; "), "there is no NAT"))
+		row("carrier NAT", "%s", yes(*r.CGNAT, words(r.CGNATEvidence, "; "), noCarrier(r)))
 	}
 	row("UDP, TCP, IPv6", "%s, %s, %s", works(r.UDP), works(r.TCP), works(r.IPv6))
 	for _, srv := range r.Servers {
@@ -102,6 +102,13 @@ func show(w io.Writer, s tool.Styles, r nat.Report) error {
 	reaches(b, s, r)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func noCarrier(r nat.Report) string {
+	if r.Translated != nil && *r.Translated {
+		return "the router has the public address"
+	}
+	return "there is no NAT"
 }
 
 // inside says whether no server saw us at a public address.

@@ -22,6 +22,7 @@ type Report struct {
 	PublicAddrs []string `json:"public_addrs"` // address and port as servers saw them
 	LocalAddrs  []string `json:"local_addrs,omitempty"`
 
+	Translated      *bool    `json:"translated,omitempty"` // servers see another address than this machine's
 	PortPreserving  *bool    `json:"port_preserving,omitempty"`
 	Allocation      string   `json:"allocation,omitempty"` // port-preserving, sequential, block, random
 	AllocationDelta *int     `json:"allocation_delta,omitempty"`
@@ -30,6 +31,7 @@ type Report struct {
 	Hairpin         *bool    `json:"hairpin,omitempty"`
 	CGNAT           *bool    `json:"cgnat,omitempty"`
 	CGNATEvidence   []string `json:"cgnat_evidence,omitempty"`
+	GatewayAddr     string   `json:"gateway_addr,omitempty"` // the router's outside address, by its own word (NAT-PMP)
 	UDP             *bool    `json:"udp,omitempty"`
 	TCP             *bool    `json:"tcp,omitempty"`
 	IPv6            *bool    `json:"ipv6,omitempty"`

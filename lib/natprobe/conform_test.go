@@ -21,7 +21,7 @@ func TestBothSidesKeepTheContractOfMachines(t *testing.T) {
 			return NewResponder(ResponderConfig{TokenKey: tokenKey, Rand: rand.New(rand.NewPCG(1, 1))})
 		},
 		"prober": func() machine.Machine {
-			return NewProber(ProberConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, Lifetime: true, MTU: true})
+			return NewProber(ProberConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, Lifetime: true, MTU: true, Gateway: netip.MustParseAddr("192.168.1.1")})
 		},
 		"binding": func() machine.Machine {
 			return NewBinding(BindingConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, WantToken: true})

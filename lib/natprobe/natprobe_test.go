@@ -374,7 +374,7 @@ func FuzzMachines(f *testing.F) {
 		if e, ok := k.NextEvent(); ok {
 			t.Fatalf("a stranger's bytes made %+v", e)
 		}
-		p := NewProber(ProberConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, Ports: make([]uint16, Sockets(false)), MTU: true})
+		p := NewProber(ProberConfig{Entropy: rand.NewChaCha8([32]byte{1}), Servers: []netip.AddrPort{serverA, serverB}, Ports: make([]uint16, Sockets(false)), MTU: true, Gateway: netip.MustParseAddr("192.168.1.1")})
 		now := start
 		for range 2000 {
 			p.Advance(now)
@@ -384,7 +384,7 @@ func FuzzMachines(f *testing.F) {
 					break
 				}
 				answer := bytes.Clone(b)
-				if len(answer) >= 20 {
+				if len(answer) >= 20 && len(out.Data) >= 20 {
 					copy(answer[8:20], out.Data[8:20])
 				}
 				p.Receive(now, machine.Packet{Socket: out.Socket, Remote: out.Remote, Data: answer})

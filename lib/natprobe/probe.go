@@ -25,11 +25,12 @@ const (
 	TestIPv6                 // the other family
 	TestMTU                  // a large packet that no router may cut
 	TestLifetime             // an answer that comes late
+	TestGateway              // the router's own word on its outside address (NAT-PMP)
 )
 
 // String returns the word of reports.
 func (t Test) String() string {
-	return [...]string{"mapping", "reach", "filter", "filter-port", "filter-assist", "burst", "hairpin", "ipv6", "mtu", "lifetime"}[min(t, TestLifetime)]
+	return [...]string{"mapping", "reach", "filter", "filter-port", "filter-assist", "burst", "hairpin", "ipv6", "mtu", "lifetime", "gateway"}[min(t, TestGateway)]
 }
 
 // An Outcome is what became of a Probe.
@@ -156,6 +157,9 @@ func (q *question) send(now time.Time, entropy io.Reader, dst []byte) ([]byte, b
 	}
 	q.ids, q.sent = append(q.ids, id), append(q.sent, now)
 	q.Tries = len(q.sent)
+	if q.Test == TestGateway {
+		return wire.AppendNATPMPQuery(dst), true
+	}
 	return wire.AppendSTUNQuery(dst, id, q.query), true
 }
 

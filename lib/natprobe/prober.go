@@ -21,7 +21,8 @@ const (
 	burstSize                    = 10
 	ipv6Socket    machine.Socket = burstSocket + burstSize
 	mtuSocket     machine.Socket = ipv6Socket + 1
-	lifeSocket    machine.Socket = mtuSocket + 1 // and further
+	gatewaySocket machine.Socket = mtuSocket + 1
+	lifeSocket    machine.Socket = gatewaySocket + 1 // and further
 
 	// IPv6Socket is the socket that must speak IPv6, if the machine does.
 	IPv6Socket = int(ipv6Socket)
@@ -65,8 +66,9 @@ type ProberConfig struct {
 	// Local has the addresses of this machine, Ports the port of each socket.
 	Local    []netip.Addr
 	Ports    []uint16
-	TCP      bool // somebody tries TCP meanwhile and will call Prober.TCP
-	Lifetime bool // find out how long a mapping lives: takes five minutes
+	Gateway  netip.Addr // the router, if it is known: it may know whether another NAT follows
+	TCP      bool       // somebody tries TCP meanwhile and will call Prober.TCP
+	Lifetime bool       // find out how long a mapping lives: takes five minutes
 	MTU      bool
 }
 
@@ -147,6 +149,9 @@ func (p *Prober) ask(now time.Time, t Test, s machine.Socket, to netip.AddrPort,
 // begin asks everything that needs no answer to be asked.
 func (p *Prober) begin(now time.Time) {
 	p.began = now
+	if p.cfg.Gateway.Is4() && nat.ReachOf(p.cfg.Gateway) < nat.World {
+		p.ask(now, TestGateway, gatewaySocket, netip.AddrPortFrom(p.cfg.Gateway, wire.NATPMPPort), wire.STUNQuery{})
+	}
 	n := machine.Socket(0)
 	for _, s := range p.cfg.Servers {
 		if !p.examined(s) {
@@ -411,6 +416,9 @@ func (p *Prober) after(q *question) time.Time {
 		return at
 	}
 	last := q.sent[len(q.sent)-1]
+	if q.Test == TestGateway {
+		return last.Add(leastWait)
+	}
 	if q.Test == TestHairpin {
 		return last.Add(max(leastWait, p.rtt(netip.AddrPort{})))
 	}

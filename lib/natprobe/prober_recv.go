@@ -11,6 +11,10 @@ import (
 
 // Receive implements machine.Machine.
 func (p *Prober) Receive(now time.Time, in machine.Packet) {
+	if in.Socket == gatewaySocket {
+		p.receiveGateway(now, in)
+		return
+	}
 	if p.done || p.began.IsZero() || p.msg.Parse(in.Data) != nil || p.msg.Method != wire.STUNBinding {
 		return
 	}
@@ -92,5 +96,21 @@ func (p *Prober) Receive(now time.Time, in machine.Packet) {
 		}
 	}
 	q.From, q.Mapped, q.RTT = from, m.Mapped, at.Sub(q.sent[i])
+	p.plan(now)
+}
+
+// receiveGateway takes the router's answer.
+func (p *Prober) receiveGateway(now time.Time, in machine.Packet) {
+	q := p.first(TestGateway)
+	if q == nil || q.Outcome != Waiting || len(q.sent) == 0 || in.Remote.Addr().Unmap() != q.To.Addr() || in.Remote.Port() != q.To.Port() {
+		return
+	}
+	a, err := wire.ParseNATPMP(in.Data)
+	if err != nil {
+		q.Outcome, q.From = Rejected, q.To // it speaks, but not of this
+	} else {
+		q.Outcome, q.From, q.Mapped = Answered, q.To, netip.AddrPortFrom(a, 0)
+		q.RTT = now.Sub(q.sent[len(q.sent)-1])
+	}
 	p.plan(now)
 }

@@ -125,6 +125,7 @@ func (p *Prober) Report(now time.Time) nat.Report {
 	if b := v.Filtering.One(); b != nat.Unknown && v.UDP == nat.Yes {
 		r.Filtering = b.String()
 	}
+	r.Translated = truth(v.Translated)
 	r.Confidence, r.Undecided = p.confidence(v)
 	p.addresses(&r)
 	p.ports(&r, v)
@@ -287,6 +288,17 @@ func (p *Prober) carrier(r *nat.Report) {
 			if !slices.Contains(hosts, a) {
 				hosts = append(hosts, a)
 			}
+		}
+	}
+	if q := p.first(TestGateway); q != nil && q.Outcome == Answered {
+		r.GatewayAddr = q.Mapped.Addr().String()
+		switch {
+		case slices.Contains(hosts, q.Mapped.Addr()):
+			r.CGNAT = truth(nat.No) // unless something else speaks for one
+		case nat.ReachOf(q.Mapped.Addr()) < nat.World:
+			evidence = append(evidence, fmt.Sprintf("the router's outside address %s is a %s one", q.Mapped.Addr(), nat.ReachOf(q.Mapped.Addr())))
+		default:
+			evidence = append(evidence, fmt.Sprintf("the router's outside address %s is not where servers see it", q.Mapped.Addr()))
 		}
 	}
 	if len(hosts) > 1 && p.sameSide(hosts) {

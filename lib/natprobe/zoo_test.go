@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/simnet"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -39,6 +40,12 @@ type probed struct {
 // probe runs a Prober behind a specimen's boxes, 50 ms from the servers.
 func probe(t testing.TB, z nat.Specimen, s service, seed uint64, loss float64, tweak func(*ProberConfig)) probed {
 	t.Helper()
+	return probeWith(t, z, s, seed, loss, tweak, nil)
+}
+
+// probeWith is probe with others behind the innermost box.
+func probeWith(t testing.TB, z nat.Specimen, s service, seed uint64, loss float64, tweak func(*ProberConfig), furnish func(*simnet.World, *simnet.NAT)) probed {
+	t.Helper()
 	w := simnet.New(seed)
 	w.SetDelayFunc(func(_, _ *simnet.Host) time.Duration { return 25 * time.Millisecond })
 	servers := s.start(w)
@@ -51,6 +58,9 @@ func probe(t testing.TB, z nat.Specimen, s service, seed uint64, loss float64, t
 		host.Addr = netip.MustParseAddr("203.0.113.7")
 	}
 	h := w.AddHost(host)
+	if furnish != nil {
+		furnish(w, host.Behind)
+	}
 	rng := w.Rand("ports")
 	cfg := ProberConfig{Entropy: entropySource(w.Rand("entropy").Uint32), Servers: servers, Local: []netip.Addr{host.Addr}, TCP: true}
 	if tweak != nil {
@@ -282,6 +292,44 @@ func tell(b *bool) string {
 		return "unknown"
 	}
 	return map[bool]string{true: "yes", false: "no"}[*b]
+}
+
+// routerWord is a router that answers NAT-PMP.
+type routerWord struct {
+	external netip.Addr
+	out      []machine.Packet
+}
+
+func (r *routerWord) Receive(_ time.Time, p machine.Packet) {
+	if bytes.Equal(p.Data, []byte{0, 0}) {
+		a := r.external.As4()
+		r.out = append(r.out, machine.Packet{Remote: p.Remote, Data: append([]byte{0, 128, 0, 0, 0, 0, 0, 9}, a[:]...)})
+	}
+}
+func (r *routerWord) Advance(time.Time)          {}
+func (r *routerWord) NextTimeout() (t time.Time) { return t }
+func (r *routerWord) AppendDatagram(_ time.Time, dst []byte) (p machine.Packet, ok bool) {
+	if len(r.out) == 0 {
+		return p, false
+	}
+	p, r.out = r.out[0], r.out[1:]
+	p.Data = append(dst, p.Data...)
+	return p, true
+}
+
+func TestARoutersOwnWordTellsACarriersNATFromItsOwn(t *testing.T) {
+	yes, no := true, false
+	for external, want := range map[string]*bool{"203.0.113.5": &no, "100.64.7.1": &yes, "10.0.0.9": &yes, "203.0.113.77": &yes, "": nil} {
+		r := probeWith(t, specimen(t, "port-restricted-cone"), full, 1, 0, func(c *ProberConfig) { c.Gateway = netip.MustParseAddr("192.168.1.1") },
+			func(w *simnet.World, behind *simnet.NAT) {
+				if external != "" {
+					w.AddHost(simnet.HostConfig{Addr: netip.MustParseAddr("192.168.1.1"), Behind: behind}).Run(&routerWord{external: netip.MustParseAddr(external)}, wire.NATPMPPort, nil)
+				}
+			})
+		if !equal(r.CGNAT, want) || r.GatewayAddr != external || r.TookMS > 400 {
+			t.Errorf("%q: %s %v, %v ms", external, tell(r.CGNAT), r.CGNATEvidence, r.TookMS)
+		}
+	}
 }
 
 func TestALifetimeIsFoundBetweenTwoTimes(t *testing.T) {

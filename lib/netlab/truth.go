@@ -76,9 +76,12 @@ func (t *truth) fresh() (c *net.UDPConn, err error) {
 
 func addrOfConn(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// heard returns where a word came from; ok is false if it did not come.
-func (t *truth) heard(c *net.UDPConn, word string) (from netip.AddrPort, ok bool) {
-	c.SetReadDeadline(time.Now().Add(t.wait))
+// truthTries is how often a datagram is sent: a lab on a busy machine may lose one.
+const truthTries = 3
+
+// heard returns where a word came from; ok is false if it has not come by then.
+func heard(c *net.UDPConn, word string, by time.Time) (from netip.AddrPort, ok bool) {
+	c.SetReadDeadline(by)
 	buf := make([]byte, 100)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(buf)
@@ -98,12 +101,21 @@ func (t *truth) mapping() (seen []nat.Sighting, err error) {
 		return nil, err
 	}
 	t.local = addrOfConn(c)
-	for _, f := range t.far {
-		c.WriteToUDPAddrPort([]byte("where from"), addrOfConn(f)) // a box may refuse it, which is silence too
-	}
-	for _, f := range t.far {
-		if from, ok := t.heard(f, "where from"); ok {
-			seen = append(seen, nat.Sighting{Server: addrOfConn(f), Mapped: from})
+	got := make([]bool, len(t.far))
+	for try := 0; try < truthTries && len(seen) < len(t.far); try++ {
+		for i, f := range t.far {
+			if !got[i] {
+				c.WriteToUDPAddrPort([]byte("where from"), addrOfConn(f)) // a box may refuse it, which is silence too
+			}
+		}
+		by := time.Now().Add(t.wait)
+		for i, f := range t.far {
+			if got[i] {
+				continue
+			}
+			if from, ok := heard(f, "where from", by); ok {
+				seen, got[i] = append(seen, nat.Sighting{Server: addrOfConn(f), Mapped: from}), true
+			}
 		}
 	}
 	if n := len(seen); n != 0 && n != len(t.far) {
@@ -112,33 +124,39 @@ func (t *truth) mapping() (seen []nat.Sighting, err error) {
 	return seen, nil
 }
 
-// filtering sends from a fresh socket to one far end, and back from the others.
+// filtering sends from a fresh socket to one far end, and back from all: from the
+// strangers first, while nothing has been answered yet.
 func (t *truth) filtering() (nat.Behaviors, error) {
 	c, err := t.fresh()
 	if err != nil {
 		return 0, err
 	}
-	if _, err := c.WriteToUDPAddrPort([]byte("open"), addrOfConn(t.far[0])); err != nil {
-		return 0, err
-	}
-	at, ok := t.heard(t.far[0], "open")
-	if !ok {
-		return 0, fmt.Errorf("netlab: the far end did not hear the client")
-	}
-	came := map[netip.AddrPort]bool{}
-	for _, i := range []int{3, 2, 1, 0} { // strangers first: nothing has been answered yet
-		if _, err := t.far[i].WriteToUDPAddrPort([]byte("in"), at); err != nil {
+	var at netip.AddrPort
+	for try, ok := 0, false; !ok; try++ {
+		if try == truthTries {
+			return 0, fmt.Errorf("netlab: the far end did not hear the client")
+		}
+		if _, err := c.WriteToUDPAddrPort([]byte("open"), addrOfConn(t.far[0])); err != nil {
 			return 0, err
 		}
+		at, ok = heard(t.far[0], "open", time.Now().Add(t.wait))
 	}
-	for range t.far {
-		if from, ok := t.heard(c, "in"); ok {
+	came := map[netip.AddrPort]bool{}
+	for range truthTries {
+		for _, i := range []int{3, 2, 1, 0} {
+			if _, err := t.far[i].WriteToUDPAddrPort([]byte("in"), at); err != nil {
+				return 0, err
+			}
+		}
+		for by := time.Now().Add(t.wait); len(came) < len(t.far); {
+			from, ok := heard(c, "in", by)
+			if !ok {
+				break
+			}
 			came[from] = true
-		} else {
-			break
 		}
 	}
-	got := [4]bool{}
+	var got [4]bool
 	for i, f := range t.far {
 		got[i] = came[addrOfConn(f)]
 	}

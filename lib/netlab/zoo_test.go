@@ -29,7 +29,7 @@ func TestKernelsAndTablesDoTheSame(t *testing.T) {
 				t.Parallel()
 				hosts := append(n.Hosts(Link{}, Link{}, tables), Host{Name: "server", Addr: zooServers[0], More: zooServers[1:]})
 				l := open(t, Config{Hosts: hosts, Delay: ms})
-				v, err := l.Truth(Client, "server", zooServers, 500*time.Millisecond)
+				v, err := l.Truth(Client, "server", zooServers, 250*time.Millisecond)
 				if err != nil {
 					t.Fatal(err)
 				}

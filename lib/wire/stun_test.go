@@ -188,6 +188,22 @@ func TestSTUNOldServersMappedAddressCounts(t *testing.T) {
 	}
 }
 
+func TestNATPMPAnswersAreRead(t *testing.T) {
+	good := []byte{0, 128, 0, 0, 0, 0, 1, 0, 203, 0, 113, 5}
+	if a, err := ParseNATPMP(good); err != nil || a.String() != "203.0.113.5" || !bytes.Equal(AppendNATPMPQuery(nil), []byte{0, 0}) {
+		t.Errorf("%v, %v", a, err)
+	}
+	for name, b := range map[string][]byte{
+		"nothing": nil, "cut short": good[:11], "a byte more": append(bytes.Clone(good), 0), "of PCP": append([]byte{2}, good[1:]...),
+		"another opcode": append([]byte{0, 129}, good[2:]...), "refused": append([]byte{0, 128, 0, 2}, good[4:]...),
+		"no address yet": {0, 128, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0},
+	} {
+		if a, err := ParseNATPMP(b); err == nil {
+			t.Errorf("%s: %v", name, a)
+		}
+	}
+}
+
 func FuzzSTUN(f *testing.F) {
 	f.Add(unhex(f, vectorIPv4))
 	f.Add(unhex(f, vectorIPv6))
