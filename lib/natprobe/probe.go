@@ -60,8 +60,8 @@ const (
 	leastWait = 100 * time.Millisecond
 	// blockedAfter is how long nobody must have answered at all.
 	blockedAfter = 1500 * time.Millisecond
-	hairpinTries = 3
-	mtuTries     = 3
+	// sideTries are enough for what the class does not rest on.
+	sideTries = 3
 )
 
 // lateTries come after the first five, while nobody has answered.

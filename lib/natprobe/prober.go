@@ -155,7 +155,9 @@ func (p *Prober) begin(now time.Time) {
 	n := machine.Socket(0)
 	for _, s := range p.cfg.Servers {
 		if !p.examined(s) {
-			p.ask(now, TestIPv6, ipv6Socket, s, wire.STUNQuery{})
+			if q := p.ask(now, TestIPv6, ipv6Socket, s, wire.STUNQuery{}); q != nil {
+				q.max = sideTries
+			}
 			continue
 		}
 		p.ask(now, TestMapping, mappingSocket, s, wire.STUNQuery{Ports: true})
@@ -219,7 +221,7 @@ func (p *Prober) sizes(now time.Time, to netip.AddrPort) {
 	}
 	for _, size := range packetSizes {
 		if q := p.ask(now, TestMTU, mtuSocket, to, wire.STUNQuery{Size: (size - header) &^ 3}); q != nil {
-			q.Size, q.max = q.query.Size+header, mtuTries
+			q.Size, q.max = q.query.Size+header, sideTries
 		}
 	}
 }
@@ -290,7 +292,7 @@ func (p *Prober) hairpin(now time.Time) {
 	}
 	for _, x := range [][2]*question{{a, b}, {b, a}} {
 		if q := p.ask(now, TestHairpin, x[0].Socket, x[1].Mapped, wire.STUNQuery{}); q != nil {
-			q.max, q.through = hairpinTries, x[1].Socket
+			q.max, q.through = sideTries, x[1].Socket
 		}
 	}
 }
@@ -419,8 +421,8 @@ func (p *Prober) after(q *question) time.Time {
 	if q.Test == TestGateway {
 		return last.Add(leastWait)
 	}
-	if q.Test == TestHairpin {
-		return last.Add(max(leastWait, p.rtt(netip.AddrPort{})))
+	if q.Test == TestHairpin || q.Test == TestIPv6 && p.rtt(netip.AddrPort{}) > 0 {
+		return last.Add(max(leastWait, 2*p.rtt(netip.AddrPort{})))
 	}
 	if q.Test == TestLifetime && len(q.query.DelayToken) > 0 {
 		return last.Add(q.Idle + max(2*p.rtt(q.To), 10*leastWait))
