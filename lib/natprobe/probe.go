@@ -90,6 +90,7 @@ type question struct {
 	query   wire.STUNQuery
 	ids     []wire.STUNTransaction
 	sent    []time.Time
+	came    time.Time // the answer
 	due     time.Time // of the next try, or of the verdict
 	max     int
 	told    bool                 // TestAssist: the responder says that it sent

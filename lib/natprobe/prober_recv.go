@@ -95,7 +95,7 @@ func (p *Prober) Receive(now time.Time, in machine.Packet) {
 			q.answer.token, q.query.Token = slices.Clone(m.Token), false // one is enough
 		}
 	}
-	q.From, q.Mapped, q.RTT = from, m.Mapped, at.Sub(q.sent[i])
+	q.From, q.Mapped, q.RTT, q.came = from, m.Mapped, at.Sub(q.sent[i]), at
 	p.plan(now)
 }
 

@@ -16,15 +16,23 @@ import (
 
 // A service is the STUN servers of a simulated world.
 type service struct {
-	addrs    int  // of the first server: 1 or 2
-	ports    int  // 1 or 2
-	second   bool // another server, with one address
-	friends  bool // both believe each other's tokens
-	deaf     bool // CHANGE-REQUEST is taken off requests on their way
-	reticent bool // and what RFC 5780 adds to answers on theirs
+	addrs    int           // of the first server: 1 or 2
+	ports    int           // 1 or 2
+	second   bool          // another server, with one address
+	friends  bool          // both believe each other's tokens
+	deaf     bool          // CHANGE-REQUEST is taken off requests on their way
+	away     time.Duration // one way; 0 is 25 ms
+	reticent bool          // and what RFC 5780 adds to answers on theirs
 }
 
 var full = service{addrs: 2, ports: 2}
+
+func (s service) delay() time.Duration {
+	if s.away > 0 {
+		return s.away
+	}
+	return 25 * time.Millisecond
+}
 
 const probePort = 3478
 
@@ -47,7 +55,7 @@ func probe(t testing.TB, z nat.Specimen, s service, seed uint64, loss float64, t
 func probeWith(t testing.TB, z nat.Specimen, s service, seed uint64, loss float64, tweak func(*ProberConfig), furnish func(*simnet.World, *simnet.NAT)) probed {
 	t.Helper()
 	w := simnet.New(seed)
-	w.SetDelayFunc(func(_, _ *simnet.Host) time.Duration { return 25 * time.Millisecond })
+	w.SetDelayFunc(func(_, _ *simnet.Host) time.Duration { return s.delay() })
 	servers := s.start(w)
 	host := simnet.HostConfig{Addr: netip.MustParseAddr("192.168.1.7"), Up: simnet.Link{Loss: loss}, Down: simnet.Link{Loss: loss}}
 	boxes := z.Build(netip.MustParseAddr("203.0.113.5"))
@@ -187,6 +195,24 @@ func TestEveryNetworkIsNamedInLessThanHalfASecond(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Servers that are far away, over a satellite even, take longer and are believed as
+// much.
+func TestFarServersTellTheSame(t *testing.T) {
+	for away, limit := range map[time.Duration]float64{2 * time.Millisecond: 400, 100 * time.Millisecond: 900, 320 * time.Millisecond: 2700} {
+		for _, z := range nat.Zoo() {
+			if z.Class == nat.UDPBlocked {
+				continue
+			}
+			s := full
+			s.away = away
+			r := probe(t, z, s, 1, 0, nil)
+			if r.Class != z.Class.String() || r.Mapping != z.Mapping.String() || r.Filtering != z.Filtering.String() || r.Confidence != "high" || r.TookMS > limit {
+				t.Errorf("%s, %v away: %s, %s, %s, confidence %s, %v ms", z.Name, away, r.Class, r.Mapping, r.Filtering, r.Confidence, r.TookMS)
+			}
+		}
 	}
 }
 
