@@ -140,7 +140,7 @@ func TestAFloodIsNoGainHoweverFast(t *testing.T) {
 			over, bound = overhead6, 1.36
 		}
 		now := start
-		for range c.n {
+		for range fewer(c.n) {
 			now = now.Add(c.gap)
 			k := rng.IntN(1000)
 			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, byte(k / 250), byte(k), 1}), 1024)

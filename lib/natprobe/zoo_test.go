@@ -151,6 +151,14 @@ func (s service) distort(b []byte) {
 	}
 }
 
+// fewer is how many of n runs there are with -short, which the race detector has.
+func fewer(n int) int {
+	if testing.Short() {
+		return max(1, n/5)
+	}
+	return n
+}
+
 func classes(list []string) (all []nat.Class) {
 	for _, s := range list {
 		c, _ := nat.ParseClass(s)
@@ -171,7 +179,7 @@ func TestEveryNetworkIsNamedInLessThanHalfASecond(t *testing.T) {
 			}{{0, 20, 0}, {0.05, 100, 1}} {
 				var took []float64
 				wrong := 0
-				for seed := range uint64(c.runs) {
+				for seed := range uint64(fewer(c.runs)) {
 					r := probe(t, z, full, seed, c.loss, nil)
 					took = append(took, r.TookMS)
 					right := r.Class == z.Class.String() && slices.Equal(r.Candidates, []string{z.Class.String()})
@@ -387,7 +395,7 @@ func TestTheLargestPacketIsFound(t *testing.T) {
 func TestAThousandRandomBoxes(t *testing.T) {
 	rng := simnet.New(11).Rand("boxes")
 	wrong := 0
-	for i := range 1000 {
+	for i := range fewer(1000) {
 		b := nat.BoxConfig{
 			Mapping: nat.Behavior(1 + rng.IntN(3)), Filtering: nat.Behavior(1 + rng.IntN(3)),
 			Allocation: []nat.Allocation{nat.Random, nat.Sequential, nat.Block}[rng.IntN(3)], Step: 1 + rng.IntN(8), Hairpin: rng.IntN(2) == 0,
@@ -418,7 +426,7 @@ func TestAThousandRandomBoxes(t *testing.T) {
 func TestThroughHeavyLossNothingIsMadeUp(t *testing.T) {
 	runs, told, wrong := 0, 0, 0
 	for _, z := range nat.Zoo() {
-		for seed := range uint64(20) {
+		for seed := range uint64(fewer(20)) {
 			r := probe(t, z, full, seed, 0.3, nil)
 			runs++
 			if r.Class != "" {
