@@ -46,9 +46,15 @@ func (o *options) find(ctx context.Context, t *tool.IO, names []string) (*findin
 			t.Status("%s; waiting for late answers, %v of 5m", p.Report(now).Class, time.Since(began).Round(time.Second))
 		}
 	}
-	ep, err := endpoint.New(p, endpoint.Config{Listen: sockets(servers, o.lifetime), Step: step, Log: t.Log, Plain: o.plain})
-	if err != nil {
-		return nil, err
+	var ep *endpoint.Endpoint
+	for tries := 1; ; tries++ {
+		ep, err = endpoint.New(p, endpoint.Config{Listen: sockets(servers, o.lifetime), Step: step, Log: t.Log, Plain: o.plain})
+		if err == nil {
+			break
+		}
+		if tries == 3 { // somebody else may take a port between the look and the use
+			return nil, err
+		}
 	}
 	var ports []uint16
 	for i := range natprobe.Sockets(o.lifetime) {
@@ -87,23 +93,6 @@ func (o *options) find(ctx context.Context, t *tool.IO, names []string) (*findin
 	}
 	f.report, f.probes, f.refused = p.Report(time.Now()), p.Probes(), refused.Load()
 	return f, nil
-}
-
-// sockets are where a Prober's sockets listen: anywhere, of the family that its
-// servers have, and one of IPv6.
-func sockets(servers []netip.AddrPort, lifetime bool) (list []netip.AddrPort) {
-	anywhere := netip.IPv4Unspecified()
-	if !slices.ContainsFunc(servers, func(a netip.AddrPort) bool { return a.Addr().Is4() }) {
-		anywhere = netip.IPv6Unspecified()
-	}
-	for i := range natprobe.Sockets(lifetime) {
-		at := anywhere
-		if i == natprobe.IPv6Socket {
-			at = netip.IPv6Unspecified() // IPv4 where there is no other
-		}
-		list = append(list, netip.AddrPortFrom(at, 0))
-	}
-	return list
 }
 
 // localAddrs are the addresses of this machine.

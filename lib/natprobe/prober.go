@@ -24,6 +24,11 @@ const (
 	gatewaySocket machine.Socket = mtuSocket + 1
 	lifeSocket    machine.Socket = gatewaySocket + 1 // and further
 
+	// FilterSockets are from FilterSocket on. The port of one must not have been
+	// that of another socket of a Prober a while ago: a NAT that remembers what
+	// that one sent to whom still lets answers in.
+	FilterSocket  = int(filterSocket)
+	FilterSockets = filterServers
 	// IPv6Socket is the socket that must speak IPv6, if the machine does.
 	IPv6Socket = int(ipv6Socket)
 )
