@@ -62,6 +62,9 @@ func outcome(p natprobe.Probe) string {
 	tries := ""
 	if p.Tries > 1 {
 		tries = fmt.Sprintf(" after %d tries", p.Tries)
+		if p.Test == natprobe.TestReach && p.Outcome == natprobe.Answered { // goes on, to see what is lost
+			tries = fmt.Sprintf(" (asked %d times)", p.Tries)
+		}
 	}
 	switch p.Outcome {
 	case natprobe.Answered:
