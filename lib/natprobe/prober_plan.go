@@ -226,14 +226,23 @@ func (p *Prober) control(q *question) bool {
 	})
 }
 
-// extend gives a question about a filter, and the plain one that goes with it, more
-// tries, if its silence proves nothing yet.
+// extend gives more tries to a question about a filter, and to the plain one that
+// goes with it, if its silence proves nothing yet; and to one about the mapping
+// whose server answers others.
 func (p *Prober) extend(now time.Time, q *question) bool {
 	s := q.Socket
 	switch q.Test {
 	case TestFilter, TestPort:
 	case TestAssist:
 		s = q.through
+	case TestMapping:
+		alive := slices.ContainsFunc(p.list, func(r *question) bool { return r.Test == TestReach && r.To == q.To && r.heard > 0 })
+		if !alive || q.max >= mostTries {
+			return false
+		}
+		q.max += moreTries
+		q.due = now
+		return true
 	default:
 		return false
 	}

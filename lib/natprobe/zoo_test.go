@@ -206,6 +206,24 @@ func TestEveryNetworkIsNamedInLessThanHalfASecond(t *testing.T) {
 	}
 }
 
+// All tries of the mapping socket are lost, and other sockets have answers: it asks
+// again, for the server is there.
+func TestAMappingSocketThatIsUnluckyAsksAgain(t *testing.T) {
+	for _, z := range nat.Zoo() {
+		if z.Class == nat.UDPBlocked {
+			continue
+		}
+		r := probeWith(t, z, full, 1, 0, nil, func(w *simnet.World, _ *simnet.NAT) {
+			w.Tap(func(_ time.Time, _, _ netip.AddrPort, data []byte) bool {
+				return len(data) != 72 || w.Elapsed() > 210*time.Millisecond // plain questions with AttrPorts
+			})
+		})
+		if r.Class != z.Class.String() || r.Mapping != z.Mapping.String() || r.Filtering != z.Filtering.String() {
+			t.Errorf("%s: %s of %v, %s, %s, %v ms", z.Name, r.Class, r.Candidates, r.Mapping, r.Filtering, r.TookMS)
+		}
+	}
+}
+
 // Servers that are far away, over a satellite even, take longer and are believed as
 // much.
 func TestFarServersTellTheSame(t *testing.T) {
