@@ -231,7 +231,7 @@ func (p *Prober) Advance(now time.Time) {
 			q.due = at
 			continue
 		}
-		if p.extend(now, q) {
+		if p.extend(q) {
 			continue
 		}
 		q.Outcome = Unanswered

@@ -229,7 +229,7 @@ func (p *Prober) control(q *question) bool {
 // extend gives more tries to a question about a filter, and to the plain one that
 // goes with it, if its silence proves nothing yet; and to one about the mapping
 // whose server answers others.
-func (p *Prober) extend(now time.Time, q *question) bool {
+func (p *Prober) extend(q *question) bool {
 	s := q.Socket
 	switch q.Test {
 	case TestFilter, TestPort:
@@ -240,8 +240,7 @@ func (p *Prober) extend(now time.Time, q *question) bool {
 		if !alive || q.max >= mostTries {
 			return false
 		}
-		q.max += moreTries
-		q.due = now
+		p.allow(q, q.max+moreTries)
 		return true
 	default:
 		return false
@@ -251,10 +250,15 @@ func (p *Prober) extend(now time.Time, q *question) bool {
 		return false
 	}
 	reach := p.list[i]
-	q.max += moreTries
-	q.due = now
+	p.allow(q, q.max+moreTries)
 	if reach.max < q.max {
-		reach.max, reach.due = q.max, now
+		p.allow(reach, q.max)
 	}
 	return true
+}
+
+// allow lets a question have so many tries, the next one when it is due.
+func (p *Prober) allow(q *question, tries int) {
+	q.max = tries
+	q.due = p.after(q)
 }

@@ -47,7 +47,7 @@ func (p *Prober) Receive(now time.Time, in machine.Packet) {
 	if !in.Stamp.IsZero() && in.Stamp.Before(now) && in.Stamp.After(q.sent[i]) {
 		at = in.Stamp // when the kernel had it, not when we came round to it
 	}
-	if q.Test == TestReach && m.Class == wire.STUNSuccess && from == q.To {
+	if q.Test == TestReach && m.Class == wire.STUNSuccess && from == q.To && wire.CheckAddr(m.Mapped) == nil && len(m.Unknown) == 0 {
 		q.heard++
 	}
 	// Of answers that come twice the first counts; a silence that was called too
