@@ -277,7 +277,7 @@ func TestTheNeighboursHearWhatTheUplinkCarries(t *testing.T) {
 	w.rate = 60e3
 	clear(heard)
 	play(15, 30)
-	if n := len(heard[3]); n == 0 || n > 4 || heard[3][n-1] > 900 {
+	if n := len(heard[3]); n == 0 || n > 8 || heard[3][n-1] > 900 {
 		t.Errorf("it carries 480 kbit/s now, and 3 hears of %v", heard[3])
 	}
 }
