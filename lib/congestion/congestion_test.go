@@ -39,7 +39,7 @@ func (s *sender) lose() {
 func (s *sender) packets() float64 { return float64(s.Window()) / mtu }
 
 func both(t *testing.T, f func(t *testing.T, s *sender)) {
-	for name, c := range map[string]Controller{"cubic": NewCUBIC(mtu), "newreno": NewNewReno(mtu)} {
+	for name, c := range map[string]Controller{"cubic": NewCUBIC(mtu)} {
 		t.Run(name, func(t *testing.T) { f(t, start(c)) })
 	}
 }
@@ -49,9 +49,6 @@ func TestInitialWindow(t *testing.T) {
 	for _, tc := range []struct{ mtu, want int }{{1200, 12000}, {1400, 14000}, {1472, 14720}, {9000, 18000}} {
 		if got := NewCUBIC(tc.mtu).Window(); got != tc.want {
 			t.Errorf("cubic of %d: %d, want %d", tc.mtu, got, tc.want)
-		}
-		if got := NewNewReno(tc.mtu).Window(); got != tc.want {
-			t.Errorf("newreno of %d: %d, want %d", tc.mtu, got, tc.want)
 		}
 	}
 }
@@ -83,7 +80,7 @@ func TestOneReductionInARoundTrip(t *testing.T) {
 	for name, tc := range map[string]struct {
 		c    Controller
 		want float64
-	}{"cubic": {NewCUBIC(mtu), 56}, "newreno": {NewNewReno(mtu), 40}} {
+	}{"cubic": {NewCUBIC(mtu), 56}} {
 		s := start(tc.c)
 		for range 3 {
 			s.round()
@@ -249,18 +246,4 @@ func TestRatesPaceAheadOfTheWindow(t *testing.T) {
 			t.Errorf("congestion avoidance: %v, want %v", got, want)
 		}
 	})
-}
-
-func TestNewRenoGrowsAPacketARoundTrip(t *testing.T) {
-	r := NewNewReno(mtu)
-	s := start(r)
-	s.lose()
-	s.now = s.now.Add(time.Second)
-	before := s.packets()
-	for range 4 {
-		s.round()
-	}
-	if got := s.packets() - before; got < 3 || got > 4 {
-		t.Errorf("grown by %v packets in 4 round trips", got)
-	}
 }

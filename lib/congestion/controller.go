@@ -1,30 +1,43 @@
 // Package congestion decides how much a sender may have in flight, and how
-// fast it may send. There is one seam, Controller, and behind it CUBIC (RFC
-// 9438) and the NewReno of RFC 9002; XNTP's own rate-based control will stand
-// beside them.
+// fast it may send. There is one seam, Controller. Behind it stand XNTP's own
+// Model, which knows the link's capacity, what arrives and what queues, and
+// three others to hold it against: CUBIC (RFC 9438), TFRC (RFC 5348), and BBR
+// after its first version.
 //
-// A controller sees bytes, times and round trips. It knows neither packets nor
-// frames; loss detection, RTT estimation and pacing belong to the transport.
+// A controller sees bytes, times and round trips. It knows neither packets'
+// numbers nor frames; loss detection, RTT estimation and pacing belong to the
+// transport.
 package congestion
 
 import "time"
 
 // Ack tells a controller that bytes arrived.
 type Ack struct {
-	Now          time.Time
-	Sent         time.Time     // when the newest acknowledged packet was sent
-	Bytes        int           // newly acknowledged
-	InFlight     int           // bytes in flight after this acknowledgement
-	RTT          time.Duration // this sample; zero if the acknowledgement gave none
-	SRTT         time.Duration
-	MinRTT       time.Duration
-	DeliveryRate float64 // bytes per second, from receive stamps; zero if unknown
-	OneWay       time.Duration
+	Now      time.Time
+	Sent     time.Time     // when the newest acknowledged packet was sent
+	Bytes    int           // newly acknowledged
+	InFlight int           // bytes in flight after this acknowledgement
+	RTT      time.Duration // this sample; zero if the acknowledgement gave none
+	SRTT     time.Duration
+	MinRTT   time.Duration
+	// Arrivals are the acknowledged packets whose receive times are known, in
+	// the order in which they were sent. The slice is the caller's.
+	Arrivals []Arrival
+	// DeliveryRate is in bytes per second by the receiver's clock, over about half
+	// a round trip; zero if unknown.
+	DeliveryRate float64
 	// AppLimited: the window was not the limit, so a full round says nothing
 	// about the path (RFC 9002 §7.8: it SHOULD NOT grow then).
 	AppLimited bool
 	// RoundEnd: a packet sent after the previous round's end was acknowledged.
 	RoundEnd bool
+}
+
+// An Arrival is a packet that arrived.
+type Arrival struct {
+	Sent  time.Duration // on the sender's clock, from any fixed moment
+	At    time.Duration // on the receiver's, from another
+	Bytes int
 }
 
 // Loss tells a controller of lost bytes, or of a CE mark with Bytes zero.
@@ -53,6 +66,9 @@ type Controller interface {
 	Window() int
 	// Rate is the pacing rate in bytes per second for a smoothed RTT.
 	Rate(srtt time.Duration) float64
+	// Burst is how many bytes may leave at one moment when nothing is in
+	// flight.
+	Burst() int
 	// SetMTU: full datagrams have a new size.
 	SetMTU(mtu int)
 }
@@ -66,6 +82,10 @@ func initialWindow(mtu int) int { return min(10*mtu, max(14720, 2*mtu)) }
 // minimumWindow is RFC 9002 §7.2: "The RECOMMENDED value is 2 *
 // max_datagram_size."
 func minimumWindow(mtu int) int { return 2 * mtu }
+
+// restBurst is what may leave at one moment once sending is under way: four
+// packets, so that a sender of video wakes up less often.
+const restBurst = 4
 
 // windowRate spreads a window over a round trip, a little faster than it is
 // acknowledged (RFC 9002 §7.7: a factor "such as 1.25 … ensures that variations

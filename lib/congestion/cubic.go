@@ -167,3 +167,10 @@ func (c *CUBIC) SetMTU(mtu int) {
 	c.mtu = mtu
 	c.window = max(c.window, float64(minimumWindow(mtu)))
 }
+
+func (c *CUBIC) Burst() int {
+	if math.IsInf(c.ssthresh, 1) && int(c.window) <= initialWindow(c.mtu) {
+		return initialWindow(c.mtu)
+	}
+	return restBurst * c.mtu
+}

@@ -81,6 +81,12 @@ func (h *Host) Online() bool { return !h.offline }
 // Links returns the access link as it is.
 func (h *Host) Links() (up, down Link) { return h.up.Link, h.down.Link }
 
+// Backlog is how long a packet would wait now for either direction of the
+// access link.
+func (h *Host) Backlog() (up, down time.Duration) {
+	return h.up.Backlog(h.world.now), h.down.Backlog(h.world.now)
+}
+
 // SetAddr moves the host to another address, as a phone does between Wi-Fi
 // and 4G. Its processes are not told; what is on its way to the old address
 // is lost.

@@ -37,8 +37,10 @@ func (n *node) took() (bytes int) {
 func TestBulkFillsTheLink(t *testing.T) {
 	const rate = 20e6
 	for name, make := range map[string]func(time.Time) congestion.Controller{
-		"cubic":   nil,
-		"newreno": func(time.Time) congestion.Controller { return congestion.NewNewReno(DefaultMTU) },
+		"model": func(time.Time) congestion.Controller { return congestion.NewModel(DefaultMTU) },
+		"cubic": func(time.Time) congestion.Controller { return congestion.NewCUBIC(DefaultMTU) },
+		"bbr":   func(time.Time) congestion.Controller { return congestion.NewBBR(DefaultMTU) },
+		"tfrc":  func(time.Time) congestion.Controller { return congestion.NewTFRC(DefaultMTU) },
 	} {
 		w := newWorld(t, 5)
 		l := link{delay: 20 * time.Millisecond, rate: rate, queue: rate / 8 * 40 / 1000}

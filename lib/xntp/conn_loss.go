@@ -1,6 +1,7 @@
 package xntp
 
 import (
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/congestion"
@@ -20,6 +21,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	var bytes int
 	var appLimited, largestNew bool
 	stamps := a.Stamps()
+	arrivals := c.e.arrivals[:0]
 	for _, r := range ranges {
 		if r.Last < l.first {
 			break
@@ -31,6 +33,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 				if p != nil && !p.at.Before(c.movedAt) {
 					left.queued = c.way.queued(c.began, p.at, stamps[0])
 					left.at = p.at.Add(left.queued)
+					arrivals = append(arrivals, congestion.Arrival{Sent: p.at.Sub(c.began), At: stamps[0], Bytes: p.size})
 				}
 				stamps = stamps[1:]
 			}
@@ -65,6 +68,8 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 			}
 		}
 	}
+	c.e.arrivals = arrivals[:0]
+	slices.Reverse(arrivals)
 	if newest == nil {
 		return codeNone
 	}
@@ -98,7 +103,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	if bytes > 0 {
 		c.cc.OnAck(congestion.Ack{
 			Now: now, Sent: newestAt, Bytes: bytes, InFlight: l.bytes, RTT: sample, SRTT: c.rtt.smoothed, MinRTT: c.rtt.min,
-			DeliveryRate: c.rate.bps, AppLimited: appLimited, RoundEnd: round,
+			Arrivals: arrivals, DeliveryRate: c.rate.bps, AppLimited: appLimited, RoundEnd: round,
 		})
 	}
 	l.forget(now.Add(-3 * c.rtt.pto()))

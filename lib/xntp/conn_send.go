@@ -99,7 +99,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	}
 	ackDue := !c.acks.due.IsZero() && !now.Before(c.acks.due)
 	data := c.wantsData() && c.windowOpen()
-	if data && c.loss.probes == 0 && !c.pacer.ready(now, c.pacingRate(), c.mtu) {
+	if data && c.loss.probes == 0 && !c.pacer.ready(now, c.pacingRate(), c.mtu, c.cc.Burst()) {
 		data = false
 	}
 	if !ackDue && !data {
@@ -147,9 +147,11 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		c.loss.probes = max(c.loss.probes-1, 0)
 		p.appLimited = c.sendable() == nil && c.loss.bytes+size+c.mtu <= c.cc.Window()
 	}
-	c.pacer.sent(size)
 	c.loss.sent(p, now, size, eliciting)
 	if eliciting {
+		// RFC 9002 §7.7: packets "containing only ACK frames SHOULD therefore not be
+		// paced"; who mostly acknowledges has no rate to speak of.
+		c.pacer.sent(size)
 		c.flight = max(c.flight, c.loss.bytes)
 		c.cc.OnSent(now, size, c.loss.bytes)
 	}

@@ -42,6 +42,7 @@ type Endpoint struct {
 	trace       traceState
 	frame       wire.Frame
 	scratch     []byte
+	arrivals    []congestion.Arrival // of the ACK under way
 	freeObjects []*object
 }
 

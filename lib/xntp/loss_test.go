@@ -257,16 +257,18 @@ func TestPacer(t *testing.T) {
 	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	const mtu, rate = 1000, 1e6 // a packet in a millisecond
 	var p pacerState
+	burst := 16 * mtu
 	drain := func() (n int) {
-		for p.ready(now, rate, mtu) {
+		for p.ready(now, rate, mtu, burst) {
 			p.sent(mtu)
 			n++
 		}
 		return n
 	}
-	if n := drain(); n != initialBurst {
+	if n := drain(); n != 16 {
 		t.Errorf("first flight of %d", n)
 	}
+	burst = 4 * mtu
 	// Then four at a time, and a timer that is right.
 	for range 10 {
 		next := p.next(rate, mtu)

@@ -10,10 +10,10 @@ import "time"
 //
 // The quantum exists because wake-ups, not bytes, are the cost at video rates:
 // four packets, or what a millisecond brings, but never more than four
-// milliseconds of waiting. The bucket is bounded by four packets or two
+// milliseconds of waiting. The bucket is bounded by the controller's burst or two
 // milliseconds, so that a timer that fired late is repaid, and silence is not
-// saved up into a burst. The first flight alone may be one: there is no round
-// trip to spread it over yet (RFC 9002 §7.7: "Senders SHOULD limit bursts to the
+// saved up. The burst is four packets once a path is known, and before that a
+// train that measures it (RFC 9002 §7.7: "Senders SHOULD limit bursts to the
 // initial congestion window").
 type pacerState struct {
 	credit float64
@@ -21,14 +21,12 @@ type pacerState struct {
 	dry    bool
 }
 
-const initialBurst = 10 // packets
-
-func (p *pacerState) advance(now time.Time, rate float64, mtu int) {
+func (p *pacerState) advance(now time.Time, rate float64, burst int) {
 	if p.last.IsZero() {
-		p.credit, p.last = initialBurst*float64(mtu), now
+		p.credit, p.last = float64(burst), now
 		return
 	}
-	if most := max(4*float64(mtu), rate*0.002); p.credit < most {
+	if most := max(float64(burst), rate*0.002); p.credit < most {
 		p.credit = min(p.credit+rate*now.Sub(p.last).Seconds(), most)
 	}
 	p.last = now
@@ -47,8 +45,8 @@ func (p *pacerState) need(rate float64, mtu int) float64 {
 }
 
 // ready reports whether a full packet may leave now.
-func (p *pacerState) ready(now time.Time, rate float64, mtu int) bool {
-	p.advance(now, rate, mtu)
+func (p *pacerState) ready(now time.Time, rate float64, mtu, burst int) bool {
+	p.advance(now, rate, burst)
 	// A nanosecond's worth of rounding must not make a timer fire twice.
 	p.dry = p.credit < p.need(rate, mtu)-rate*1e-6
 	return !p.dry

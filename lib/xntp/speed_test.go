@@ -18,6 +18,7 @@ func (wideOpen) OnLoss(congestion.Loss)     {}
 func (wideOpen) OnSpurious(time.Time)       {}
 func (wideOpen) Window() int                { return math.MaxInt32 }
 func (wideOpen) Rate(time.Duration) float64 { return 1e12 }
+func (wideOpen) Burst() int                 { return 1 << 20 }
 func (wideOpen) SetMTU(int)                 {}
 
 // A wirePair is two nodes with nothing between them.

@@ -94,6 +94,9 @@ func (l *Line) Perfect() bool {
 	return l.Rate == 0 && l.Delay == 0 && l.Jitter == 0 && l.Loss == 0 && l.Reorder == 0
 }
 
+// Backlog is how long a packet that came at now would wait.
+func (l *Line) Backlog(now int64) time.Duration { return time.Duration(max(0, l.idleAt-now)) }
+
 // Pass sends an IP packet of size bytes into the link at now and returns when
 // it comes out at the far end, and whether it is to be marked CE on the way.
 // Calls must be in order of now.

@@ -1,0 +1,85 @@
+package congestion
+
+import "time"
+
+// arrivalMeter knows how fast packets arrive, and how long they stand in
+// queues, from when they left and when they arrived. The two clocks need not
+// agree; only differences are used.
+type arrivalMeter struct {
+	have bool
+	// The least one-way time of this baseTime and of the one before: the way
+	// without queues, as in LEDBAT (RFC 6817 §2.1).
+	base, baseWas time.Duration
+	baseTurned    time.Duration
+	// The least of this half round trip and of the one before.
+	low, lowWas time.Duration
+	lowTurned   time.Duration
+	fresh       time.Duration // of the newest packet
+
+	sum   int64 // bytes that arrived
+	marks [arrivalMarks]arrivalMark
+	n     int
+}
+
+// An arrivalMark is what was known when an acknowledgement came.
+type arrivalMark struct {
+	sent, at time.Duration
+	sum      int64
+}
+
+const (
+	// baseTime is for how long a least one-way time counts, one to two times.
+	// Clocks drift 50 µs a second, so it is one millisecond old at most; and who
+	// is alone sees an empty queue far more often.
+	baseTime = 10 * time.Second
+	// arrivalMarks covers two round trips of eight acknowledgements, and bunches.
+	arrivalMarks = 64
+)
+
+func (m *arrivalMeter) arrived(p Arrival, srtt time.Duration, hold bool) {
+	way := p.At - p.Sent
+	if !m.have {
+		m.have = true
+		m.base, m.baseWas, m.baseTurned = way, way, p.Sent
+		m.low, m.lowWas, m.lowTurned = way, way, p.Sent
+	}
+	if p.Sent-m.baseTurned >= baseTime && !hold {
+		m.baseWas, m.base, m.baseTurned = m.base, way, p.Sent
+	}
+	if p.Sent-m.lowTurned >= srtt/2 {
+		m.lowWas, m.low, m.lowTurned = m.low, way, p.Sent
+	}
+	m.base, m.low, m.fresh = min(m.base, way), min(m.low, way), way
+	m.sum += int64(p.Bytes)
+}
+
+// mark ends an acknowledgement whose newest packet is p.
+func (m *arrivalMeter) mark(p Arrival) {
+	m.marks[m.n%arrivalMarks] = arrivalMark{p.Sent, p.At, m.sum}
+	m.n++
+}
+
+func (m *arrivalMeter) least() time.Duration { return min(m.base, m.baseWas) }
+
+// standing is the queue that did not go away for half a round trip to a whole one.
+func (m *arrivalMeter) standing() time.Duration { return min(m.low, m.lowWas) - m.least() }
+
+// newest is the queue that the newest packet met.
+func (m *arrivalMeter) newest() time.Duration { return m.fresh - m.least() }
+
+// since compares sending and arriving over the last span of arriving: the rate
+// of arrival, and by how much the queue has grown. ok is false if too little is
+// known.
+func (m *arrivalMeter) since(span time.Duration, bytes int) (rate float64, grown time.Duration, ok bool) {
+	if m.n == 0 {
+		return 0, 0, false
+	}
+	end := &m.marks[(m.n-1)%arrivalMarks]
+	for i := m.n - 2; i >= max(0, m.n-arrivalMarks); i-- {
+		k := &m.marks[i%arrivalMarks]
+		if dt := end.at - k.at; dt >= span && end.sum-k.sum >= int64(bytes) {
+			return float64(end.sum-k.sum) / dt.Seconds(), dt - (end.sent - k.sent), true
+		}
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,149 @@
+package congestion
+
+import (
+	"slices"
+	"time"
+)
+
+// A train is a run of packets that left at one moment. They leave the narrowest
+// link of their way back to back, so the spacing with which they arrive is that
+// link's: bytes over time is its capacity, even where others fill it, as long
+// as they queue behind each other there. (Dovrolis et al.: long trains may
+// converge to less, where others' packets come between.)
+const (
+	trainGap   = 100 * time.Microsecond // packets that left within it are of one train: a batch of sendmmsg takes less
+	trainLeast = 4                      // packets of a train that says something: three gaps
+	trainMost  = 32                     // packets looked at of one: the pairs grow with the square
+	// mergeGap: stamps closer than it are an aggregate's (Wi-Fi, interrupt
+	// coalescing), whose inside says nothing of the link.
+	mergeGap = 25 * time.Microsecond
+	// vanishMost: a train of which more gaps have vanished is no measurement.
+	vanishMost = 0.4
+
+	capacityMemory = 16               // trains
+	capacityAge    = 10 * time.Second // after which one is forgotten
+)
+
+// capacityMeter measures the narrowest link's capacity from trains.
+type capacityMeter struct {
+	train []Arrival
+	slope []float64
+	kept  [capacityMemory]struct {
+		rate   float64
+		weight int // packets
+		at     time.Duration
+	}
+	next   int
+	value  float64 // bytes per second; 0 until known
+	trains int     // measured so far
+	long   int     // packets of the longest
+	broken int     // trains of which too many gaps had vanished
+}
+
+// arrived takes the next packet in the order of sending.
+func (m *capacityMeter) arrived(p Arrival) {
+	if n := len(m.train); n > 0 && (p.Sent-m.train[0].Sent > trainGap || n == trainMost) {
+		m.close()
+	}
+	m.train = append(m.train, p)
+	// The first train of all is read as it comes in: every millisecond counts then.
+	if m.trains == 0 && len(m.train) >= 2*trainLeast {
+		if rate, ok := m.measure(); ok {
+			m.value, m.long = rate, len(m.train)
+		}
+	}
+}
+
+// close ends a train and takes what it says.
+func (m *capacityMeter) close() {
+	if len(m.train) >= trainLeast {
+		if rate, ok := m.measure(); ok {
+			k := &m.kept[m.next]
+			m.next = (m.next + 1) % capacityMemory
+			k.rate, k.weight, k.at = rate, len(m.train), m.train[0].Sent
+			m.trains++
+			m.long = max(m.long, len(m.train))
+			m.settle(m.train[len(m.train)-1].Sent)
+		}
+	}
+	m.train = m.train[:0]
+}
+
+// settle makes the value the weighted median of what is remembered. A median,
+// because jitter spreads some trains and squeezes others.
+func (m *capacityMeter) settle(now time.Duration) {
+	m.slope = m.slope[:0]
+	total := 0
+	var order [capacityMemory]int
+	list := order[:0]
+	for i := range m.kept {
+		if k := &m.kept[i]; k.weight > 0 && now-k.at < capacityAge {
+			list = append(list, i)
+			total += k.weight
+		}
+	}
+	slices.SortFunc(list, func(a, b int) int {
+		switch x, y := m.kept[a].rate, m.kept[b].rate; {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	half := 0
+	for _, i := range list {
+		if half += m.kept[i].weight; 2*half >= total {
+			m.value = m.kept[i].rate
+			return
+		}
+	}
+}
+
+// measure is the rate at which the train came out of the link: the median of
+// the slopes of all pairs (Theil–Sen), because single stamps lie.
+func (m *capacityMeter) measure() (float64, bool) {
+	// Points of bytes over time; an aggregate is one point, at its last stamp. A
+	// packet that overtook others is passed over.
+	type point struct{ bytes, at float64 }
+	var array [trainMost]point
+	points := array[:0]
+	sum, gone := 0, 0
+	last := m.train[0].At
+	for i, p := range m.train {
+		if i > 0 {
+			sum += p.Bytes
+		}
+		switch {
+		case i == 0:
+		case p.At-last < mergeGap:
+			gone++
+			if len(points) > 1 && p.At >= last {
+				points[len(points)-1] = point{float64(sum), (p.At - m.train[0].At).Seconds()}
+				last = p.At
+			}
+			continue
+		default:
+			last = p.At
+		}
+		points = append(points, point{float64(sum), (p.At - m.train[0].At).Seconds()})
+	}
+	if float64(gone) > vanishMost*float64(len(m.train)-1) {
+		m.broken++
+		return 0, false
+	}
+	m.slope = m.slope[:0]
+	for i := range points {
+		for j := i + 1; j < len(points); j++ {
+			if dt := points[j].at - points[i].at; dt > 0 {
+				m.slope = append(m.slope, (points[j].bytes-points[i].bytes)/dt)
+			}
+		}
+	}
+	first, end := m.train[0], m.train[len(m.train)-1]
+	if len(m.slope) < trainLeast-1 || 3*(end.Sent-first.Sent) > 2*(end.At-first.At) {
+		return 0, false // the second: it left hardly faster than it arrived, and says how fast it left
+	}
+	slices.Sort(m.slope)
+	return m.slope[len(m.slope)/2], true
+}

@@ -1,0 +1,308 @@
+package congestion
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// A Model is XNTP's own control. It keeps a model of the path and paces by it:
+//
+//	capacity   of the narrowest link, from the spacing of packets that left together
+//	delivery   the rate at which packets arrive, by the receiver's clock
+//	queue      how much longer than the least they are under way
+//	loss       its share, and its events
+//
+// The queue steers it, not loss. Alone, or among its like, each flow keeps about
+// a millisecond's worth of bytes waiting, and so all come to equal rates and an
+// almost empty queue. A flow that finds the queue standing whatever it does has
+// rivals that fill queues, and holds a share of the capacity against them. Loss
+// with an empty queue is taken for the radio's, up to a bound.
+type Model struct {
+	mtu        int
+	background bool
+	mode       mode
+	rate       float64 // bytes per second
+
+	capacity capacityMeter
+	arrivals arrivalMeter
+	loss     lossMeter
+
+	srtt, minRTT time.Duration
+	now          time.Time
+	acked        time.Time // the latest acknowledgement
+	inFlight     int
+
+	start startState
+	steer steerState
+	rival rivalState
+	drain struct {
+		on    bool
+		until time.Time
+		level float64 // the rate that the path delivers
+	}
+	marked time.Time // packets sent before it belong to an answered CE mark
+	undo   struct {
+		set  bool
+		rate float64
+	}
+}
+
+type mode uint8
+
+const (
+	modeStart   mode = iota // capacity unknown
+	modeAlone               // the queue steers
+	modeTest                // yielding, to see whether the queue goes away
+	modeCompete             // rivals fill the queue
+)
+
+// NewModel returns the controller of a new path.
+func NewModel(mtu int) *Model {
+	m := &Model{mtu: mtu}
+	m.start.init()
+	return m
+}
+
+// NewBackground returns the controller of a new path that leaves what it can to
+// others: it keeps an eighth of what a Model keeps waiting, so that it gets a
+// ninth beside one, and does not hold out against those who fill queues, as
+// LEDBAT++ does not (draft-irtf-iccrg-ledbat-plus-plus).
+func NewBackground(mtu int) *Model {
+	m := NewModel(mtu)
+	m.background = true
+	return m
+}
+
+// Our choices, each with its reason.
+const (
+	// waitTime is what each flow keeps waiting, in time at the link's capacity:
+	// well above what stamps and timers are wrong by, well below what a viewer or
+	// a game would notice; and two packets at least, or a flow would see none of
+	// its own queue.
+	waitTime    = time.Millisecond
+	waitPackets = 2
+	// paceBelow is the part of a measured capacity to send at: a measurement may
+	// be a few percent too high (+5 to 7 % at 100 Mbit/s), and headers count.
+	paceBelow = 0.95
+	// paceAbove bounds what the queue's silence can teach beyond the capacity.
+	paceAbove = 1.04
+	// stepShare is where less arrives than left: the link has become slower.
+	stepShare = 0.8
+	// markBeta is the answer to a CE mark, by which the network tells of a short
+	// queue (RFC 8511 takes 0.85 for CUBIC, 0.8 is its middle).
+	markBeta = 0.8
+	// lossMost is the share of loss from which it is no longer taken for the
+	// radio's, whatever the queue says: nobody can use such a link, and it may be
+	// a policer.
+	lossMost = 0.18
+)
+
+func (m *Model) OnSent(now time.Time, bytes, inFlight int) {
+	m.now, m.inFlight = now, inFlight
+	m.start.sent += bytes
+}
+
+func (m *Model) OnAck(a Ack) {
+	m.now, m.inFlight = a.Now, a.InFlight
+	m.srtt, m.minRTT = a.SRTT, a.MinRTT
+	since := min(a.Now.Sub(m.acked), a.SRTT)
+	if m.acked.IsZero() {
+		since = 0
+	}
+	m.acked = a.Now
+	m.loss.acked(a.Bytes)
+	for _, p := range a.Arrivals {
+		m.capacity.arrived(p)
+		m.arrivals.arrived(p, a.SRTT, m.mode == modeCompete)
+		if m.mode == modeStart {
+			m.start.arrived(p)
+		}
+	}
+	if n := len(a.Arrivals); n > 0 {
+		m.arrivals.mark(a.Arrivals[n-1])
+	}
+	if m.mode == modeStart {
+		m.starting(a)
+	}
+	m.stepDown(a)
+	m.stopDraining(a)
+	var lost float64
+	if a.RoundEnd {
+		lost = m.loss.turn(m.mtu)
+	}
+	switch m.mode {
+	case modeAlone:
+		m.steerByQueue(a, since)
+		m.watch(a)
+	case modeTest:
+		m.test(a)
+	case modeCompete:
+		m.compete(a, since)
+	}
+	if a.RoundEnd && lost > lossMost && m.loss.share > lossMost/2 && m.mode != modeStart {
+		m.breaker()
+	}
+	m.rate = max(m.rate, m.least())
+}
+
+// least is two packets a round trip, as the least window of others.
+func (m *Model) least() float64 {
+	return float64(minimumWindow(m.mtu)) / max(m.srtt, 10*time.Millisecond).Seconds()
+}
+
+// link is the capacity as far as it is known: of trains, or else the rate.
+func (m *Model) link() float64 {
+	if c := m.capacity.value; c > 0 {
+		return c
+	}
+	return m.rate
+}
+
+// share is what this flow keeps waiting, in bytes.
+func (m *Model) share() float64 {
+	k := max(waitPackets*float64(m.mtu), m.link()*waitTime.Seconds())
+	if m.background {
+		k /= 8
+	}
+	return k
+}
+
+// stepDown notices that less arrives than left while the queue grows: the link
+// has become slower, or somebody else came in. It takes a quarter of a round
+// trip and sixteen packets to be sure.
+func (m *Model) stepDown(a Ack) {
+	if len(a.Arrivals) == 0 || m.drain.on || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 {
+		return
+	}
+	span := max(a.MinRTT/4, 4*time.Millisecond)
+	rate, grown, ok := m.arrivals.since(span, 16*m.mtu)
+	if !ok || grown < max(3*time.Millisecond, a.MinRTT/16) || m.arrivals.newest() < m.alarm() {
+		return
+	}
+	if rate > stepShare*m.rate {
+		return
+	}
+	m.rate = 0.9 * rate
+	m.drain.on, m.drain.level = true, rate
+	m.steer.burnt = a.Now
+	m.drain.until = a.Now.Add(4*a.SRTT + m.arrivals.newest())
+	m.steer.reset()
+}
+
+// allowed is the queue above which something is wrong.
+func (m *Model) allowed() time.Duration {
+	return max(2*time.Millisecond, min(5*time.Millisecond, m.minRTT/8), 2*m.own())
+}
+
+// alarm is the queue at which less arriving than leaving is no swing: twice what
+// as many flows like this one keep as the capacity has room for.
+func (m *Model) alarm() time.Duration {
+	return max(5*time.Millisecond, time.Duration(2*m.share()/max(m.rate, 1)*1e9))
+}
+
+// own is the queue that our own share makes.
+func (m *Model) own() time.Duration {
+	return time.Duration(m.share() / max(m.link(), 1) * 1e9)
+}
+
+func (m *Model) stopDraining(a Ack) {
+	if !m.drain.on {
+		return
+	}
+	// What arrives while it drains is the link's new rate, if only ours is on it.
+	if rate, _, ok := m.arrivals.since(max(a.MinRTT/4, 4*time.Millisecond), 8*m.mtu); ok && rate < m.drain.level {
+		m.drain.level = rate
+		m.rate = 0.9 * rate
+	}
+	if len(a.Arrivals) > 0 && m.arrivals.newest() < m.allowed() || a.Now.After(m.drain.until) {
+		m.drain.on = false
+		m.rate = max(m.rate, 0.9*m.drain.level)
+	}
+}
+
+// breaker answers to loss that no radio makes.
+func (m *Model) breaker() {
+	rate, _, ok := m.arrivals.since(m.srtt/2, 8*m.mtu)
+	if ok {
+		m.rate = min(m.rate, rate)
+	}
+	m.rate *= 0.85
+	m.steer.reset()
+}
+
+func (m *Model) OnLoss(l Loss) {
+	m.now, m.inFlight = l.Now, l.InFlight
+	if l.CE {
+		if l.Sent.After(m.marked) {
+			m.marked = l.Now
+			m.undo.set = false
+			m.rate = max(m.rate*markBeta, m.least())
+			m.steer.reset()
+		}
+		return
+	}
+	event := m.loss.lost(l)
+	if l.Persistent {
+		m.rate = m.least()
+		m.undo.set = false
+		m.mode = modeAlone
+		m.steer.reset()
+		return
+	}
+	if !event || m.mode != modeAlone && m.mode != modeStart {
+		return
+	}
+	// A queue that overflows is not the radio. Who has little to send takes no
+	// part in steering, and answers here.
+	if m.mode == modeAlone && m.steer.idle && m.arrivals.newest() > 2*m.allowed() {
+		m.undo.set, m.undo.rate = true, m.rate
+		m.rate = max(0.7*m.rate, m.least())
+	}
+}
+
+func (m *Model) OnSpurious(time.Time) {
+	if m.undo.set {
+		m.rate, m.undo.set = max(m.rate, m.undo.rate), false
+	}
+}
+
+// Window is the inflight cap: what the rate brings in one and a half round
+// trips, because lost packets count for an eighth longer and acknowledgements
+// come in eighths; while a queue drains what the path holds without it.
+func (m *Model) Window() int {
+	if m.mode == modeStart {
+		return m.start.window(m)
+	}
+	least := 8 * m.mtu
+	if m.drain.on {
+		return max(minimumWindow(m.mtu), int(0.9*m.drain.level*m.minRTT.Seconds()))
+	}
+	return max(least, int(1.5*m.rate*m.srtt.Seconds())+restBurst*m.mtu)
+}
+
+func (m *Model) Rate(srtt time.Duration) float64 {
+	if m.mode == modeStart {
+		return m.start.rate(m, srtt)
+	}
+	return m.rate
+}
+
+func (m *Model) Burst() int {
+	if m.mode == modeStart && m.capacity.value == 0 {
+		return trainPackets * m.mtu
+	}
+	return restBurst * m.mtu
+}
+
+func (m *Model) SetMTU(mtu int) { m.mtu = mtu }
+
+// Capacity is the narrowest link's, in bytes per second; 0 until known.
+func (m *Model) Capacity() float64 { return m.capacity.value }
+
+func clamp(v, lo, hi float64) float64 { return math.Min(math.Max(v, lo), hi) }
+
+// String is for traces: mode, rate, capacity, standing queue.
+func (m *Model) String() string {
+	return fmt.Sprintf("[%s %.2f of %.2f, q %.1f ms%s]", [...]string{"start", "alone", "test", "compete"}[m.mode], m.rate*8/1e6, m.capacity.value*8/1e6, m.arrivals.standing().Seconds()*1e3, map[bool]string{true: " draining"}[m.drain.on])
+}

@@ -1,0 +1,143 @@
+package congestion
+
+import "time"
+
+// rivalState finds out whether there are rivals that fill queues.
+type rivalState struct {
+	busy    int // rounds in which the queue never went away
+	backoff int // tests to leave out, after one that found none
+	rounds  int // of the test or the contest under way
+	least   time.Duration
+	most    time.Duration // of the queue, in the window under way
+	calm    time.Duration
+	peak    time.Duration
+	turned  time.Time
+	rate    float64 // before the test
+	tested  time.Time
+	met     time.Time // rivals were seen
+}
+
+const (
+	busyRounds = 5 // round trips without an empty queue before rivals are suspected
+	testRounds = 4 // how long we yield to see
+	testShare  = 0.5
+	// againShare is how far we yield in a contest whose queue does not move: less,
+	// because rivals take what is left to them.
+	againShare = 0.8
+	againTime  = 10 * time.Second
+	// fairPart of the capacity is held against rivals that ignore loss: with one
+	// rival it is half, as measured at 49 to 51 % against CUBIC and BBR with short
+	// and long queues; and nobody is starved by it.
+	fairPart = 0.5
+	// The rate moves by these parts of the capacity in a round trip.
+	fairRise, fairFall = 0.05, 0.1
+	// deafLoss is the share of loss from which rivals are taken to ignore it:
+	// CUBIC flows make 0.1 to 1 % here, BBR with a short queue 3 to 6.
+	deafLoss = 0.025
+)
+
+// watch looks for rivals while alone.
+func (m *Model) watch(a Ack) {
+	r := &m.rival
+	if !a.RoundEnd || m.background {
+		return
+	}
+	if a.AppLimited || m.drain.on || m.arrivals.standing() < m.crowd() {
+		r.busy = 0
+		return
+	}
+	r.busy++
+	need := busyRounds << min(r.backoff, 4)
+	if !r.met.IsZero() && a.Now.Sub(r.met) < againTime {
+		m.contest(a.Now)
+		return
+	}
+	if r.busy < need {
+		return
+	}
+	r.busy, r.rounds, r.rate = 0, 0, m.rate
+	r.tested = a.Now
+	m.mode = modeTest
+	m.rate *= testShare
+}
+
+// crowd is the standing queue that our like do not make.
+func (m *Model) crowd() time.Duration {
+	return max(m.allowed(), 4*m.own())
+}
+
+// test yields until the queue has gone, or has not.
+func (m *Model) test(a Ack) {
+	r := &m.rival
+	if len(a.Arrivals) > 0 && m.arrivals.newest() < m.crowd() {
+		m.mode = modeAlone
+		m.rate = r.rate
+		r.backoff++
+		m.steer.reset()
+		return
+	}
+	if a.RoundEnd {
+		if r.rounds++; r.rounds >= testRounds {
+			m.rate = r.rate
+			m.contest(a.Now)
+		}
+	}
+}
+
+func (m *Model) contest(now time.Time) {
+	m.mode = modeCompete
+	r := &m.rival
+	r.busy, r.backoff, r.met, r.rounds = 0, 0, now, 0
+	r.least, r.most, r.turned = infinite, 0, now
+	r.calm, r.peak = 0, 0
+}
+
+// compete moves towards a fair share of the link.
+func (m *Model) compete(a Ack, since time.Duration) {
+	r := &m.rival
+	if len(a.Arrivals) == 0 {
+		return
+	}
+	q := m.arrivals.standing()
+	if a.RoundEnd && !a.AppLimited && q < m.allowed() {
+		m.mode = modeAlone
+		r.busy = 0
+		m.steer.reset()
+		return
+	}
+	r.least, r.most = min(r.least, q), max(r.most, m.arrivals.newest())
+	if a.Now.Sub(r.turned) > 2*time.Second+8*a.SRTT {
+		r.calm, r.peak = r.least, r.most
+		r.least, r.most, r.turned = infinite, 0, a.Now
+		if r.peak > 0 && r.calm > r.peak/2 && a.Now.Sub(r.tested) > againTime {
+			// The queue stands still: either rivals hold it there, or it is us and our
+			// like, each with a share.
+			r.rate, r.rounds, r.tested = m.rate, 0, a.Now
+			m.mode = modeTest
+			m.rate *= againShare
+			return
+		}
+	}
+	r.met = a.Now
+	link := m.link()
+	goal := m.fair(a)
+	rtt := max(a.SRTT, time.Millisecond).Seconds()
+	part := since.Seconds() / rtt
+	if m.rate < goal {
+		if !a.AppLimited {
+			m.rate = min(goal, m.rate+fairRise*link*part)
+		}
+	} else {
+		m.rate = max(goal, m.rate-fairFall*link*part)
+	}
+}
+
+// fair is the share to hold: half, or what a CUBIC flow would have if the rivals
+// are such flows.
+func (m *Model) fair(a Ack) float64 {
+	goal := fairPart * m.link()
+	if m.loss.share < deafLoss {
+		goal = min(goal, m.loss.cubicRate(m.mtu, a.SRTT))
+	}
+	return max(goal, m.link()/16)
+}

@@ -1,0 +1,88 @@
+package congestion
+
+import "time"
+
+// steerState moves the rate so that our share of the queue is what it should be.
+//
+// Every flow that keeps k bytes waiting in a common queue of q seconds sends k/q
+// (as in Copa: Arun and Balakrishnan, NSDI 2018): so rates become equal, whatever
+// the round trips. How to get there is reckoned, not felt for: while the link is
+// busy, the rate that would leave the queue as it is, is the rate at which our
+// packets arrive; what is missing of the queue, or too much, is spread over
+// settleTrips round trips.
+type steerState struct {
+	idle  bool // the application was the limit in the latest round
+	empty int  // rounds for which the queue was next to nothing
+	// A queue that came up is a neighbour's answer: for a while after it an empty
+	// queue must last longer before it means that nobody is there.
+	burnt time.Time
+}
+
+func (s *steerState) reset() { s.empty = 0 }
+
+const (
+	// surge is the growth in a round trip while the queue stays empty and the
+	// link is known to carry more: half as much again, so that five times is four
+	// round trips.
+	surge = 1.5
+	// calmRounds is for how long the queue must have been empty before a surge, and
+	// wearyRounds the same within wearyTime of a queue that came up.
+	calmRounds, wearyRounds = 1, 12
+	wearyTime               = 2 * time.Second
+	// doubtRounds without a queue at more than the capacity, and it is no more
+	// believed: trains have become too short to tell that the link got faster, or
+	// packets are lost before they reach it.
+	doubtRounds = 4
+	// settleTrips is in how many round trips a wrong queue is set right: what is done
+	// now is seen one round trip later, and less than two would swing.
+	settleTrips = 2
+	// stepMost bounds what the queue adds to the rate or takes from it, as a part of
+	// the capacity.
+	stepMost = 0.25
+)
+
+func (m *Model) steerByQueue(a Ack, since time.Duration) {
+	s := &m.steer
+	s.idle = a.AppLimited
+	if len(a.Arrivals) == 0 || m.drain.on {
+		return
+	}
+	q, k := m.arrivals.standing(), m.share()
+	if a.RoundEnd {
+		if q < m.own()/4 {
+			s.empty++
+		} else {
+			s.empty = 0
+		}
+	}
+	calm := calmRounds
+	if !s.burnt.IsZero() && a.Now.Sub(s.burnt) < wearyTime+8*a.SRTT {
+		calm = wearyRounds
+	}
+	if q > m.allowed() {
+		s.burnt = a.Now
+	}
+	rtt := max(a.SRTT, time.Millisecond).Seconds()
+	part := since.Seconds() / rtt
+	link := m.link()
+	settle := settleTrips * max(a.MinRTT, 10*time.Millisecond).Seconds()
+	// More is added where little is waiting, more is taken from who sends more: all
+	// flows together put a wrong queue right once.
+	step := clamp((k-q.Seconds()*m.rate)/settle, -stepMost*link, stepMost*link)
+	switch {
+	case s.empty >= calm && m.rate < paceBelow*link && m.capacity.value > 0:
+		m.rate = min(m.rate*(1+(surge-1)*part), paceBelow*link)
+	case a.AppLimited:
+	case q < m.own()/4:
+		m.rate += step * float64(1+min(s.empty, 8)) * part
+	default:
+		steady := m.rate
+		if d, _, ok := m.arrivals.since(a.MinRTT/2, 8*m.mtu); ok {
+			steady = min(d/(1-min(m.loss.share, lossMost)), m.rate*1.1)
+		}
+		m.rate += (steady + step - m.rate) * min(1, 2*part)
+	}
+	if m.capacity.value > 0 && s.empty < doubtRounds {
+		m.rate = min(m.rate, paceAbove*link)
+	}
+}
