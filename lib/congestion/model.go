@@ -34,6 +34,7 @@ type Model struct {
 	inFlight     int
 
 	start startState
+	purse purseState
 	steer steerState
 	rival rivalState
 	drain struct {
@@ -101,6 +102,8 @@ const (
 func (m *Model) OnSent(now time.Time, bytes, inFlight int) {
 	m.now, m.inFlight = now, inFlight
 	m.start.sent += bytes
+	m.purse.refill(now, m.rate, m.mtu)
+	m.purse.bytes -= float64(bytes)
 }
 
 func (m *Model) OnAck(a Ack) {
@@ -111,6 +114,7 @@ func (m *Model) OnAck(a Ack) {
 		since = 0
 	}
 	m.acked = a.Now
+	m.purse.refill(a.Now, m.rate, m.mtu)
 	m.loss.acked(a.Bytes)
 	for _, p := range a.Arrivals {
 		m.capacity.arrived(p)
@@ -129,7 +133,7 @@ func (m *Model) OnAck(a Ack) {
 	m.stopDraining(a)
 	var lost float64
 	if a.RoundEnd {
-		lost = m.loss.turn(m.mtu)
+		lost = m.loss.turn(a.Now, m.mtu)
 	}
 	switch m.mode {
 	case modeAlone:
@@ -140,7 +144,7 @@ func (m *Model) OnAck(a Ack) {
 	case modeCompete:
 		m.compete(a, since)
 	}
-	if a.RoundEnd && lost > lossMost && m.loss.share > lossMost/2 && m.mode != modeStart {
+	if a.RoundEnd && lost > lossMost && m.loss.share() > lossMost/2 && m.mode != modeStart {
 		m.breaker()
 	}
 	m.rate = max(m.rate, m.least())
@@ -172,7 +176,7 @@ func (m *Model) share() float64 {
 // has become slower, or somebody else came in. It takes a quarter of a round
 // trip and sixteen packets to be sure.
 func (m *Model) stepDown(a Ack) {
-	if len(a.Arrivals) == 0 || m.drain.on || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 {
+	if len(a.Arrivals) == 0 || m.drain.on || m.purse.full() || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 {
 		return
 	}
 	span := max(a.MinRTT/4, 4*time.Millisecond)
@@ -274,7 +278,7 @@ func (m *Model) Window() int {
 	if m.mode == modeStart {
 		return m.start.window(m)
 	}
-	least := 8 * m.mtu
+	least := (trainPackets + restBurst) * m.mtu
 	if m.drain.on {
 		return max(minimumWindow(m.mtu), int(0.9*m.drain.level*m.minRTT.Seconds()))
 	}
@@ -284,6 +288,9 @@ func (m *Model) Window() int {
 func (m *Model) Rate(srtt time.Duration) float64 {
 	if m.mode == modeStart {
 		return m.start.rate(m, srtt)
+	}
+	if m.purse.full() && !m.drain.on {
+		return max(m.rate, paceBelow*m.capacity.value)
 	}
 	return m.rate
 }

@@ -13,6 +13,7 @@ type rivalState struct {
 	peak    time.Duration
 	turned  time.Time
 	rate    float64 // before the test
+	held    float64 // when the queue was last seen to go in a contest
 	tested  time.Time
 	met     time.Time // rivals were seen
 }
@@ -42,13 +43,14 @@ func (m *Model) watch(a Ack) {
 	if !a.RoundEnd || m.background {
 		return
 	}
-	if a.AppLimited || m.drain.on || m.arrivals.standing() < m.crowd() {
+	if m.purse.full() || m.drain.on || m.arrivals.standing() < m.crowd() {
 		r.busy = 0
 		return
 	}
 	r.busy++
 	need := busyRounds << min(r.backoff, 4)
 	if !r.met.IsZero() && a.Now.Sub(r.met) < againTime {
+		m.rate = max(m.rate, r.held*0.9)
 		m.contest(a.Now)
 		return
 	}
@@ -99,9 +101,9 @@ func (m *Model) compete(a Ack, since time.Duration) {
 		return
 	}
 	q := m.arrivals.standing()
-	if a.RoundEnd && !a.AppLimited && q < m.allowed() {
+	if a.RoundEnd && !m.purse.full() && q < m.allowed() {
 		m.mode = modeAlone
-		r.busy = 0
+		r.busy, r.held = 0, m.rate
 		m.steer.reset()
 		return
 	}
@@ -124,7 +126,7 @@ func (m *Model) compete(a Ack, since time.Duration) {
 	rtt := max(a.SRTT, time.Millisecond).Seconds()
 	part := since.Seconds() / rtt
 	if m.rate < goal {
-		if !a.AppLimited {
+		if !m.purse.full() {
 			m.rate = min(goal, m.rate+fairRise*link*part)
 		}
 	} else {
@@ -136,8 +138,8 @@ func (m *Model) compete(a Ack, since time.Duration) {
 // are such flows.
 func (m *Model) fair(a Ack) float64 {
 	goal := fairPart * m.link()
-	if m.loss.share < deafLoss {
-		goal = min(goal, m.loss.cubicRate(m.mtu, a.SRTT))
+	if m.loss.share() < deafLoss {
+		goal = min(goal, m.loss.cubicRate(a.Now, m.mtu, a.SRTT))
 	}
 	return max(goal, m.link()/16)
 }

@@ -119,7 +119,7 @@ func (m *Model) starting(a Ack) {
 			s.lastRate = 2 * float64(a.Bytes+a.InFlight) / a.SRTT.Seconds()
 		}
 	}
-	if s.lastRate > 0 && (m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8) || m.loss.share > 0.02) {
+	if s.lastRate > 0 && (m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8) || m.loss.share() > 0.02) {
 		m.become(modeAlone, 0.9*max(a.DeliveryRate, m.least()))
 	}
 }

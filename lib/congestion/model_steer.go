@@ -43,7 +43,7 @@ const (
 
 func (m *Model) steerByQueue(a Ack, since time.Duration) {
 	s := &m.steer
-	s.idle = a.AppLimited
+	s.idle = m.purse.full()
 	if len(a.Arrivals) == 0 || m.drain.on {
 		return
 	}
@@ -72,13 +72,16 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 	switch {
 	case s.empty >= calm && m.rate < paceBelow*link && m.capacity.value > 0:
 		m.rate = min(m.rate*(1+(surge-1)*part), paceBelow*link)
-	case a.AppLimited:
+	case s.idle:
+		if q < m.alarm() {
+			m.rate = max(m.rate, min(m.rate+fairRise*link*part, paceBelow*link))
+		}
 	case q < m.own()/4:
 		m.rate += step * float64(1+min(s.empty, 8)) * part
 	default:
 		steady := m.rate
 		if d, _, ok := m.arrivals.since(a.MinRTT/2, 8*m.mtu); ok {
-			steady = min(d/(1-min(m.loss.share, lossMost)), m.rate*1.1)
+			steady = min(d/(1-min(m.loss.share(), lossMost)), m.rate*1.1)
 		}
 		m.rate += (steady + step - m.rate) * min(1, 2*part)
 	}
@@ -86,3 +89,18 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 		m.rate = min(m.rate, paceAbove*link)
 	}
 }
+
+// purseState is what a flow has not used of its rate, at most a train. With it a
+// message after a silence leaves at the link's pace, and not at a rate that was
+// fit for a steady flow among many; over time no more leaves than the rate allows.
+type purseState struct {
+	bytes float64
+	at    time.Time
+}
+
+func (p *purseState) refill(now time.Time, rate float64, mtu int) {
+	p.bytes = min(p.bytes+rate*now.Sub(p.at).Seconds(), float64(trainPackets*mtu))
+	p.at = now
+}
+
+func (p *purseState) full() bool { return p.bytes > 0 }

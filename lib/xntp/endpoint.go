@@ -126,7 +126,7 @@ func (e *Endpoint) newController(now time.Time) congestion.Controller {
 	if e.cfg.NewController != nil {
 		return e.cfg.NewController(now)
 	}
-	return congestion.NewCUBIC(min(e.cfg.MTU, DefaultMTU))
+	return congestion.NewModel(min(e.cfg.MTU, DefaultMTU))
 }
 
 // Public returns the endpoint's own key.
