@@ -68,18 +68,18 @@ func (m *arrivalMeter) standing() time.Duration { return min(m.low, m.lowWas) - 
 func (m *arrivalMeter) newest() time.Duration { return m.fresh - m.least() }
 
 // since compares sending and arriving over the last span of arriving: the rate
-// of arrival, and by how much the queue has grown. ok is false if too little is
-// known.
-func (m *arrivalMeter) since(span time.Duration, bytes int) (rate float64, grown time.Duration, ok bool) {
+// of arrival, and how long it took to send the same. ok is false if too little
+// is known.
+func (m *arrivalMeter) since(span time.Duration, bytes int) (rate float64, took, sending time.Duration, ok bool) {
 	if m.n == 0 {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
 	end := &m.marks[(m.n-1)%arrivalMarks]
 	for i := m.n - 2; i >= max(0, m.n-arrivalMarks); i-- {
 		k := &m.marks[i%arrivalMarks]
 		if dt := end.at - k.at; dt >= span && end.sum-k.sum >= int64(bytes) {
-			return float64(end.sum-k.sum) / dt.Seconds(), dt - (end.sent - k.sent), true
+			return float64(end.sum-k.sum) / dt.Seconds(), dt, end.sent - k.sent, true
 		}
 	}
-	return 0, 0, false
+	return 0, 0, 0, false
 }

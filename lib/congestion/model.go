@@ -60,9 +60,7 @@ const (
 
 // NewModel returns the controller of a new path.
 func NewModel(mtu int) *Model {
-	m := &Model{mtu: mtu}
-	m.start.init()
-	return m
+	return &Model{mtu: mtu}
 }
 
 // NewBackground returns the controller of a new path that leaves what it can to
@@ -101,7 +99,6 @@ const (
 
 func (m *Model) OnSent(now time.Time, bytes, inFlight int) {
 	m.now, m.inFlight = now, inFlight
-	m.start.sent += bytes
 	m.purse.refill(now, m.rate, m.mtu)
 	m.purse.bytes -= float64(bytes)
 }
@@ -180,11 +177,11 @@ func (m *Model) stepDown(a Ack) {
 		return
 	}
 	span := max(a.MinRTT/4, 4*time.Millisecond)
-	rate, grown, ok := m.arrivals.since(span, 16*m.mtu)
-	if !ok || grown < max(3*time.Millisecond, a.MinRTT/16) || m.arrivals.newest() < m.alarm() {
+	rate, took, sending, ok := m.arrivals.since(span, 16*m.mtu)
+	if !ok || took-sending < max(3*time.Millisecond, a.MinRTT/16) || m.arrivals.newest() < m.alarm() {
 		return
 	}
-	if rate > stepShare*m.rate {
+	if rate > stepShare*m.rate || sending.Seconds() > stepShare*took.Seconds() {
 		return
 	}
 	m.rate = 0.9 * rate
@@ -215,7 +212,7 @@ func (m *Model) stopDraining(a Ack) {
 		return
 	}
 	// What arrives while it drains is the link's new rate, if only ours is on it.
-	if rate, _, ok := m.arrivals.since(max(a.MinRTT/4, 4*time.Millisecond), 8*m.mtu); ok && rate < m.drain.level {
+	if rate, _, _, ok := m.arrivals.since(max(a.MinRTT/4, 4*time.Millisecond), 8*m.mtu); ok && rate < m.drain.level {
 		m.drain.level = rate
 		m.rate = 0.9 * rate
 	}
@@ -227,7 +224,7 @@ func (m *Model) stopDraining(a Ack) {
 
 // breaker answers to loss that no radio makes.
 func (m *Model) breaker() {
-	rate, _, ok := m.arrivals.since(m.srtt/2, 8*m.mtu)
+	rate, _, _, ok := m.arrivals.since(m.srtt/2, 8*m.mtu)
 	if ok {
 		m.rate = min(m.rate, rate)
 	}
@@ -296,7 +293,7 @@ func (m *Model) Rate(srtt time.Duration) float64 {
 }
 
 func (m *Model) Burst() int {
-	if m.mode == modeStart && m.capacity.value == 0 {
+	if m.mode == modeStart {
 		return trainPackets * m.mtu
 	}
 	return restBurst * m.mtu

@@ -14,30 +14,19 @@ import (
 //	acks come    half of the capacity as soon as it is known, 0.95 of it when a packet has
 //	             found the link empty that should have; else what the chirp delivered.
 type startState struct {
-	sent  int // bytes
-	first struct {
-		have     bool
-		sent, at time.Duration
-	}
-	packets   int
-	free      time.Duration // when the link will be free of our packets, if only they are on it
-	log       [startLog]Arrival
-	logged    int
-	crowded   bool
-	clear     bool
-	round     int
-	lastRate  float64
-	hint      float64 // bytes per second; 0: none
-	hintShare float64
+	log      [startLog]Arrival
+	logged   int
+	doubling float64 // the rate, where trains tell nothing
+	hint     float64 // bytes per second to send at before anything is heard; 0: none
 }
 
 const (
 	trainPackets = 16 // within 1 % at 20 Mbit/s and 7 % at 100, as measured; 8 are twice as far off
 	chirpPackets = 32 // with the train 48: 67 kB, twice what others send in their first round trip
 	// chirpTime is how long the chirp takes at most: the round trip is not known yet
-	// as a rule, and this makes it 5 to 20 Mbit/s.
-	chirpTime  = 40 * time.Millisecond
-	chirpLeast = 20 * time.Millisecond
+	// as a rule, and this makes it 8 to 32 Mbit/s.
+	chirpTime  = 24 * time.Millisecond
+	chirpLeast = 12 * time.Millisecond
 	chirpRise  = 4.0
 	startLog   = 64
 	// crowdWait is the queue that others' packets made of the empty link that the
@@ -47,8 +36,6 @@ const (
 	// a round trip to spread it over, a tenth of a second's worth.
 	hintTime = 100 * time.Millisecond
 )
-
-func (s *startState) init() {}
 
 func (s *startState) arrived(p Arrival) {
 	if s.logged < startLog {
@@ -64,7 +51,7 @@ func (s *startState) window(m *Model) int {
 		if m.srtt > 0 {
 			rtt = 5 * m.srtt / 4
 		}
-		w = max(w, int(s.hint*s.hintShare*rtt.Seconds()))
+		w = max(w, int(s.hint*rtt.Seconds()))
 	}
 	if c := m.capacity.value; c > 0 && m.srtt > 0 {
 		return max(w, int(1.25*c*m.srtt.Seconds())+4*m.mtu)
@@ -75,11 +62,11 @@ func (s *startState) window(m *Model) int {
 func (s *startState) rate(m *Model, srtt time.Duration) float64 {
 	switch {
 	case m.capacity.value > 0 && m.capacity.long >= 2*trainLeast:
-		return max(m.capacity.value/2, s.hint*s.hintShare)
+		return max(m.capacity.value/2, min(s.hint, paceBelow*m.capacity.value))
 	case s.hint > 0:
-		return s.hint * s.hintShare
-	case s.lastRate > 0:
-		return s.lastRate
+		return s.hint
+	case s.doubling > 0:
+		return s.doubling
 	}
 	// The gaps of the chirp form a geometric series over its time.
 	n := clamp(float64(m.inFlight)/float64(m.mtu)-trainPackets, 0, chirpPackets)
@@ -98,7 +85,7 @@ func (m *Model) starting(a Ack) {
 		case linkFree:
 			m.become(modeAlone, paceBelow*c)
 		case linkShared:
-			rate, _, ok := m.arrivals.since(a.SRTT/4, 8*m.mtu)
+			rate, _, _, ok := m.arrivals.since(a.SRTT/4, 8*m.mtu)
 			if !ok {
 				rate = a.DeliveryRate
 			}
@@ -113,16 +100,19 @@ func (m *Model) starting(a Ack) {
 	// No train has told anything, as when stamps come in heaps: twice as fast each
 	// round trip, until a queue shows.
 	if a.RoundEnd && !a.AppLimited && m.capacity.broken > 0 {
-		s.round++
-		s.lastRate = max(2*a.DeliveryRate, s.lastRate)
-		if s.lastRate == 0 {
-			s.lastRate = 2 * float64(a.Bytes+a.InFlight) / a.SRTT.Seconds()
+		s.doubling = max(2*a.DeliveryRate, s.doubling)
+		if s.doubling == 0 {
+			s.doubling = 2 * float64(a.Bytes+a.InFlight) / a.SRTT.Seconds()
 		}
 	}
-	if s.lastRate > 0 && (m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8) || m.loss.share() > 0.02) {
+	if s.doubling > 0 && (m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8) || m.loss.share() > 0.02) {
 		m.become(modeAlone, 0.9*max(a.DeliveryRate, m.least()))
 	}
 }
+
+// Hint says what the path is believed to carry, in bytes per second, before
+// anything was sent.
+func (m *Model) Hint(rate float64) { m.start.hint = rate }
 
 type verdict uint8
 
@@ -151,6 +141,9 @@ func (s *startState) verdict(c float64) verdict {
 		if wait < took && excess < crowdWait/2 && p.Sent-first.Sent > trainGap {
 			return linkFree // it found the link empty, as it should
 		}
+	}
+	if s.logged == startLog {
+		return linkFree // it was never empty, but with our own
 	}
 	return linkUnknown
 }

@@ -77,10 +77,13 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 			m.rate = max(m.rate, min(m.rate+fairRise*link*part, paceBelow*link))
 		}
 	case q < m.own()/4:
-		m.rate += step * float64(1+min(s.empty, 8)) * part
+		if m.rate < paceBelow*link {
+			step *= float64(1 + min(s.empty, 8))
+		}
+		m.rate += step * part
 	default:
 		steady := m.rate
-		if d, _, ok := m.arrivals.since(a.MinRTT/2, 8*m.mtu); ok {
+		if d, _, _, ok := m.arrivals.since(a.MinRTT/2, 8*m.mtu); ok {
 			steady = min(d/(1-min(m.loss.share(), lossMost)), m.rate*1.1)
 		}
 		m.rate += (steady + step - m.rate) * min(1, 2*part)
@@ -99,7 +102,10 @@ type purseState struct {
 }
 
 func (p *purseState) refill(now time.Time, rate float64, mtu int) {
-	p.bytes = min(p.bytes+rate*now.Sub(p.at).Seconds(), float64(trainPackets*mtu))
+	// A tenth of the rate is kept back, or the purse of who sends all the time would
+	// stay as full as it was at the beginning.
+	p.bytes = max(p.bytes, -restBurst*float64(mtu))
+	p.bytes = min(p.bytes+0.9*rate*now.Sub(p.at).Seconds(), float64(trainPackets*mtu))
 	p.at = now
 }
 

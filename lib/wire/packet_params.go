@@ -18,6 +18,7 @@ type Params struct {
 	Ciphers   uint64 // message 1: the ciphers offered, message 2: the one taken
 	MTU       uint64 // the largest datagram it is ready to receive
 	CID       CID    // message 2: where the responder wants to receive
+	Downlink  uint64 // what its access link receives, in bit/s; zero if it does not know
 	Early     []byte // message 1: the request
 	Reset     ResetToken
 }
@@ -37,7 +38,7 @@ const (
 	paramMTU
 	paramEarly
 	paramCID
-	_ // not used yet
+	paramDownlink
 	paramReset
 )
 
@@ -58,6 +59,11 @@ func (p *Params) Append(b []byte) []byte {
 		b = AppendVarint(b, paramCID)
 		b = AppendVarint(b, CIDLen)
 		b = append(b, p.CID[:]...)
+	}
+	if p.Downlink > 0 {
+		b = AppendVarint(b, paramDownlink)
+		b = AppendVarint(b, uint64(SizeVarint(p.Downlink)))
+		b = AppendVarint(b, p.Downlink)
 	}
 	if p.Reset != (ResetToken{}) {
 		b = AppendVarint(b, paramReset)
@@ -96,6 +102,8 @@ func ParseParams(b []byte) (p Params, err error) {
 			p.Early = v.b
 		case paramCID:
 			p.CID = v.cid()
+		case paramDownlink:
+			p.Downlink = v.varint()
 		case paramReset:
 			copy(p.Reset[:], v.bytes(ResetLen))
 		}

@@ -26,7 +26,7 @@ func (e *Endpoint) receiveInitial(now time.Time, from path, p *wire.Long, data [
 		if c == nil {
 			e.counts.Replayed++
 		} else {
-			c.again(from, len(data))
+			c.again(now, from, len(data))
 			e.touch(c)
 		}
 		return

@@ -67,7 +67,7 @@ type Config struct {
 	Entropy io.Reader  // secrets: keys, connection IDs, challenges
 
 	// NewController makes the congestion controller of a connection; nil means
-	// CUBIC. SetMTU follows when a packet is not of DefaultMTU, or Config.MTU if
+	// XNTP's own, congestion.Model. SetMTU follows when a packet is not of DefaultMTU, or Config.MTU if
 	// that is less.
 	NewController func(now time.Time) congestion.Controller
 
@@ -76,6 +76,12 @@ type Config struct {
 	// it came from; nil means that no token is believed.
 	TokenKeys   []ed25519.PublicKey
 	VerifyToken func(keys []ed25519.PublicKey, token []byte, addr netip.AddrPort, now time.Time) bool
+
+	// Uplink and Downlink are what our access link carries, in bit/s, as far as is
+	// known; zero if not. The downlink is told to peers. A start where both ends'
+	// links are known sends at once at nine tenths of the narrower, at half of it
+	// where one is known: a wrong value makes a queue for a round trip.
+	Uplink, Downlink int64
 
 	Cipher     Cipher
 	MTU        int           // largest UDP payload to try; zero is what Ethernet carries, DefaultMTU or less tries nothing
@@ -133,6 +139,11 @@ type DialOptions struct {
 	Addr   netip.AddrPort
 	Token  []byte // an address token for our address, to let the peer answer at once
 	Early  []byte // at most MaxEarly bytes: an idempotent request in the first datagram
+	// Earn is how many bytes of data the peer may answer with before it has heard
+	// from us again, although we have no Token: the Initial is repeated for every
+	// 3600 of them (at most 32 times in all), because an answer to an address that is
+	// not proved is held to three times what came from there.
+	Earn int
 }
 
 // Stats is what a connection knows of its path and its queues.

@@ -135,6 +135,7 @@ func (c *conn) params() wire.Params {
 	return wire.Params{
 		Window: uint64(c.e.cfg.Window), MaxObject: uint64(c.e.cfg.MaxObject), Idle: c.e.cfg.Idle, MTU: uint64(c.e.cfg.MTU),
 		Reset: c.e.reset.token(c.local, c.path.addr.Addr()),
+		Downlink: uint64(max(c.e.cfg.Downlink, 0)),
 	}
 }
 

@@ -186,7 +186,7 @@ func TestOfAQuietObjectNothingIsHeardAfterwards(t *testing.T) {
 }
 
 func TestEarliestDeadlineFirstWithinPriority(t *testing.T) {
-	l := link{delay: 20 * time.Millisecond, rate: 5e6, queue: 50000}
+	l := link{delay: 20 * time.Millisecond, rate: 5e6, queue: 100000}
 	w, a, b, ac, _ := pair(t, l)
 	send := func(priority uint8, deadline time.Duration) ObjectID {
 		o := Object{Priority: priority, Data: [][]byte{make([]byte, 40000)}}

@@ -8,8 +8,7 @@
 // This comment, with the grammar in package wire, is the specification: it is
 // meant to be enough for a second implementation. testdata/vectors.txt has what a
 // handshake, packets, a key update, a cookie, a reset and frames must come to.
-// Version 1 has no train in the first flight and no forward error correction;
-// neither will need another packet format.
+// Version 1 has no forward error correction; it will need no other packet format.
 //
 // # Handshake
 //
@@ -129,8 +128,21 @@
 // connection ends when nothing was acknowledged for 15 s and at least seven
 // timeouts.
 //
-// All data is paced (pacerState). The controller is CUBIC unless Config says
-// otherwise; see package congestion.
+// All data is paced (pacerState). The controller is XNTP's own model of the path
+// (congestion.Model) unless Config says otherwise.
+//
+// # Start
+//
+// What is sent first is a measurement: a train of 16 packets at one moment, whose
+// spacing at the receiver is the capacity of the narrowest link, and behind it a
+// chirp of at most 32, closer and closer, which finds out whether others are on it.
+// So the stamps in the first acknowledgements, one for two packets, are part of
+// the protocol. Ends that know their access links (Downlink in the parameters) start
+// at nine tenths of the narrower at once.
+//
+// An initiator without an address token may repeat its Initial, up to 32 in all, to
+// earn room for such an answer; the Response to those that come within 125 ms of
+// each other is one.
 //
 // # Objects
 //

@@ -50,10 +50,12 @@ type dialState struct {
 	other path
 	turn  bool
 	held  *heldAnswer
+	earn  int // Initials to send at once beside the first
 }
 
 // answerState is the responder's side.
 type answerState struct {
+	sent      time.Time          // the Response, last
 	ephemeral [ephemeralLen]byte // names the handshake
 	message   []byte             // Noise message 2, the same in every Response
 	due       bool
@@ -88,10 +90,15 @@ func (c *conn) startDial(now time.Time, o *DialOptions) error {
 	if len(full.Append(nil)) <= wire.HandshakeLen {
 		c.dial.token = append([]byte(nil), o.Token...)
 	}
+	c.dial.earn = min(max(o.Earn, 0)/(3*wire.HandshakeLen), maxEarn)
 	c.noteStarted(now, true)
 	c.redial(now)
 	return nil
 }
+
+// maxEarn is how often an Initial is repeated at once: enough for a train and a
+// chirp.
+const maxEarn = 31
 
 // redial makes the Initial due again when its time has come.
 func (c *conn) redial(now time.Time) {
@@ -109,7 +116,9 @@ func (c *conn) appendInitial(now time.Time, dst []byte) (machine.Packet, bool) {
 	if !d.due {
 		return machine.Packet{}, false
 	}
-	d.due = false
+	if d.due = d.earn > 0; d.due {
+		d.earn--
+	}
 	start := len(dst)
 	to := c.path.path
 	if d.other.addr.IsValid() {
@@ -210,6 +219,7 @@ func (c *conn) take(now time.Time) {
 	c.path = pathState{path: h.from, proved: true}
 	c.protect.init(h.send, h.recv, h.cipher)
 	c.adopt(&h.params)
+	c.hint(h.params.Downlink)
 	c.heard = now
 	c.ping = true // the responder waits for a proof that we hold our key
 	c.open(now)
@@ -285,6 +295,7 @@ func (c *conn) respond(now time.Time, in *initial, from path, size int, proved b
 	c.noteStarted(now, false)
 	c.notePacket(now, TraceReceived, wire.PacketInitial, from.addr, 0, size, nil)
 	c.adopt(&in.params)
+	c.hint(in.params.Downlink)
 	return nil
 }
 
@@ -293,7 +304,7 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 	if !a.due || c.path.room() < wire.HandshakeLen {
 		return machine.Packet{}, false
 	}
-	a.due = false
+	a.due, a.sent = false, now
 	start := len(dst)
 	long := wire.Long{Type: wire.PacketResponse, Version: wire.Version, Dst: a.cid, Noise: a.message}
 	b := padded(long.Append(dst), start)
@@ -303,7 +314,7 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 
 // again handles an Initial of a handshake that is under way: the Response was
 // lost, or is.
-func (c *conn) again(from path, size int) {
+func (c *conn) again(now time.Time, from path, size int) {
 	if c.state != stateHalf {
 		return
 	}
@@ -314,7 +325,10 @@ func (c *conn) again(from path, size int) {
 		c.path = pathState{path: from} // its NAT chose anew, or it has two ways
 	}
 	c.path.received += int64(size)
-	c.answer.due = true
+	// Those that come with the first only earn room for data.
+	if now.Sub(c.answer.sent) >= dialFirst/2 {
+		c.answer.due = true
+	}
 }
 
 // confirmed handles the initiator's first data packet: it holds its key and

@@ -23,6 +23,7 @@ type lab struct {
 	flows   []*flow
 	waits   []time.Duration // that packets met at the link
 	sampled bool            // waits are taken
+	hint    float64         // bytes per second that both ends vouch for; 0: none
 }
 
 // A flow is a transfer from a to b.
@@ -77,7 +78,9 @@ func (l *lab) add(cc maker, rtt time.Duration, size int) *flow {
 	}
 	ca := config("a")
 	ca.NewController = func(time.Time) congestion.Controller { f.cc = cc(); return f.cc }
-	f.a, f.b = New(ca), New(config("b"))
+	cb := config("b")
+	ca.Uplink, cb.Downlink = int64(8*l.hint), int64(8*l.hint)
+	f.a, f.b = New(ca), New(cb)
 	far := l.w.AddHost(simnet.HostConfig{Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(n + 1)})})
 	l.w.SetDelay(l.host, far, rtt/2)
 	f.pa = l.host.Run(f.a, 0, f.send)

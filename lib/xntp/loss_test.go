@@ -269,6 +269,9 @@ func TestPacer(t *testing.T) {
 		t.Errorf("first flight of %d", n)
 	}
 	burst = 4 * mtu
+	if drain() != 0 {
+		t.Error("more at the same moment")
+	}
 	// Then four at a time, and a timer that is right.
 	for range 10 {
 		next := p.next(rate, mtu)

@@ -14,11 +14,12 @@ import "time"
 // milliseconds, so that a timer that fired late is repaid, and silence is not
 // saved up. The burst is four packets once a path is known, and before that a
 // train that measures it (RFC 9002 §7.7: "Senders SHOULD limit bursts to the
-// initial congestion window").
+// initial congestion window"). Behind the train packets leave one by one.
 type pacerState struct {
 	credit float64
 	last   time.Time
 	dry    bool
+	fine   bool // packet by packet: a path is being measured
 }
 
 func (p *pacerState) advance(now time.Time, rate float64, burst int) {
@@ -38,7 +39,7 @@ func quantum(rate float64, mtu int) float64 {
 }
 
 func (p *pacerState) need(rate float64, mtu int) float64 {
-	if p.dry {
+	if p.dry && !p.fine {
 		return quantum(rate, mtu)
 	}
 	return float64(mtu)
@@ -47,6 +48,7 @@ func (p *pacerState) need(rate float64, mtu int) float64 {
 // ready reports whether a full packet may leave now.
 func (p *pacerState) ready(now time.Time, rate float64, mtu, burst int) bool {
 	p.advance(now, rate, burst)
+	p.fine = burst > 4*mtu
 	// A nanosecond's worth of rounding must not make a timer fire twice.
 	p.dry = p.credit < p.need(rate, mtu)-rate*1e-6
 	return !p.dry
