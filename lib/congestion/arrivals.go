@@ -36,7 +36,13 @@ const (
 	arrivalMarks = 64
 )
 
-func (m *arrivalMeter) arrived(p Arrival, srtt time.Duration, hold bool) {
+// arrived takes the next packet; full says that its way may be compared, hold that
+// the least is not to be forgotten.
+func (m *arrivalMeter) arrived(p Arrival, full bool, srtt time.Duration, hold bool) {
+	m.sum += int64(p.Bytes)
+	if !full {
+		return
+	}
 	way := p.At - p.Sent
 	if !m.have {
 		m.have = true
@@ -50,7 +56,6 @@ func (m *arrivalMeter) arrived(p Arrival, srtt time.Duration, hold bool) {
 		m.lowWas, m.low, m.lowTurned = m.low, way, p.Sent
 	}
 	m.base, m.low, m.fresh = min(m.base, way), min(m.low, way), way
-	m.sum += int64(p.Bytes)
 }
 
 // mark ends an acknowledgement whose newest packet is p.

@@ -32,6 +32,7 @@ type Model struct {
 	now          time.Time
 	acked        time.Time // the latest acknowledgement
 	inFlight     int
+	usual        float64 // size of a packet
 
 	start startState
 	purse purseState
@@ -41,6 +42,7 @@ type Model struct {
 		on    bool
 		until time.Time
 		level float64 // the rate that the path delivers
+		first float64 // the same when it was noticed
 	}
 	marked time.Time // packets sent before it belong to an answered CE mark
 	undo   struct {
@@ -115,8 +117,15 @@ func (m *Model) OnAck(a Ack) {
 	m.loss.acked(a.Bytes)
 	for _, p := range a.Arrivals {
 		m.capacity.arrived(p)
-		m.arrivals.arrived(p, a.SRTT, m.mode == modeCompete)
-		if m.mode == modeStart {
+		// Packets that are shorter than usual take less time on the link: their way is
+		// another.
+		if 3*float64(p.Bytes) > 4*m.usual {
+			m.arrivals.have, m.start.logged = false, 0
+		}
+		m.usual = max(float64(p.Bytes), m.usual+(float64(p.Bytes)-m.usual)/64)
+		full := 4*float64(p.Bytes) >= 3*m.usual
+		m.arrivals.arrived(p, full, a.SRTT, m.mode == modeCompete)
+		if m.mode == modeStart && full {
 			m.start.arrived(p)
 		}
 	}
@@ -185,7 +194,7 @@ func (m *Model) stepDown(a Ack) {
 		return
 	}
 	m.rate = 0.9 * rate
-	m.drain.on, m.drain.level = true, rate
+	m.drain.on, m.drain.level, m.drain.first = true, rate, rate
 	m.steer.burnt = a.Now
 	m.drain.until = a.Now.Add(4*a.SRTT + m.arrivals.newest())
 	m.steer.reset()
@@ -218,7 +227,9 @@ func (m *Model) stopDraining(a Ack) {
 	}
 	if len(a.Arrivals) > 0 && m.arrivals.newest() < m.allowed() || a.Now.After(m.drain.until) {
 		m.drain.on = false
-		m.rate = max(m.rate, 0.9*m.drain.level)
+		// Others may have taken our part meanwhile: begin where we were, but below the
+		// link.
+		m.rate = max(m.rate, min(0.9*m.drain.first, paceBelow*m.link()))
 	}
 }
 
@@ -251,12 +262,16 @@ func (m *Model) OnLoss(l Loss) {
 		m.steer.reset()
 		return
 	}
-	if !event || m.mode != modeAlone && m.mode != modeStart {
+	if m.mode == modeStart {
+		m.overrun(l)
+		return
+	}
+	if !event || m.mode != modeAlone {
 		return
 	}
 	// A queue that overflows is not the radio. Who has little to send takes no
 	// part in steering, and answers here.
-	if m.mode == modeAlone && m.steer.idle && m.arrivals.newest() > 2*m.allowed() {
+	if m.steer.idle && m.arrivals.newest() > 2*m.allowed() {
 		m.undo.set, m.undo.rate = true, m.rate
 		m.rate = max(0.7*m.rate, m.least())
 	}

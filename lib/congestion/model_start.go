@@ -16,6 +16,7 @@ import (
 type startState struct {
 	log      [startLog]Arrival
 	logged   int
+	lost     int     // bytes
 	doubling float64 // the rate, where trains tell nothing
 	hint     float64 // bytes per second to send at before anything is heard; 0: none
 }
@@ -113,6 +114,34 @@ func (m *Model) starting(a Ack) {
 // Hint says what the path is believed to carry, in bytes per second, before
 // anything was sent.
 func (m *Model) Hint(rate float64) { m.start.hint = rate }
+
+// overrun notes a loss in the start. When a quarter of it is lost, the link is much
+// slower than the first flight was for, or its queue much shorter: what got
+// through says how fast it is. (Where Rapid Start retreats to 0.9 of a window, and
+// then takes back what is acknowledged and lost, we know the rate and drain.)
+func (m *Model) overrun(l Loss) {
+	s := &m.start
+	s.lost += l.Bytes
+	got := 0
+	for _, p := range s.log[:s.logged] {
+		got += p.Bytes
+	}
+	if s.lost < 8*m.mtu || 4*s.lost < s.lost+got {
+		return
+	}
+	rate := m.least()
+	if n := s.logged; n > 2 {
+		if span := (s.log[n-1].At - s.log[0].At).Seconds(); span > 0 {
+			rate = max(rate, 0.9*float64(got-s.log[0].Bytes)/span)
+		}
+	}
+	if c := m.capacity.value; c > 0 {
+		rate = min(rate, paceBelow*c)
+	}
+	m.become(modeAlone, rate)
+	m.steer.burnt = l.Now
+	m.drain.on, m.drain.level, m.drain.first, m.drain.until = true, rate, rate, l.Now.Add(4*m.srtt)
+}
 
 type verdict uint8
 

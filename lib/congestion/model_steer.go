@@ -29,6 +29,7 @@ const (
 	// wearyRounds the same within wearyTime of a queue that came up.
 	calmRounds, wearyRounds = 1, 12
 	wearyTime               = 2 * time.Second
+	wearySurge              = 1.1
 	// doubtRounds without a queue at more than the capacity, and it is no more
 	// believed: trains have become too short to tell that the link got faster, or
 	// packets are lost before they reach it.
@@ -55,9 +56,9 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 			s.empty = 0
 		}
 	}
-	calm := calmRounds
+	calm, grow := calmRounds, surge
 	if !s.burnt.IsZero() && a.Now.Sub(s.burnt) < wearyTime+8*a.SRTT {
-		calm = wearyRounds
+		calm, grow = wearyRounds, wearySurge
 	}
 	if q > m.allowed() {
 		s.burnt = a.Now
@@ -71,13 +72,13 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 	step := clamp((k-q.Seconds()*m.rate)/settle, -stepMost*link, stepMost*link)
 	switch {
 	case s.empty >= calm && m.rate < paceBelow*link && m.capacity.value > 0:
-		m.rate = min(m.rate*(1+(surge-1)*part), paceBelow*link)
+		m.rate = min(m.rate*(1+(grow-1)*part), paceBelow*link)
 	case s.idle:
 		if q < m.alarm() {
 			m.rate = max(m.rate, min(m.rate+fairRise*link*part, paceBelow*link))
 		}
-	case q < m.own()/4:
-		if m.rate < paceBelow*link {
+	case q < m.own():
+		if q < m.own()/4 && calm == calmRounds && m.rate < paceBelow*link {
 			step *= float64(1 + min(s.empty, 8))
 		}
 		m.rate += step * part

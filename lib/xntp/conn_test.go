@@ -581,14 +581,15 @@ func TestConnectionsTakeTurns(t *testing.T) {
 	w.run(time.Second)
 	for i, id := range hub.Conns(nil) {
 		for range 1 + 3*i { // more to send for some does not mean more turns
-			if _, err := hub.Send(w.now, id, Object{Data: [][]byte{make([]byte, 50_000)}}); err != nil {
+			if _, err := hub.Send(w.now, id, Object{Data: [][]byte{make([]byte, 100_000)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	turns := map[netip.AddrPort]int{}
 	var buf [1500]byte
-	for range 80 {
+	const rounds = 2
+	for range rounds * 4 * turnDatagrams {
 		p, ok := hub.AppendDatagram(w.now, buf[:0])
 		if !ok {
 			break
@@ -596,8 +597,8 @@ func TestConnectionsTakeTurns(t *testing.T) {
 		turns[p.Remote]++
 	}
 	for _, n := range w.nodes[1:] {
-		if got := turns[n.addr]; got != 20 {
-			t.Errorf("%s got %d of 80 datagrams", n.name, got)
+		if got := turns[n.addr]; got != rounds*turnDatagrams {
+			t.Errorf("%s got %d datagrams in %d rounds", n.name, got, rounds)
 		}
 	}
 }

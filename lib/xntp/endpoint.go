@@ -35,6 +35,7 @@ type Endpoint struct {
 	random  [maxReset]byte
 	replies fifo[reply]
 	turn    fifo[*conn] // connections that may have something to send
+	streak  int         // datagrams that the first of them has sent in its turn
 	timers  timers
 	events  fifo[queuedEvent]
 	counts  Counts
@@ -134,6 +135,9 @@ func (e *Endpoint) Public() PublicKey { return e.public }
 
 // Counts returns what was dropped so far.
 func (e *Endpoint) Counts() Counts { return e.counts }
+
+// turnDatagrams is how many datagrams a connection sends in its turn: a train.
+const turnDatagrams = 16
 
 // Receive implements machine.Machine.
 func (e *Endpoint) Receive(now time.Time, p machine.Packet) {
@@ -288,7 +292,9 @@ func (e *Endpoint) NextTimeout() time.Time {
 }
 
 // AppendDatagram implements machine.Machine. Connections with something to
-// send take turns, a datagram each.
+// send take turns of up to turnDatagrams: what a connection sends at one moment is to
+// leave together, because its spacing at the receiver is a measurement, and
+// because a kernel takes it as one.
 func (e *Endpoint) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bool) {
 	if r, ok := e.replies.pop(); ok {
 		return machine.Packet{Socket: r.to.socket, Remote: r.to.addr, Data: append(dst, r.data[:r.n]...)}, true
@@ -296,9 +302,15 @@ func (e *Endpoint) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bo
 	for e.turn.n > 0 {
 		c, _ := e.turn.pop()
 		if p, ok := c.appendDatagram(now, dst); ok {
-			e.turn.push(c)
+			if e.streak++; e.streak < turnDatagrams {
+				e.turn.unpop(c)
+			} else {
+				e.turn.push(c)
+				e.streak = 0
+			}
 			return p, true
 		}
+		e.streak = 0
 		c.ready = false
 		if c.state != stateGone {
 			e.timers.set(c, c.nextTimeout())

@@ -83,6 +83,13 @@ func (q *fifo[T]) push(v T) {
 	q.n++
 }
 
+// unpop puts back what pop has just returned.
+func (q *fifo[T]) unpop(v T) {
+	q.first = (q.first + len(q.ring) - 1) % len(q.ring)
+	q.ring[q.first] = v
+	q.n++
+}
+
 func (q *fifo[T]) pop() (v T, ok bool) {
 	if q.n == 0 {
 		return v, false
