@@ -14,7 +14,14 @@ type arrivalMeter struct {
 	// The least of this half round trip and of the one before.
 	low, lowWas time.Duration
 	lowTurned   time.Duration
-	fresh       time.Duration // of the newest packet
+	// How much longer than the least of its half round trip a packet takes on the
+	// average: our own bursts, and the way's jitter, which must not be taken for a
+	// queue.
+	noise  time.Duration
+	bursts time.Duration // as far as our own bursts make it
+	ways   time.Duration // sum
+	counts int
+	fresh  time.Duration // of the newest packet
 
 	sum   int64 // bytes that arrived
 	marks [arrivalMarks]arrivalMark
@@ -53,9 +60,19 @@ func (m *arrivalMeter) arrived(p Arrival, full bool, srtt time.Duration, hold bo
 		m.baseWas, m.base, m.baseTurned = m.base, way, p.Sent
 	}
 	if p.Sent-m.lowTurned >= srtt/2 {
+		if m.counts >= 4 {
+			m.noise += (m.ways/time.Duration(m.counts) - m.noise) / 8
+		}
+		m.ways, m.counts = 0, 0
 		m.lowWas, m.low, m.lowTurned = m.low, way, p.Sent
 	}
-	m.base, m.low, m.fresh = min(m.base, way), min(m.low, way), way
+	if way < m.low {
+		m.ways += time.Duration(m.counts) * (m.low - way) // it is counted from the least
+		m.low = way
+	}
+	m.ways += way - m.low
+	m.counts++
+	m.base, m.fresh = min(m.base, way), way
 }
 
 // mark ends an acknowledgement whose newest packet is p.
@@ -67,10 +84,15 @@ func (m *arrivalMeter) mark(p Arrival) {
 func (m *arrivalMeter) least() time.Duration { return min(m.base, m.baseWas) }
 
 // standing is the queue that did not go away for half a round trip to a whole one.
-func (m *arrivalMeter) standing() time.Duration { return min(m.low, m.lowWas) - m.least() }
+func (m *arrivalMeter) standing() time.Duration {
+	return max(0, min(m.low, m.lowWas)-m.least()-m.jitter())
+}
 
-// newest is the queue that the newest packet met.
-func (m *arrivalMeter) newest() time.Duration { return m.fresh - m.least() }
+// newest is the queue that the newest packet met, less what it may be wrong by.
+func (m *arrivalMeter) newest() time.Duration { return max(0, m.fresh-m.least()-2*m.jitter()) }
+
+// jitter is the noise that is not our own.
+func (m *arrivalMeter) jitter() time.Duration { return max(0, m.noise-m.bursts) }
 
 // since compares sending and arriving over the last span of arriving: the rate
 // of arrival, and how long it took to send the same. ok is false if too little

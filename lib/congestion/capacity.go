@@ -58,19 +58,26 @@ func (m *capacityMeter) arrived(p Arrival) {
 func (m *capacityMeter) close() {
 	if len(m.train) >= trainLeast {
 		if rate, ok := m.measure(); ok {
-			k := &m.kept[m.next]
-			m.next = (m.next + 1) % capacityMemory
-			k.rate, k.weight, k.at = rate, len(m.train), m.train[0].Sent
 			m.trains++
 			m.long = max(m.long, len(m.train))
-			m.settle(m.train[len(m.train)-1].Sent)
+			m.keep(rate, len(m.train), m.train[len(m.train)-1].Sent)
 		}
 	}
 	m.train = m.train[:0]
 }
 
-// settle makes the value the weighted median of what is remembered. A median,
-// because jitter spreads some trains and squeezes others.
+// keep remembers a measurement.
+func (m *capacityMeter) keep(rate float64, packets int, now time.Duration) {
+	k := &m.kept[m.next]
+	m.next = (m.next + 1) % capacityMemory
+	k.rate, k.weight, k.at = rate, packets, now
+	m.settle(now)
+}
+
+// settle makes the value the upper quartile of what is remembered, by weight. Jitter
+// spreads some trains and squeezes others, which the median would answer to; but
+// packets of others between ours only spread them, and among many connections
+// that happens to most.
 func (m *capacityMeter) settle(now time.Duration) {
 	m.slope = m.slope[:0]
 	total := 0
@@ -91,9 +98,9 @@ func (m *capacityMeter) settle(now time.Duration) {
 		}
 		return 0
 	})
-	half := 0
+	sum := 0
 	for _, i := range list {
-		if half += m.kept[i].weight; 2*half >= total {
+		if sum += m.kept[i].weight; 4*sum >= 3*total {
 			m.value = m.kept[i].rate
 			return
 		}

@@ -37,11 +37,12 @@ func (m *lossMeter) share() float64 {
 }
 
 // lost notes a loss and reports whether it is a new event: packets sent before
-// the previous one was noticed belong to that.
-func (m *lossMeter) lost(l Loss) bool {
+// the previous one was noticed belong to that, and so does what is lost less than
+// apart behind it.
+func (m *lossMeter) lost(l Loss, apart time.Duration) bool {
 	m.round.lost += float64(l.Bytes)
 	m.recent.lost += float64(l.Bytes)
-	if !l.Sent.After(m.answered) {
+	if !l.Sent.After(m.answered) || m.events > 0 && l.Now.Sub(m.answered) < apart {
 		return false
 	}
 	copy(m.intervals[1:], m.intervals[:7])
@@ -74,15 +75,16 @@ func (m *lossMeter) turn(now time.Time, mtu int) float64 {
 
 // interval is the mean loss interval in bytes (RFC 5348 §5.4); infinite without
 // loss.
-func (m *lossMeter) interval() float64 { return mean(m.intervals[:min(m.events, 8)], m.since) }
+func (m *lossMeter) interval() float64 {
+	return mean(m.intervals[:min(m.events, 8)], m.since, &[8]float64{1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2})
+}
 
 // mean is the weighted mean of intervals, the newest first. The one under way
 // counts if that makes it longer.
-func mean(list []float64, open float64) float64 {
+func mean(list []float64, open float64, weights *[8]float64) float64 {
 	if len(list) == 0 {
 		return math.Inf(1)
 	}
-	weights := [8]float64{1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2}
 	var past, with, sum, withSum float64
 	for i, v := range list {
 		past += weights[i] * v
@@ -106,7 +108,9 @@ func (m *lossMeter) cubicRate(now time.Time, mtu int, rtt time.Duration) float64
 	if m.events < 2 {
 		return math.Inf(1)
 	}
-	p := mean(m.periods[:min(m.events-1, 8)], now.Sub(m.at).Seconds())
+	// The window that they have now is of the latest times; a start that overflowed
+	// thrice in a second is soon forgotten.
+	p := mean(m.periods[:min(m.events-1, 4)], now.Sub(m.at).Seconds(), &[8]float64{1, 0.8, 0.4, 0.2})
 	r := max(rtt, time.Millisecond).Seconds()
 	alpha := 3 * (1 - cubicBeta) / (1 + cubicBeta)
 	window := max(cubicC*p*p*p, alpha*p/r) / (1 - cubicBeta)

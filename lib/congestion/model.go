@@ -115,6 +115,10 @@ func (m *Model) OnAck(a Ack) {
 	m.acked = a.Now
 	m.purse.refill(a.Now, m.rate, m.mtu)
 	m.loss.acked(a.Bytes)
+	// Of a burst of four the mean packet waits for one and a half.
+	if c := m.capacity.value; c > 0 {
+		m.arrivals.bursts = time.Duration((restBurst - 1) / 2.0 * m.usual / c * 1e9)
+	}
 	for _, p := range a.Arrivals {
 		m.capacity.arrived(p)
 		// Packets that are shorter than usual take less time on the link: their way is
@@ -131,6 +135,12 @@ func (m *Model) OnAck(a Ack) {
 	}
 	if n := len(a.Arrivals); n > 0 {
 		m.arrivals.mark(a.Arrivals[n-1])
+		// What arrives is never more than the link carries.
+		if c := m.capacity.value; c > 0 && m.mode == modeAlone {
+			if rate, _, _, ok := m.arrivals.since(max(a.MinRTT/8, 2*time.Millisecond), 2*trainLeast*m.mtu); ok && rate > 1.02*c {
+				m.capacity.keep(rate, 2*trainLeast, a.Arrivals[n-1].Sent)
+			}
+		}
 	}
 	if m.mode == modeStart {
 		m.starting(a)
@@ -187,7 +197,7 @@ func (m *Model) stepDown(a Ack) {
 	}
 	span := max(a.MinRTT/4, 4*time.Millisecond)
 	rate, took, sending, ok := m.arrivals.since(span, 16*m.mtu)
-	if !ok || took-sending < max(3*time.Millisecond, a.MinRTT/16) || m.arrivals.newest() < m.alarm() {
+	if !ok || took-sending < max(3*time.Millisecond, a.MinRTT/16)+2*m.arrivals.jitter() || m.arrivals.newest() < m.alarm() {
 		return
 	}
 	if rate > stepShare*m.rate || sending.Seconds() > stepShare*took.Seconds() {
@@ -254,7 +264,8 @@ func (m *Model) OnLoss(l Loss) {
 		}
 		return
 	}
-	event := m.loss.lost(l)
+	// A queue that overflows does so for a round trip or two.
+	event := m.loss.lost(l, 2*m.srtt)
 	if l.Persistent {
 		m.rate = m.least()
 		m.undo.set = false
@@ -302,7 +313,7 @@ func (m *Model) Rate(srtt time.Duration) float64 {
 		return m.start.rate(m, srtt)
 	}
 	if m.purse.full() && !m.drain.on {
-		return max(m.rate, paceBelow*m.capacity.value)
+		return max(m.rate, purseProbe*m.capacity.value)
 	}
 	return m.rate
 }
@@ -323,5 +334,5 @@ func clamp(v, lo, hi float64) float64 { return math.Min(math.Max(v, lo), hi) }
 
 // String is for traces: mode, rate, capacity, standing queue.
 func (m *Model) String() string {
-	return fmt.Sprintf("[%s %.2f of %.2f, q %.1f ms%s]", [...]string{"start", "alone", "test", "compete"}[m.mode], m.rate*8/1e6, m.capacity.value*8/1e6, m.arrivals.standing().Seconds()*1e3, map[bool]string{true: " draining"}[m.drain.on])
+	return fmt.Sprintf("[%s %.2f of %.2f, q %.1f ms noise %.1f%s]", [...]string{"start", "alone", "test", "compete"}[m.mode], m.rate*8/1e6, m.capacity.value*8/1e6, m.arrivals.standing().Seconds()*1e3, m.arrivals.jitter().Seconds()*1e3, map[bool]string{true: " draining"}[m.drain.on])
 }

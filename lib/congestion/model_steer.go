@@ -102,6 +102,10 @@ type purseState struct {
 	at    time.Time
 }
 
+// purseProbe times the capacity is the pace: of 16 packets three more than should be
+// come to wait, and if none do the link carries more.
+const purseProbe = 1.25
+
 func (p *purseState) refill(now time.Time, rate float64, mtu int) {
 	// A tenth of the rate is kept back, or the purse of who sends all the time would
 	// stay as full as it was at the beginning.

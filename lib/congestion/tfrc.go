@@ -56,7 +56,7 @@ func (t *TFRC) least() float64 { return float64(t.mtu) / 64 }
 
 func (t *TFRC) OnLoss(l Loss) {
 	before, rate, first := t.loss, t.rate, t.loss.events == 0
-	if !t.loss.lost(l) || t.rate == 0 {
+	if !t.loss.lost(l, 0) || t.rate == 0 {
 		return
 	}
 	if first {

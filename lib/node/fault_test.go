@@ -355,7 +355,12 @@ func TestWhenEverythingIsGoneNothingSpins(t *testing.T) {
 			t.Error("too many")
 		}
 		x.w.After(time.Second, func() { x.seedHost.SetOnline(true); x.originDead = false; x.trGone = false })
-		x.run(16 * time.Second)
+		for i := range 8 {
+			x.run(2 * time.Second)
+			for _, v := range x.viewers {
+				t.Log(i, v.name, v.pos, v.last)
+			}
+		}
 		for _, v := range x.viewers {
 			x.complete(v)
 		}
