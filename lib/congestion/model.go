@@ -294,18 +294,23 @@ func (m *Model) OnSpurious(time.Time) {
 	}
 }
 
-// Window is the inflight cap: what the rate brings in one and a half round
-// trips, because lost packets count for an eighth longer and acknowledgements
-// come in eighths; while a queue drains what the path holds without it.
+// Window is the inflight cap: what the rate brings in one and a half of the time
+// until it is acknowledged, because lost packets count for an eighth longer; while
+// a queue drains what the path holds without it.
 func (m *Model) Window() int {
 	if m.mode == modeStart {
 		return m.start.window(m)
 	}
-	least := (trainPackets + restBurst) * m.mtu
 	if m.drain.on {
 		return max(minimumWindow(m.mtu), int(0.9*m.drain.level*m.minRTT.Seconds()))
 	}
-	return max(least, int(1.5*m.rate*m.srtt.Seconds())+restBurst*m.mtu)
+	return max((trainPackets+restBurst)*m.mtu, int(1.5*m.rate*m.answer().Seconds())+restBurst*m.mtu)
+}
+
+// answer is how long an acknowledgement takes: a round trip, and what the receiver
+// may hold it, an eighth or a millisecond, which a sleepy timer makes two.
+func (m *Model) answer() time.Duration {
+	return m.srtt + max(2*time.Millisecond, m.srtt/8)
 }
 
 func (m *Model) Rate(srtt time.Duration) float64 {

@@ -18,6 +18,9 @@ type startState struct {
 	logged   int
 	lost     int     // bytes
 	doubling float64 // the rate, where trains tell nothing
+	best     float64 // the most that was delivered in it
+	latest   float64
+	flat     int     // measurements since
 	hint     float64 // bytes per second to send at before anything is heard; 0: none
 }
 
@@ -33,6 +36,9 @@ const (
 	// crowdWait is the queue that others' packets made of the empty link that the
 	// train should have left behind.
 	crowdWait = 3 * time.Millisecond
+	// flatMost measurements of delivery, each of half a round trip, without a higher
+	// one end the doubling: as many as BBR's three round trips.
+	flatMost = 6
 	// hintTime is the most that is sent on a hint before anything is heard: without
 	// a round trip to spread it over, a tenth of a second's worth.
 	hintTime = 100 * time.Millisecond
@@ -54,6 +60,7 @@ func (s *startState) window(m *Model) int {
 		}
 		w = max(w, int(s.hint*rtt.Seconds()))
 	}
+	w = max(w, int(1.5*s.doubling*m.answer().Seconds()))
 	if c := m.capacity.value; c > 0 && m.srtt > 0 {
 		return max(w, int(1.25*c*m.srtt.Seconds())+4*m.mtu)
 	}
@@ -98,16 +105,26 @@ func (m *Model) starting(a Ack) {
 		m.become(modeAlone, c/2)
 		return
 	}
-	// No train has told anything, as when stamps come in heaps: twice as fast each
-	// round trip, until a queue shows.
-	if a.RoundEnd && !a.AppLimited && m.capacity.broken > 0 {
-		s.doubling = max(2*a.DeliveryRate, s.doubling)
-		if s.doubling == 0 {
-			s.doubling = 2 * float64(a.Bytes+a.InFlight) / a.SRTT.Seconds()
-		}
+	// No train has told anything, as when stamps come in heaps: send at twice what
+	// arrived, until a queue shows, or no more arrives than before.
+	if m.capacity.broken == 0 || a.DeliveryRate == 0 {
+		return
 	}
-	if s.doubling > 0 && (m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8) || m.loss.share() > 0.02) {
-		m.become(modeAlone, 0.9*max(a.DeliveryRate, m.least()))
+	if a.DeliveryRate > s.best {
+		s.best, s.flat = a.DeliveryRate, 0
+	} else if a.DeliveryRate != s.latest {
+		s.flat++
+	}
+	s.latest = a.DeliveryRate
+	if 3*a.DeliveryRate > s.doubling {
+		s.doubling = max(s.doubling, 2*a.DeliveryRate)
+	}
+	queue := m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8)
+	if queue || m.loss.share() > 0.02 || s.flat >= flatMost && s.logged >= startLog {
+		m.become(modeAlone, max(s.best, m.least()))
+		if queue {
+			m.rate *= 0.9
+		}
 	}
 }
 
