@@ -205,6 +205,9 @@ var targets = []target{
 }
 
 func TestTargets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute and a half with the race detector")
+	}
 	var table string
 	held := 0
 	for _, x := range targets {
