@@ -28,17 +28,15 @@ type lab struct {
 
 // A flow is a transfer from a to b.
 type flow struct {
-	l        *lab
-	a, b     *Endpoint
-	pa, pb   *simnet.Process
-	remote   netip.AddrPort
-	conn     ConnID
-	cc       congestion.Controller
-	got      int // object bytes at b
-	size     int // of a cold transfer; 0: without end
-	done     time.Duration
-	asked    time.Duration
-	openings int
+	l      *lab
+	a, b   *Endpoint
+	pa, pb *simnet.Process
+	conn   ConnID
+	cc     congestion.Controller
+	got    int // object bytes at b
+	size   int // of a cold transfer; 0: without end
+	done   time.Duration
+	asked  time.Duration
 }
 
 type maker func() congestion.Controller

@@ -125,6 +125,33 @@ func capacityError(t *testing.T) float64 {
 	return errors[len(errors)*9/10-1]
 }
 
+// Why nobody is counted among many.
+const (
+	oneOfMany = "the number of rivals shows only in how often they lose, which one of many seldom sees"
+	halfEach  = "each of ours would hold half against a queue that others fill, and takes the others for such"
+)
+
+// least is the least share of several flows, in parts of a fair one, from the tenth
+// second to the sixtieth.
+func least(queue time.Duration, makers ...maker) func(*testing.T) float64 {
+	return func(t *testing.T) float64 {
+		l := newLab(t, 1, linkOf(20, queue, 0))
+		l.sampled = false
+		for _, m := range makers {
+			l.add(m, 40*time.Millisecond, 0)
+			l.rates(200 * time.Millisecond)
+		}
+		l.rates(9 * time.Second)
+		r := l.rates(50 * time.Second)
+		t.Logf("%.2f Mbit/s", r)
+		sum := 0.0
+		for _, v := range r {
+			sum += v
+		}
+		return slices.Min(r) / (sum / float64(len(r)))
+	}
+}
+
 func stepLink(t *testing.T) *lab {
 	l := newLab(t, 1, linkOf(50, 40*time.Millisecond, 0))
 	l.add(model, 40*time.Millisecond, 0)
@@ -182,23 +209,10 @@ var targets = []target{
 	{"14 against CUBIC, 4 BDP", "", 0.95, 0.80, true, against(cubic, 160*time.Millisecond), ""},
 	{"14 against BBR, 1 BDP", "", 0.95, 0.80, true, against(bbr, 40*time.Millisecond), ""},
 	{"14 against BBR, 4 BDP", "", 0.95, 0.80, true, against(bbr, 160*time.Millisecond), ""},
-	{"14 least share of 4 CUBIC and us", "of fair", 0.5, 0.25, true, func(t *testing.T) float64 {
-		l := newLab(t, 1, linkOf(20, 40*time.Millisecond, 0))
-		l.sampled = false
-		for range 4 {
-			l.add(cubic, 40*time.Millisecond, 0)
-			l.rates(200 * time.Millisecond)
-		}
-		l.add(model, 40*time.Millisecond, 0)
-		l.rates(10 * time.Second)
-		r := l.rates(50 * time.Second)
-		t.Logf("%.2f Mbit/s", r)
-		least := r[0]
-		for _, v := range r {
-			least = min(least, v)
-		}
-		return least / 4
-	}, ""},
+	{"14 least share, 4 CUBIC and us", "of fair", 0.5, 0.25, true, least(40*time.Millisecond, cubic, cubic, cubic, cubic, model), ""},
+	{"14 the same, 4 BDP", "of fair", 0.5, 0.25, true, least(160*time.Millisecond, cubic, cubic, cubic, cubic, model), oneOfMany},
+	{"14 least share, 4 BBR and us", "of fair", 0.5, 0.25, true, least(40*time.Millisecond, bbr, bbr, bbr, bbr, model), oneOfMany},
+	{"14 least share, CUBIC and 4 of us", "of fair", 0.5, 0.25, true, least(40*time.Millisecond, cubic, model, model, model, model), halfEach},
 	{"15 2 of ours", "", 0.98, 0.95, true, together(40*time.Millisecond, 40*time.Millisecond), ""},
 	{"15 4 of ours", "", 0.98, 0.95, true, together(40*time.Millisecond, 40*time.Millisecond, 40*time.Millisecond, 40*time.Millisecond), ""},
 	{"15 RTT 20 and 80 ms", "", 0.90, 0.80, true, together(20*time.Millisecond, 80*time.Millisecond), ""},
