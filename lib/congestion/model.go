@@ -280,12 +280,16 @@ func (m *Model) OnLoss(l Loss) {
 	if !event || m.mode != modeAlone {
 		return
 	}
-	// A queue that overflows is not the radio. Who has little to send takes no
-	// part in steering, and answers here.
-	if m.steer.idle && m.arrivals.newest() > 2*m.allowed() {
-		m.undo.set, m.undo.rate = true, m.rate
-		m.rate = max(0.7*m.rate, m.least())
+	if m.steer.idle {
+		// A queue that overflows is not the radio. Who has little to send takes no
+		// part in steering, and answers here.
+		if m.arrivals.newest() > 2*m.allowed() {
+			m.undo.set, m.undo.rate = true, m.rate
+			m.rate = max(0.7*m.rate, m.least())
+		}
+		return
 	}
+	m.overflow(l.Now)
 }
 
 func (m *Model) OnSpurious(time.Time) {

@@ -16,6 +16,8 @@ type rivalState struct {
 	held    float64 // when the queue was last seen to go in a contest
 	tested  time.Time
 	met     time.Time // rivals were seen
+
+	overflowed time.Time // when a queue was last seen to
 }
 
 const (
@@ -61,6 +63,20 @@ func (m *Model) watch(a Ack) {
 	r.tested = a.Now
 	m.mode = modeTest
 	m.rate *= testShare
+}
+
+// overflow notes a loss from a queue that is not ours: one may be a passer-by, two
+// are of rivals, even if the queue has been there for so long that it seems part of
+// the way.
+func (m *Model) overflow(now time.Time) {
+	r := &m.rival
+	if m.background || m.arrivals.newest() < m.alarm() {
+		return
+	}
+	if !r.overflowed.IsZero() && now.Sub(r.overflowed) < againTime {
+		m.contest(now)
+	}
+	r.overflowed = now
 }
 
 // crowd is the standing queue that our like do not make.
