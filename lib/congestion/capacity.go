@@ -34,10 +34,11 @@ type capacityMeter struct {
 		at     time.Duration
 	}
 	next   int
-	value  float64 // bytes per second; 0 until known
-	trains int     // measured so far
-	long   int     // packets of the longest
-	broken int     // trains of which too many gaps had vanished
+	keptAt time.Duration // the latest
+	value  float64       // bytes per second; 0 until known
+	trains int           // measured so far
+	long   int           // packets of the longest
+	broken int           // trains of which too many gaps had vanished
 }
 
 // arrived takes the next packet in the order of sending.
@@ -71,6 +72,7 @@ func (m *capacityMeter) keep(rate float64, packets int, now time.Duration) {
 	k := &m.kept[m.next]
 	m.next = (m.next + 1) % capacityMemory
 	k.rate, k.weight, k.at = rate, packets, now
+	m.keptAt = now
 	m.settle(now)
 }
 
@@ -153,4 +155,38 @@ func (m *capacityMeter) measure() (float64, bool) {
 	}
 	slices.Sort(m.slope)
 	return m.slope[len(m.slope)/2], true
+}
+
+// probeState saves up for a train where none leaves by itself: below 11 Mbit/s a
+// steady flow sends fewer than four packets at a time.
+type probeState struct {
+	saving bool
+	left   int // bytes of the train that may leave now
+	at     time.Time
+}
+
+const (
+	probePackets = 8
+	// probeTime is what the pacer saves up at most.
+	probeTime = 2 * time.Millisecond
+	// probeRounds without a measurement of the capacity, and a train is due.
+	probeRounds = 16
+)
+
+// probeCapacity sends a train when the capacity is not known, or was measured long
+// ago: the flow holds back for a moment, and spends it at once.
+func (m *Model) probeCapacity(a Ack) {
+	p := &m.probe
+	switch {
+	case m.mode == modeStart || m.drain.on:
+		p.saving = false
+	case p.saving:
+		if m.purse.bytes >= float64(probePackets*m.mtu) {
+			p.saving, p.left = false, probePackets*m.mtu
+		}
+	case len(a.Arrivals) == 0 || m.rate*0.004 >= trainLeast*float64(m.mtu):
+	case m.capacity.value > 0 && a.Arrivals[len(a.Arrivals)-1].Sent-m.capacity.keptAt < capacityAge/2:
+	case a.Now.Sub(p.at) > probeRounds*a.SRTT:
+		p.saving, p.at = true, a.Now
+	}
 }

@@ -38,6 +38,7 @@ type Model struct {
 	purse purseState
 	steer steerState
 	rival rivalState
+	probe probeState
 	drain struct {
 		on    bool
 		until time.Time
@@ -103,6 +104,11 @@ func (m *Model) OnSent(now time.Time, bytes, inFlight int) {
 	m.now, m.inFlight = now, inFlight
 	m.purse.refill(now, m.rate, m.mtu)
 	m.purse.bytes -= float64(bytes)
+	if m.probe.left > 0 {
+		if m.probe.left -= bytes; m.probe.left <= 0 {
+			m.purse.bytes = min(m.purse.bytes, 0) // it was saved, not left over
+		}
+	}
 }
 
 func (m *Model) OnAck(a Ack) {
@@ -160,6 +166,7 @@ func (m *Model) OnAck(a Ack) {
 	case modeCompete:
 		m.compete(a, since)
 	}
+	m.probeCapacity(a)
 	if a.RoundEnd && lost > lossMost && m.loss.share() > lossMost/2 && m.mode != modeStart {
 		m.breaker()
 	}
@@ -320,6 +327,12 @@ func (m *Model) answer() time.Duration {
 func (m *Model) Rate(srtt time.Duration) float64 {
 	if m.mode == modeStart {
 		return m.start.rate(m, srtt)
+	}
+	switch {
+	case m.probe.left > 0:
+		return float64(probePackets*m.mtu) / probeTime.Seconds()
+	case m.probe.saving:
+		return m.rate / 4
 	}
 	if m.purse.full() && !m.drain.on {
 		return max(m.rate, purseProbe*m.capacity.value)

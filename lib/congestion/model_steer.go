@@ -45,7 +45,7 @@ const (
 func (m *Model) steerByQueue(a Ack, since time.Duration) {
 	s := &m.steer
 	s.idle = m.purse.full()
-	if len(a.Arrivals) == 0 || m.drain.on {
+	if len(a.Arrivals) == 0 || m.drain.on || m.probe.saving || m.probe.left > 0 {
 		return
 	}
 	q, k := m.arrivals.standing(), m.share()
