@@ -24,7 +24,7 @@ type arrivalMeter struct {
 	fresh  time.Duration // of the newest packet
 
 	sum   int64 // bytes that arrived
-	marks [arrivalMarks]arrivalMark
+	marks []arrivalMark // a ring, once it has arrivalMarks
 	n     int
 }
 
@@ -77,7 +77,12 @@ func (m *arrivalMeter) arrived(p Arrival, full bool, srtt time.Duration, hold bo
 
 // mark ends an acknowledgement whose newest packet is p.
 func (m *arrivalMeter) mark(p Arrival) {
-	m.marks[m.n%arrivalMarks] = arrivalMark{p.Sent, p.At, m.sum}
+	k := arrivalMark{p.Sent, p.At, m.sum}
+	if len(m.marks) < arrivalMarks {
+		m.marks = append(m.marks, k)
+	} else {
+		m.marks[m.n%arrivalMarks] = k
+	}
 	m.n++
 }
 

@@ -130,7 +130,7 @@ func (m *Model) OnAck(a Ack) {
 		// Packets that are shorter than usual take less time on the link: their way is
 		// another.
 		if 3*float64(p.Bytes) > 4*m.usual {
-			m.arrivals.have, m.start.logged = false, 0
+			m.arrivals.have, m.start.log = false, m.start.log[:0]
 		}
 		m.usual = max(float64(p.Bytes), m.usual+(float64(p.Bytes)-m.usual)/64)
 		full := 4*float64(p.Bytes) >= 3*m.usual

@@ -14,8 +14,7 @@ import (
 //	acks come    half of the capacity as soon as it is known, 0.95 of it when a packet has
 //	             found the link empty that should have; else what the chirp delivered.
 type startState struct {
-	log      [startLog]Arrival
-	logged   int
+	log      []Arrival // the first startLog; let go of when the start is over
 	lost     int     // bytes
 	doubling float64 // the rate, where trains tell nothing
 	best     float64 // the most that was delivered in it
@@ -45,9 +44,8 @@ const (
 )
 
 func (s *startState) arrived(p Arrival) {
-	if s.logged < startLog {
-		s.log[s.logged] = p
-		s.logged++
+	if len(s.log) < startLog {
+		s.log = append(s.log, p)
 	}
 }
 
@@ -101,7 +99,7 @@ func (m *Model) starting(a Ack) {
 		}
 		return
 	}
-	if c > 0 && s.logged >= startLog { // short trains only: little was sent at a time
+	if c > 0 && len(s.log) >= startLog { // short trains only: little was sent at a time
 		m.become(modeAlone, c/2)
 		return
 	}
@@ -120,7 +118,7 @@ func (m *Model) starting(a Ack) {
 		s.doubling = max(s.doubling, 2*a.DeliveryRate)
 	}
 	queue := m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8)
-	if queue || m.loss.share() > 0.02 || s.flat >= flatMost && s.logged >= startLog {
+	if queue || m.loss.share() > 0.02 || s.flat >= flatMost && len(s.log) >= startLog {
 		m.become(modeAlone, max(s.best, m.least()))
 		if queue {
 			m.rate *= 0.9
@@ -140,14 +138,14 @@ func (m *Model) overrun(l Loss) {
 	s := &m.start
 	s.lost += l.Bytes
 	got := 0
-	for _, p := range s.log[:s.logged] {
+	for _, p := range s.log {
 		got += p.Bytes
 	}
 	if s.lost < 8*m.mtu || 4*s.lost < s.lost+got {
 		return
 	}
 	rate := m.least()
-	if n := s.logged; n > 2 {
+	if n := len(s.log); n > 2 {
 		if span := (s.log[n-1].At - s.log[0].At).Seconds(); span > 0 {
 			rate = max(rate, 0.9*float64(got-s.log[0].Bytes)/span)
 		}
@@ -171,12 +169,12 @@ const (
 // verdict holds the arrivals against those on a link of this capacity that
 // carries nothing else.
 func (s *startState) verdict(c float64) verdict {
-	if s.logged == 0 {
+	if len(s.log) == 0 {
 		return linkUnknown
 	}
 	first := s.log[0]
 	free := first.Sent // when the link is done with what came before
-	for _, p := range s.log[1:s.logged] {
+	for _, p := range s.log[1:] {
 		took := time.Duration(float64(p.Bytes) / c * 1e9)
 		wait := max(free-p.Sent, 0)
 		free = max(free, p.Sent) + took
@@ -188,7 +186,7 @@ func (s *startState) verdict(c float64) verdict {
 			return linkFree // it found the link empty, as it should
 		}
 	}
-	if s.logged == startLog {
+	if len(s.log) == startLog {
 		return linkFree // it was never empty, but with our own
 	}
 	return linkUnknown
@@ -198,4 +196,5 @@ func (m *Model) become(to mode, rate float64) {
 	m.mode, m.rate = to, rate
 	m.steer.reset()
 	m.rival = rivalState{}
+	m.start.log = nil
 }

@@ -134,7 +134,7 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 func (c *conn) params() wire.Params {
 	return wire.Params{
 		Window: uint64(c.e.cfg.Window), MaxObject: uint64(c.e.cfg.MaxObject), Idle: c.e.cfg.Idle, MTU: uint64(c.e.cfg.MTU),
-		Reset: c.e.reset.token(c.local, c.path.addr.Addr()),
+		Reset:    c.e.reset.token(c.local, c.path.addr.Addr()),
 		Downlink: uint64(max(c.e.cfg.Downlink, 0)),
 	}
 }

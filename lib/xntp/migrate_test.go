@@ -51,7 +51,10 @@ func (x *transfer) take(now time.Time) {
 	x.to.events = x.to.events[:0]
 }
 
-// RFC 9000 §9, under a transfer: less than two round trips of pause, no byte lost.
+// RFC 9000 §9, under a transfer: no byte lost, and two round trips of pause with the
+// time of the first object on top: the new address is shown, and proved, before
+// data goes there. A receiver that does not know that it has moved shows it with its
+// next acknowledgement, which it may hold back.
 func TestATransferGoesOnThroughAMove(t *testing.T) {
 	const way, rate = 20 * time.Millisecond, 20e6
 	port, address := "192.0.2.%d:4999", "198.51.100.%d:1234"
@@ -96,8 +99,12 @@ func TestATransferGoesOnThroughAMove(t *testing.T) {
 		s, _ := a.Stats(ac)
 		trip := max(s.MinRTT, rtt.SRTT)
 		t.Logf("%s: the longest pause was %v, %.1f round trips of %v; done after %v, %d bytes sent again", name, x.pause, float64(x.pause)/float64(trip), trip, w.now.Sub(moved), s.RepeatedBytes)
-		if x.pause > 2*trip {
-			t.Errorf("%s: a pause of %v, want two round trips of %v", name, x.pause, trip)
+		most := 2*trip + 10*time.Millisecond
+		if tc.receiver && !tc.notice {
+			most += maxAckDelay
+		}
+		if x.pause > most {
+			t.Errorf("%s: a pause of %v, want %v at round trips of %v", name, x.pause, most, trip)
 		}
 	}
 }

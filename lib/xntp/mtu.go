@@ -65,7 +65,7 @@ func (m *mtuState) next(mtu int) int {
 // appendMTUProbe appends a probe, if there is something to find out.
 func (c *conn) appendMTUProbe(now time.Time, dst []byte) (machine.Packet, bool) {
 	m := &c.mtuSearch
-	if m.flying || m.credit < mtuCredit || c.state != stateOpen || !c.windowOpen() || !c.pacer.ready(now, c.pacingRate(), c.mtu) {
+	if m.flying || m.credit < mtuCredit || c.state != stateOpen || !c.windowOpen() || !c.pacer.ready(now, c.pacingRate(), c.mtu, c.cc.Burst()) {
 		return machine.Packet{}, false
 	}
 	if !m.again.IsZero() {
