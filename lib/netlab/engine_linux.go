@@ -40,7 +40,7 @@ type engine struct {
 	pair  map[[2]int]time.Duration
 	hops  uint8
 	queue agenda.Agenda
-	late  lateness
+	late  link.Delays
 	stray uint64
 	dead  uint64 // by TTL
 
@@ -52,11 +52,11 @@ type engine struct {
 
 // emuPort is a host as the emulator sees it.
 type emuPort struct {
-	tun      int
-	boxes    []*nat.Box // the innermost first
-	up, down link.Line
-	upCount  LinkReport
-	dnCount  LinkReport
+	tun              int
+	boxes            []*nat.Box // the innermost first
+	upNAT, dnNAT     uint64     // packets that these did not let through
+	up, down         link.Line
+	upMeter, dnMeter link.Meter
 }
 
 type packet struct {
@@ -199,7 +199,7 @@ func (e *engine) send(from int, i uint32) {
 		return
 	}
 	if b := e.ports[from].boxes; len(b) > 0 && !outward(b, e.time(), ip) {
-		e.ports[from].upCount.LostNAT++
+		e.ports[from].upNAT++
 		e.drop(i)
 		return
 	}
@@ -215,7 +215,7 @@ func (e *engine) send(from int, i uint32) {
 		return
 	}
 	k.to = to
-	exit, ok := through(&e.ports[from].up, &e.ports[from].upCount, e.now(), ip)
+	exit, ok := through(&e.ports[from].up, &e.ports[from].upMeter, e.now(), ip)
 	if !ok {
 		e.drop(i)
 		return
@@ -232,11 +232,11 @@ func (e *engine) arrive(at int64, i uint32) {
 	k := e.packets[i]
 	p := e.ports[k.to]
 	if len(p.boxes) > 0 && !inward(p.boxes, e.time(), k.buf[:k.n]) {
-		p.dnCount.LostNAT++
+		p.dnNAT++
 		e.drop(i)
 		return
 	}
-	exit, ok := through(&p.down, &p.dnCount, at, k.buf[:k.n])
+	exit, ok := through(&p.down, &p.dnMeter, at, k.buf[:k.n])
 	if !ok {
 		e.drop(i)
 		return
@@ -251,30 +251,24 @@ func (e *engine) arrive(at int64, i uint32) {
 func (e *engine) deliver(at int64, i uint32) {
 	k := e.packets[i]
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(e.ports[k.to].tun), uintptr(unsafe.Pointer(&k.buf[0])), uintptr(k.n))
-	e.late.add(time.Duration(e.now() - at))
+	e.late.Add(time.Duration(e.now() - at))
 	e.drop(i)
 }
 
 // through passes a packet through one direction of an access link.
-func through(l *link.Line, count *LinkReport, at int64, ip []byte) (exit int64, ok bool) {
+func through(l *link.Line, m *link.Meter, at int64, ip []byte) (exit int64, ok bool) {
 	if len(ip) > l.PathMTU() {
-		count.LostTooBig++
+		m.TooBig()
 		return 0, false
 	}
 	exit, mark, v := l.Pass(at, len(ip))
-	switch v {
-	case link.LostRandom:
-		count.LostRandom++
-		return 0, false
-	case link.LostQueue:
-		count.LostQueue++
+	m.Note(l, at, len(ip), v)
+	if v != link.Passed {
 		return 0, false
 	}
 	if mark {
 		markCE(ip)
 	}
-	count.Packets++
-	count.Bytes += uint64(len(ip))
 	return exit, true
 }
 
@@ -309,15 +303,17 @@ func (e *engine) report() Report {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := Report{
-		Packets: e.late.n, Strays: e.stray, Expired: e.dead,
-		LateP50: e.late.quantile(0.5), LateP99: e.late.quantile(0.99), LateWorst: e.late.worst,
+		Packets: e.late.N(), Strays: e.stray, Expired: e.dead,
+		LateP50: e.late.Quantile(0.5), LateP99: e.late.Quantile(0.99), LateWorst: e.late.Worst,
 	}
 	var cpu unix.Timespec
 	if unix.ClockGettime(e.clock, &cpu) == nil {
 		r.CPU = time.Duration(cpu.Nano())
 	}
 	for _, p := range e.ports {
-		r.Hosts = append(r.Hosts, HostReport{Up: p.upCount, Down: p.dnCount})
+		h := HostReport{Up: p.upMeter.Count(), Down: p.dnMeter.Count()}
+		h.Up.LostNAT, h.Down.LostNAT = p.upNAT, p.dnNAT
+		r.Hosts = append(r.Hosts, h)
 	}
 	return r
 }

@@ -44,22 +44,7 @@ func TestAHeaderThatARouterChangedHasATrueChecksum(t *testing.T) {
 	}
 }
 
-func TestLatenessHasQuantiles(t *testing.T) {
-	var l lateness
-	if l.quantile(0.99) != 0 {
-		t.Error("late without a packet")
-	}
-	for i := range 1000 {
-		l.add(time.Duration(i) * time.Microsecond)
-	}
-	l.add(-time.Second)
-	l.add(time.Second)
-	if p50, p99 := l.quantile(0.5), l.quantile(0.99); p50 < 490*time.Microsecond || p50 > 520*time.Microsecond || p99 < 980*time.Microsecond || p99 > 1010*time.Microsecond {
-		t.Errorf("p50 %v, p99 %v", p50, p99)
-	}
-	if l.worst != time.Second || l.quantile(1) != time.Second {
-		t.Errorf("worst %v", l.worst)
-	}
+func TestAReportIsTrustedOnlyIfTheEmulatorKeptUp(t *testing.T) {
 	if (Report{LateP99: 2 * time.Millisecond}).Trusted() == nil || (Report{Hosts: []HostReport{{Overrun: 1}}}).Trusted() == nil || (Report{}).Trusted() != nil {
 		t.Error("trusts the wrong report")
 	}

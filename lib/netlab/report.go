@@ -3,6 +3,8 @@ package netlab
 import (
 	"fmt"
 	"time"
+
+	"github.com/xp2p/xp2p/lib/internal/link"
 )
 
 // A Report is what an emulator measured about itself and its links.
@@ -28,12 +30,7 @@ type HostReport struct {
 }
 
 // A LinkReport counts the packets of one direction of a link.
-type LinkReport struct {
-	Packets, Bytes        uint64 // that came through
-	LostRandom, LostQueue uint64
-	LostNAT               uint64 // that a box of Host.Boxes did not let through
-	LostTooBig            uint64 // larger than the link's MTU: lost without a word, as in a black hole
-}
+type LinkReport = link.Count
 
 // Trusted says whether the emulator kept up well enough to measure with, and
 // if not, why.
@@ -47,31 +44,4 @@ func (r Report) Trusted() error {
 		}
 	}
 	return nil
-}
-
-// lateness is a histogram of 10 µs steps up to 20 ms, and the worst.
-type lateness struct {
-	count [2001]uint64
-	n     uint64
-	worst time.Duration
-}
-
-const latenessStep = 10 * time.Microsecond
-
-func (l *lateness) add(d time.Duration) {
-	d = max(0, d)
-	l.n++
-	l.worst = max(l.worst, d)
-	l.count[min(int(d/latenessStep), len(l.count)-1)]++
-}
-
-// quantile returns the upper edge of the step in which it lies.
-func (l *lateness) quantile(q float64) time.Duration {
-	rank, seen := uint64(q*float64(l.n)), uint64(0)
-	for i, c := range l.count {
-		if seen += c; seen > rank {
-			return min(l.worst, time.Duration(i+1)*latenessStep)
-		}
-	}
-	return l.worst
 }
