@@ -28,10 +28,11 @@
 // natprobe, zone, topology, tracker, swarm, playout, node, measure. The rind does
 // the I/O: endpoint runs machines on sockets, simnet on virtual links under a
 // virtual clock, and flownet carries whole objects there, for rooms of thousands;
-// netlab makes real namespaces with emulated links between them; qlog writes down
-// what connections do, for qvis; store, origin, signal and monitor keep, serve,
-// introduce and count; zonefile reads what a tracker shall know of the network;
-// bench measures all of it; tool is what every binary shares.
+// netlab makes real namespaces with emulated links between them, udplink puts such
+// a link between UDP sockets of one machine; qlog writes down what connections do,
+// for qvis; store, origin, signal and monitor keep, serve, introduce and count;
+// zonefile reads what a tracker shall know of the network; bench measures all of
+// it; tool is what every binary shares.
 //
 // A package imports only from lower levels and only what its row allows. The
 // table is the variable house in lib_test.go; a test holds the code to it, and

@@ -59,6 +59,7 @@ var house = map[string]room{
 	"origin":     {5, rind, "store segment flv fmp4 media", "golang.org/x/sync"},
 	"monitor":    {5, rind, "measure", "github.com/prometheus/client_golang"},
 	"netlab":     {5, rind, "nat", "golang.org/x/sys"},
+	"udplink":    {5, rind, "", "golang.org/x/sys"},
 	"flownet":    {6, rind, "machine xntp simnet", ""},
 	"bench":      {7, rind, "machine wire nat zone measure media segment topology tracker swarm playout xntp node simnet flownet netlab store origin signal monitor", ""},
 	"tool":       {6, rind, "", "github.com/urfave/cli/v2 github.com/charmbracelet/lipgloss github.com/muesli/termenv golang.org/x/term"},
