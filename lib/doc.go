@@ -98,6 +98,9 @@
 //   - oschwald/maxminddb-golang/v2 (zonefile): MMDB databases of ASes and ISPs;
 //     active; ISC.
 //   - prometheus/client_golang (monitor): the format's own library; Apache-2.0.
+//   - quic-go/quic-go, datarhei/gosrt, xtaci/kcp-go, anacrolix/utp (bench/rival): what
+//     people use instead of XNTP, to be measured beside it; the first three
+//     active, the last in use but quiet; MIT, MIT, MIT, MPL-2.0.
 //   - golang.org/x/net, sys, sync, term, crypto: the Go project's; BSD-3.
 //   - rogpeppe/go-internal (tests): testscript; active; BSD-3.
 //

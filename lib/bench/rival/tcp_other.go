@@ -1,0 +1,13 @@
+//go:build !linux
+
+package rival
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+)
+
+func setCongestion(_ syscall.RawConn, control string) error {
+	return fmt.Errorf("no way to ask for TCP %s on %s", control, runtime.GOOS)
+}
