@@ -1,11 +1,11 @@
 package bench
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
 
+	"github.com/xp2p/xp2p/lib/bench/chart"
 	"github.com/xp2p/xp2p/lib/measure"
 )
 
@@ -14,11 +14,11 @@ func classOf(topology string) int { return max(0, slices.Index(Topologies, topol
 
 // withinChart is the distribution of times in milliseconds: which part of them
 // was at most so long.
-func withinChart(all []Summary, name, x, y string, of func(*Run) *measure.Histogram) *chart {
-	c := &chart{
-		name: name,
-		x:    axis{label: x, log: true, unit: " s"},
-		y:    axis{label: y, high: 1, times: 100, unit: " %"},
+func withinChart(all []Summary, name, x, y string, of func(*Run) *measure.Histogram) *chart.Chart {
+	c := &chart.Chart{
+		Name: name,
+		X:    chart.Axis{Label: x, Log: true, Unit: " s"},
+		Y:    chart.Axis{Label: y, High: 1, Times: 100, Unit: " %"},
 	}
 	least, most := 1.0, 0.1
 	for i := range all {
@@ -29,44 +29,41 @@ func withinChart(all []Summary, name, x, y string, of func(*Run) *measure.Histog
 		if h.Count() == 0 {
 			continue
 		}
-		k := curve{label: all[i].Topology, class: classOf(all[i].Topology)}
+		k := chart.Curve{Label: all[i].Topology, Class: classOf(all[i].Topology)}
 		const steps = 400
 		for q := range steps + 1 {
 			part := float64(q) / steps
-			k.points = append(k.points, point{float64(h.Quantile(part)) / 1000, part})
+			k.Points = append(k.Points, chart.Point{X: float64(h.Quantile(part)) / 1000, Y: part})
 		}
-		c.curves = append(c.curves, k)
+		c.Curves = append(c.Curves, k)
 		least = min(least, float64(h.Quantile(0.001))/1000)
 		most = max(most, float64(h.Quantile(0.999))/1000)
 	}
-	c.x.low = math.Pow(10, math.Floor(math.Log10(max(least, 0.01)))) // below 10 ms nobody asks
-	c.x.high = roundUp(most)
-	if c.x.high <= c.x.low {
-		c.x.high = 10 * c.x.low
+	c.X.Low = math.Pow(10, math.Floor(math.Log10(max(least, 0.01)))) // below 10 ms nobody asks
+	c.X.High = chart.RoundUp(most)
+	if c.X.High <= c.X.Low {
+		c.X.High = 10 * c.X.Low
 	}
-	c.levels = []level{{"95 %", 0.95}, {"50 %", 0.5}}
+	c.Levels = []chart.Level{{Label: "95 %", Y: 0.95}, {Label: "50 %", Y: 0.5}}
 	return c
 }
 
-func lagChart(all []Summary) *chart {
+func lagChart(all []Summary) *chart.Chart {
 	return withinChart(all, "Distribution of the added lag", "added lag in seconds (logarithmic)", "part of all pieces",
 		func(r *Run) *measure.Histogram { return &r.AddedLag })
 }
 
-func startupChart(all []Summary) *chart {
+func startupChart(all []Summary) *chart.Chart {
 	return withinChart(all, "Distribution of the start-up", "start-up in seconds (logarithmic)", "part of all viewers",
 		func(r *Run) *measure.Histogram { return &r.Startup })
 }
 
-// roundUp is the next of 1, 2, 5 times a power of ten.
-func roundUp(v float64) float64 { return cmp.Or(tickStep(v), 1) }
-
 // timeChart draws what of says of every second of every run: the mean of the
 // seeds as a line, and as a band from the least to the most.
-func timeChart(s *Scenario, all []Summary, name string, y axis, of func(*Run) []float64) *chart {
-	c := &chart{name: name, x: axis{label: "seconds of the broadcast", high: s.Seconds, unit: " s"}, y: y}
+func timeChart(s *Scenario, all []Summary, name string, y chart.Axis, of func(*Run) []float64) *chart.Chart {
+	c := &chart.Chart{Name: name, X: chart.Axis{Label: "seconds of the broadcast", High: s.Seconds, Unit: " s"}, Y: y}
 	for i := range all {
-		k := curve{label: all[i].Topology, class: classOf(all[i].Topology)}
+		k := chart.Curve{Label: all[i].Topology, Class: classOf(all[i].Topology)}
 		longest := 0
 		for _, r := range all[i].Runs {
 			longest = max(longest, len(of(r)))
@@ -87,30 +84,30 @@ func timeChart(s *Scenario, all []Summary, name string, y axis, of func(*Run) []
 				low, high = min(low, v), max(high, v)
 			}
 			x := float64(t) + 0.5 // the middle of the second that it tells of
-			k.points = append(k.points, point{x, sum / n})
-			k.low, k.high = append(k.low, point{x, low}), append(k.high, point{x, high})
-			if n > 0 && c.y.high < high {
-				c.y.high = high
+			k.Points = append(k.Points, chart.Point{X: x, Y: sum / n})
+			k.Low, k.High = append(k.Low, chart.Point{X: x, Y: low}), append(k.High, chart.Point{X: x, Y: high})
+			if n > 0 && c.Y.High < high {
+				c.Y.High = high
 			}
 		}
 		if len(all[i].Runs) < 2 {
-			k.low, k.high = nil, nil
+			k.Low, k.High = nil, nil
 		}
 		if longest > 0 {
-			c.curves = append(c.curves, k)
+			c.Curves = append(c.Curves, k)
 		}
 	}
-	if c.y.high <= c.y.low {
-		c.y.high = c.y.low + 1
+	if c.Y.High <= c.Y.Low {
+		c.Y.High = c.Y.Low + 1
 	}
-	c.shades = shadesOf(s)
+	c.Shades = shadesOf(s)
 	return c
 }
 
 // shadesOf are the scenario's events, and its crowd.
-func shadesOf(s *Scenario) (all []shade) {
+func shadesOf(s *Scenario) (all []chart.Shade) {
 	if s.Join.Kind == "flash" {
-		all = append(all, shade{"the crowd comes", s.Join.AtS, s.Join.AtS + s.Join.OverS})
+		all = append(all, chart.Shade{Label: "the crowd comes", From: s.Join.AtS, To: s.Join.AtS + s.Join.OverS})
 	}
 	for _, e := range s.Events {
 		label := map[string]string{"tracker_gone": "tracker gone", "origin_gone": "origin gone"}[e.Kind]
@@ -120,58 +117,58 @@ func shadesOf(s *Scenario) (all []shade) {
 		case "origin_slow":
 			label = fmt.Sprintf("origin %s× slower", plain(e.Factor))
 		}
-		all = append(all, shade{label, e.AtS, e.AtS + e.ForS})
+		all = append(all, chart.Shade{Label: label, From: e.AtS, To: e.AtS + e.ForS})
 	}
 	return all
 }
 
-// shareChart has an axis of nines: what is between 0.98 and 0.99 is as plain to
+// shareChart has an axis of Nines: what is between 0.98 and 0.99 is as plain to
 // see as what is between 0 and 0.5.
-func shareChart(s *Scenario, all []Summary) *chart {
-	c := timeChart(s, all, "Peer share over time", axis{label: "peer share (nines)", high: 0.9, times: 100, unit: " %"},
+func shareChart(s *Scenario, all []Summary) *chart.Chart {
+	c := timeChart(s, all, "Peer share over time", chart.Axis{Label: "peer share (nines)", High: 0.9, Times: 100, Unit: " %"},
 		func(r *Run) []float64 { return r.ShareBySecond })
-	// A second in which all came from peers is off every axis of nines: the bound
+	// A second in which all came from peers is off every chart.Axis of Nines: the bound
 	// says how far up there is something to see.
-	c.y.nines, c.y.high = true, 0.9
+	c.Y.Nines, c.Y.High = true, 0.9
 	for i := range all {
 		if v := all[i].Find("peer_share_ratio"); v != nil && v.HasLimit {
-			c.levels = []level{{"bound", v.Limit}}
-			c.y.high = max(c.y.high, v.Limit)
+			c.Levels = []chart.Level{{Label: "bound", Y: v.Limit}}
+			c.Y.High = max(c.Y.High, v.Limit)
 		}
 	}
-	c.y.high = 1 - (1-min(c.y.high, mostNines))*0.7
+	c.Y.High = 1 - (1-min(c.Y.High, mostNines))*0.7
 	return c
 }
 
 // mostNines is a bound that a room of a hundred thousand has.
 const mostNines = 0.99999
 
-func lagOverTimeChart(s *Scenario, all []Summary) *chart {
-	c := timeChart(s, all, "Added lag over time", axis{label: "added lag p95 in seconds", times: 0.001, unit: " s"},
+func lagOverTimeChart(s *Scenario, all []Summary) *chart.Chart {
+	c := timeChart(s, all, "Added lag over time", chart.Axis{Label: "added lag p95 in seconds", Times: 0.001, Unit: " s"},
 		func(r *Run) []float64 { return r.LagP95BySecond })
-	c.y.high = roundUp(c.y.high)
+	c.Y.High = chart.RoundUp(c.Y.High)
 	return c
 }
 
-func viewersChart(s *Scenario, all []Summary) *chart {
-	c := timeChart(s, all, "Viewers over time", axis{label: "viewers"}, func(r *Run) []float64 {
+func viewersChart(s *Scenario, all []Summary) *chart.Chart {
+	c := timeChart(s, all, "Viewers over time", chart.Axis{Label: "viewers"}, func(r *Run) []float64 {
 		out := make([]float64, len(r.ViewersBySecond))
 		for i, n := range r.ViewersBySecond {
 			out[i] = float64(n)
 		}
 		return out
 	})
-	c.y.high *= 1.05
+	c.Y.High *= 1.05
 	return c
 }
 
 // uploadChart is what viewers gave over what their uplinks carry, the least
 // first.
-func uploadChart(all []Summary) *chart {
-	c := &chart{
-		name: "Distribution of uploads",
-		x:    axis{label: "viewers, from who gave the least part of his uplink to who gave the most", high: 1, times: 100, unit: " %"},
-		y:    axis{label: "uploaded, of the uplink", times: 100, unit: " %", high: 0.1},
+func uploadChart(all []Summary) *chart.Chart {
+	c := &chart.Chart{
+		Name: "Distribution of uploads",
+		X:    chart.Axis{Label: "viewers, from who gave the least part of his uplink to who gave the most", High: 1, Times: 100, Unit: " %"},
+		Y:    chart.Axis{Label: "uploaded, of the uplink", Times: 100, Unit: " %", High: 0.1},
 	}
 	for i := range all {
 		var used []float64
@@ -183,17 +180,17 @@ func uploadChart(all []Summary) *chart {
 			continue
 		}
 		slices.Sort(used)
-		k := curve{label: all[i].Topology, class: classOf(all[i].Topology)}
+		k := chart.Curve{Label: all[i].Topology, Class: classOf(all[i].Topology)}
 		const steps = 300
 		for q := range steps + 1 {
 			at := float64(q) / steps
-			k.points = append(k.points, point{at, used[int(math.Round(at*float64(len(used)-1)))]})
+			k.Points = append(k.Points, chart.Point{X: at, Y: used[int(math.Round(at*float64(len(used)-1)))]})
 		}
-		c.y.high = max(c.y.high, used[len(used)-1])
-		c.curves = append(c.curves, k)
+		c.Y.High = max(c.Y.High, used[len(used)-1])
+		c.Curves = append(c.Curves, k)
 	}
-	if c.y.high > 0.5 {
-		c.y.high = max(1, c.y.high)
+	if c.Y.High > 0.5 {
+		c.Y.High = max(1, c.Y.High)
 	}
 	return c
 }

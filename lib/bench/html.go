@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"github.com/xp2p/xp2p/lib/bench/chart"
 )
 
 //go:embed report.html
@@ -17,7 +19,7 @@ var pageTemplate = template.Must(template.New("report").Parse(page))
 // anywhere: the table, the pictures, and what every number means.
 func WriteHTML(w io.Writer, s *Scenario, all []Summary) error {
 	v := pageView{
-		Title: s.Name, About: s.About, Headline: s.Headline(), Seeds: SeedsText(all),
+		Style: chart.Style, Title: s.Name, About: s.About, Headline: s.Headline(), Seeds: SeedsText(all),
 		Facts: factsOf(s), Measures: Measures, Scenario: string(s.JSON()),
 	}
 	if len(all) > 0 {
@@ -40,6 +42,7 @@ func WriteHTML(w io.Writer, s *Scenario, all []Summary) error {
 }
 
 type pageView struct {
+	Style                         template.CSS
 	Title, About, Headline, Seeds string
 	Facts                         []fact
 	Columns                       []column
@@ -98,9 +101,9 @@ func (v *pageView) figures(s *Scenario, all []Summary) {
 			band = " The line is the mean of the seeds, the band goes from the least to the most of them."
 		}
 	}
-	add := func(title, words string, c *chart) {
-		if len(c.curves) > 0 {
-			v.Figures = append(v.Figures, figure{title, words, c.svg()})
+	add := func(title, words string, c *chart.Chart) {
+		if len(c.Curves) > 0 {
+			v.Figures = append(v.Figures, figure{title, words, c.SVG()})
 		}
 	}
 	add("Added lag", "Which part of all pieces, at all viewers and of all seeds, came at most so much later than from the origin alone. The farther left, the better.", lagChart(all))
@@ -163,11 +166,11 @@ func factsOf(s *Scenario) []fact {
 	add(s.Slow > 0, "Slow", "the uplinks of %d are ten times slower than they say", s.Slow)
 	add(s.NoUpload > 0, "Who give nothing", "%s %% of viewers", plain(100*s.NoUpload))
 	for _, e := range shadesOf(s) {
-		when := fmt.Sprintf("at %s s", plain(e.from))
-		if e.to > e.from {
-			when = fmt.Sprintf("from %s to %s s", plain(e.from), plain(e.to))
+		when := fmt.Sprintf("at %s s", plain(e.From))
+		if e.To > e.From {
+			when = fmt.Sprintf("from %s to %s s", plain(e.From), plain(e.To))
 		}
-		facts = append(facts, fact{"Event", e.label + " " + when})
+		facts = append(facts, fact{"Event", e.Label + " " + when})
 	}
 	return facts
 }

@@ -240,28 +240,3 @@ func TestAPictureOfTenThousandStaysSmall(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 }
-
-func TestTicksAreRoundNumbers(t *testing.T) {
-	for _, tc := range []struct {
-		a    axis
-		want string
-	}{
-		{axis{high: 120, unit: " s"}, "[0 s 20 s 40 s 60 s 80 s 100 s 120 s]"},
-		{axis{high: 1, times: 100, unit: " %"}, "[0 % 20 % 40 % 60 % 80 % 100 %]"},
-		{axis{low: 0.1, high: 2, log: true}, "[0.1 0.2 0.5 1 2]"},
-		{axis{high: 0.995, nines: true, times: 100}, "[0 50 80 90 95 98 99 99.5]"},
-		{axis{high: 0, unit: " s"}, "[0 s]"},
-		{axis{high: 7}, "[0 2 4 6]"},
-	} {
-		var got []string
-		for _, v := range tc.a.ticks() {
-			got = append(got, tc.a.number(v))
-		}
-		if fmt.Sprint(got) != tc.want {
-			t.Errorf("%+v: %v", tc.a, got)
-		}
-	}
-	if got := (axis{high: 0.999, nines: true}); math.Abs(got.at(0.9)-1.0/3) > 1e-9 || got.at(0.999) != 1 || got.at(1) != 1 || got.at(0) != 0 {
-		t.Errorf("nines: %v, %v", got.at(0.9), got.at(1))
-	}
-}

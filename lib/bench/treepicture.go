@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/xp2p/xp2p/lib/bench/chart"
 )
 
 // A treePicture shows who got one piece from whom: the servers in the middle,
@@ -168,23 +170,23 @@ func (t *leafing) svg(topology string, rim float64) template.HTML {
 		x0, y0 := at(n.parent)
 		x, y := at(i)
 		if n.parent < 0 {
-			fmt.Fprintf(&edges[k], "M%s %sL%s %s", coord(x0), coord(y0), coord(x), coord(y))
+			fmt.Fprintf(&edges[k], "M%s %sL%s %s", chart.Coord(x0), chart.Coord(y0), chart.Coord(x), chart.Coord(y))
 		} else {
 			// Out along the giver's direction first, then over to the taker's.
 			p := t.nodes[n.parent]
 			mid := treeRadius * (min(1, p.lag/rim) + min(1, n.lag/rim)) / 2
 			ax, ay := polar(mid, p.angle)
 			bx, by := polar(mid, n.angle)
-			fmt.Fprintf(&edges[k], "M%s %sC%s %s %s %s %s %s", coord(x0), coord(y0), coord(ax), coord(ay), coord(bx), coord(by), coord(x), coord(y))
+			fmt.Fprintf(&edges[k], "M%s %sC%s %s %s %s %s %s", chart.Coord(x0), chart.Coord(y0), chart.Coord(ax), chart.Coord(ay), chart.Coord(bx), chart.Coord(by), chart.Coord(x), chart.Coord(y))
 		}
-		fmt.Fprintf(&dots[k], "M%s %sh0", coord(x), coord(y))
+		fmt.Fprintf(&dots[k], "M%s %sh0", chart.Coord(x), chart.Coord(y))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="tree" viewBox="0 0 %g %g" role="img" aria-label="Who got one piece from whom: %s">`, treeWide, treeWide, template.HTMLEscapeString(topology))
-	rings := axis{high: rim, unit: " ms"}
-	for _, v := range rings.ticks() {
+	rings := chart.Axis{High: rim, Unit: " ms"}
+	for _, v := range rings.Ticks() {
 		if v > 0 {
-			fmt.Fprintf(&b, `<circle class="grid" cx="%g" cy="%g" r="%s"/>`, treeWide/2, treeWide/2, coord(treeRadius*v/rim))
+			fmt.Fprintf(&b, `<circle class="grid" cx="%g" cy="%g" r="%s"/>`, treeWide/2, treeWide/2, chart.Coord(treeRadius*v/rim))
 		}
 	}
 	width := thickness(len(t.nodes))
@@ -199,9 +201,9 @@ func (t *leafing) svg(topology string, rim float64) template.HTML {
 		}
 	}
 	fmt.Fprintf(&b, `<circle class="hub" cx="%g" cy="%g" r="7"/>`, treeWide/2, treeWide/2)
-	for _, v := range rings.ticks() {
+	for _, v := range rings.Ticks() {
 		if v > 0 {
-			svgText(&b, "ring mid", treeWide/2, treeWide/2-treeRadius*v/rim+7, rings.number(v))
+			chart.Text(&b, "ring mid", treeWide/2, treeWide/2-treeRadius*v/rim+7, rings.Number(v))
 		}
 	}
 	b.WriteString(`</svg>`)
