@@ -6,12 +6,17 @@ system can pass.
 	xp2p-bench swarm --scenario flash --peers 200 --html flash.html
 	xp2p-bench scenarios steady >mine.json
 	xp2p-bench swarm --scenario mine.json --json | jq 'select(.type == "swarm")'
+	xp2p-bench transport --rate 20M --rtt 40ms --loss 1%
+	xp2p-bench transport --link tun --workload fair --against tcp-bbr --queue 4bdp --html fair.html
 
 Usage:
 
 	xp2p-bench swarm [flags]
 	xp2p-bench scenarios [flags] [NAME|FILE]
 	xp2p-bench natlab [flags] classify [NETWORK…]
+	xp2p-bench transport [flags]
+	xp2p-bench serve [flags]
+	xp2p-bench suite [flags]
 
 "swarm" plays a scenario with thousands of viewers in one process, without a
 socket and under a clock of its own: every viewer is the code that xp2p-peer
@@ -21,6 +26,11 @@ table, or with --json lines for programs.
 
 "scenarios" lists the scenarios that are built in; with a name or a file it
 prints one as JSON, with everything that it leaves to its defaults.
+
+"transport" shows XNTP beside what people would use instead, over one link in one
+run: a table, or with --json a line for each transport. "serve" is the other end
+of "transport --to", on another machine. "suite" measures the table of targets,
+and says of each whether it holds.
 
 "natlab classify" builds networks with NATs and firewalls of every kind in
 namespaces (root, Linux, nft), makes sure by plain datagrams that each does
@@ -176,13 +186,137 @@ ends of the interval. trace_hash is that of the run, and of several runs the
 hash of theirs. What is not known is absent. The CSV file has the fields of the
 "run" lines as columns.
 
+# Transports
+
+Names for --only, in the order of reports. A transport that this machine or this
+link cannot have is skipped, with the reason.
+
+  - xntp: XNTP as peers use it, whatever its congestion control is
+  - xntp-cubic, xntp-tfrc: XNTP under CUBIC, under TFRC
+  - quic: quic-go with its defaults, and first windows of 4 MB
+  - tcp-cubic, tcp-bbr: kernel TCP, not encrypted (Linux)
+  - tls: TLS 1.3 over kernel TCP under CUBIC
+  - srt: gosrt; it has live messages only, and is not encrypted
+  - kcp: kcp-go in turbo mode (1, 10, 2, 1), windows of 2048 packets; neither congestion control nor cipher
+  - utp: anacrolix/utp; neither LEDBAT nor cipher
+
+Every byte that comes is checked. Connections are cold: no ticket, no earlier
+visit. Both ends are in this process, and none of them gets a hint.
+
+# Workloads
+
+  - cold: from the dial to the last byte of an object of --size, which the dialed end sends
+  - bulk: what gets through in --duration, over --parallel connections, the start included
+  - live: messages of 1316 bytes at --bitrate, which have --latency from write to read (SRT's latency, XNTP's deadline); who has no messages cuts them out of its stream
+  - fair: --fair N:M flows, N of each transport against M of --against; --fair N are N of one kind
+  - cpu: what --bitrate costs both ends; without --link tun it is paced over loopback, since the relay of a udp link costs CPU in this process
+  - loopback: what this machine can do, and what it costs; no link
+
+# Links
+
+A link has the same rate, queue and loss in both directions; the queue is
+droptail, in bytes, and is simulated in virtual time, so that the rate is exact
+however late the emulator wakes. Loss comes before the queue. The kind "udp" is a
+relay between UDP sockets of this process and needs nothing; kernel TCP cannot
+pass it. The kind "tun" is two network namespaces with a TUN device each (root,
+Linux), where kernel TCP meets the same bottleneck. The emulator says how late
+it wrote packets: a run with more than 1 ms at the 99th percentile, or in which it
+lost a packet itself, is rejected and repeated, at most until three times --runs
+were made.
+
+# Flags of transport
+
+  - --only NAMES: the transports, with commas between them (default all)
+  - --workload cold|bulk|live|fair|cpu|loopback: what they do (default cold)
+  - --link udp|tun: the kind of link (default udp)
+  - --rate RATE: of the link, in IP packets (default 50M); 0 is unlimited
+  - --rtt DURATION: the round trip without queues (default 40ms)
+  - --rtt2 DURATION: that of the flows that --fair measures against, if it differs
+  - --queue BYTES|Nbdp: of the queue: 64k, or times rate and round trip (default 1bdp), at least 16 packets
+  - --loss SHARE: of packets lost at random, each way: 1% or 0.01
+  - --burst-loss SHARE,LENGTH: of packets lost in bursts of so many on average: 1%,8
+  - --jitter DURATION: added to the delay each way, evenly up to so much; order is kept
+  - --step RATE@TIME,…: the rate from times on: 50M@0,10M@5s
+  - --seed N: of loss and jitter (default 1); each run has the next
+  - --size BYTES: of a cold object (default 1M)
+  - -t, --duration DURATION: of every other workload (default 10s)
+  - --bitrate RATE: of live messages, and of cpu (default 6M)
+  - --latency DURATION: what live messages are given (default 120ms)
+  - -P, --parallel N: connections at once, of bulk
+  - --fair N:M: flows of the fair workload (default 1:1)
+  - --against NAME: whom fair measures against (default tcp-cubic)
+  - --runs N: runs of each transport that count (default 5)
+  - --timeout DURATION: when a run is given up (default 1m); a cold object then counts with it
+  - --to HOST:PORT: measure against "serve" there, over what lies between, instead of an emulated link: cold, or bulk, which this end sends; IPv4
+  - -R, --reverse: with --to, the server sends
+  - --json: JSON Lines instead of the table
+  - --html FILE: write a page with the table and pictures: completion times, goodput and queue over time, fairness over time
+
+# Flags of serve
+
+  - --listen ADDR: where to serve (default :5202): one measurement after another, TCP and UDP at this port, and TCP at the next. Whoever reaches it may measure: it is no service to leave running
+
+# Flags of suite
+
+It needs root on Linux, and a machine that does nothing else: about an hour, or
+ten minutes if quick.
+
+  - --quick: one short run of each instead of medians of five
+  - --rows N,…: only these rows of the table
+  - --json: the results of all cells, and a line with type "row" for each row
+
+# What the numbers of a transport mean
+
+  - last byte (median_ms): Time from the dial to the last byte of a cold
+    object, every byte of which was checked. A run that does not end within
+    the timeout counts as the timeout.
+  - of limit (limit_ratio): That time over the physical limit: one round trip,
+    and the object at the rate of the link with 3.3 % for headers. A transport
+    that needs a handshake first cannot reach 1.
+  - goodput (goodput_bps): Bits of the application that came, over the whole
+    run, the start included.
+  - of link (utilisation_ratio): Goodput over what the link carries in that
+    time, headers included: 100 % cannot be reached.
+  - queue p95 (queue_p95_ms): The wait in the bottleneck's queue that 95 % of
+    the packets did not exceed, in the direction of the data. The emulator's
+    word.
+  - drops (drop_ratio): Packets that the queue dropped, of those that came to
+    it. Random loss is not in it. The emulator's word.
+  - sent again (repeated_ratio): Bytes that were sent before, of all that the
+    transport sent, by its own word: reasonable up to what was lost.
+  - CPU (cpu_s_per_gb): Seconds of CPU, user and system, of both ends for 10^9
+    bytes of the application; what the measuring itself costs, some 0.1, is in
+    it.
+  - Jain (jain): Jain's index of the goodput of all flows, the first sixth of
+    the time not counted: 1 if all got alike, 1/n if one got all.
+  - share (share_ratio): The part of the goodput of all flows that the
+    transport's own flows got, the first sixth of the time not counted.
+  - latency p99 (latency_p99_ms): Time from the write of a live message to its
+    read, which 99 % of those that were delivered did not exceed.
+  - delivered (delivered_ratio): Live messages that were read, of those that
+    were written.
+  - rejected (rejected_runs): Runs in which the emulator was more than 1 ms
+    late at its 99th percentile, or lost a packet itself. They do not count
+    and were repeated, up to a bound.
+
+"transport --json" writes a line with type "result" for each transport:
+transport, workload, link, rate_bps, rtt_ms, queue_bytes, loss_ratio,
+burst_loss_ratio, size_bytes or duration_s, bitrate_bps, flows, against and
+against_flows as far as they apply; the measures above with median_ms_low and
+median_ms_high, goodput_bps_low and goodput_bps_high, the ends of the interval that
+holds the median with 95 % confidence (of five runs or fewer the least and the
+most); first_byte_ms, limit_ms, latency_p50_ms; late_p99_ms, how late the emulator
+was, and late_p99_worst_ms, rejected runs included; runs, rejected_runs,
+failed_runs with failure, or skipped with the reason. What is not known is absent.
+
 # Exit status
 
 	0    done
 	1    failed
 	2    wrong flags or arguments, or a scenario that does not exist
-	3    a run failed; the report is of those before it
+	3    a run failed, too many runs were rejected, or a row of the suite does not hold; the report is of the others
 	4    bad data: a scenario that is wrong
+	5    nobody serves where --to says
 	130  interrupted by SIGINT, after reporting the runs that were done
 	143  interrupted by SIGTERM, after reporting the runs that were done
 */

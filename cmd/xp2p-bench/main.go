@@ -22,6 +22,9 @@ func command(simulate bench.Runner) *tool.Command {
 			swarmCommand(simulate),
 			scenariosCommand(),
 			natlabCommand(),
+			transportCommand(),
+			serveCommand(),
+			suiteCommand(),
 		},
 	}
 }

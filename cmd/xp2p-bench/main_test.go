@@ -16,6 +16,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/xp2p/xp2p/lib/bench"
+	"github.com/xp2p/xp2p/lib/bench/rival"
+	"github.com/xp2p/xp2p/lib/bench/transport"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
@@ -68,6 +70,16 @@ func TestTheManualDefinesEveryMeasureAndEveryField(t *testing.T) {
 			t.Errorf("the manual does not say: %s", want)
 		}
 	}
+	for _, d := range transport.Definitions {
+		if want := fmt.Sprintf("- %s (%s): %s", d.Title, d.Name, d.Words); !strings.Contains(text, want) {
+			t.Errorf("the manual does not say: %s", want)
+		}
+	}
+	for _, name := range rival.Names() {
+		if !strings.Contains(text, name) {
+			t.Errorf("the manual does not mention the transport %s", name)
+		}
+	}
 	s, err := bench.Load("steady")
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +111,7 @@ func TestWhatIsWrongIsSaidOnStderrAndInTheCode(t *testing.T) {
 		code int
 		want string
 	}{
-		{"", 2, "one of: swarm, scenarios"},
+		{"", 2, "one of: swarm, scenarios, transport, serve, suite"},
 		{"swarm --scenario staedy", 2, `no such scenario: "staedy"` + "\nxp2p-bench: hint: there are calibrate, churn, flash, "},
 		{"swarm --topology ring", 2, "want all, mesh, tree, balanced"},
 		{"swarm --link wire", 2, "want flow, packet"},
@@ -112,6 +124,21 @@ func TestWhatIsWrongIsSaidOnStderrAndInTheCode(t *testing.T) {
 		{"swarm --html .", 2, "--html .: it is a directory"},
 		{"swarm steady", 2, `unexpected argument "steady"`},
 		{"scenarios a b", 2, "one scenario at most, got 2"},
+		{"transport --only quik", 2, `no such transport: "quik"; there are xntp, `},
+		{"transport --workload warm", 2, "want cold, bulk, live, fair, cpu, loopback"},
+		{"transport --queue 0bdp", 2, "--queue 0bdp: want bytes"},
+		{"transport --loss 100%", 2, "want a share such as 1% or 0.01"},
+		{"transport --burst-loss 1%", 2, "want a share and a length"},
+		{"transport --step 50M@5", 2, "--step 50M@5: want rates and times"},
+		{"transport --step 50M@9s,10M@5s", 2, "in the order of time"},
+		{"transport --fair x", 2, "--fair x: want 1:1, 1:4 or 2"},
+		{"transport --runs 0", 2, "runs 0: want 1 to 1000"},
+		{"transport --workload live --latency 1ms", 2, "latency: want 20ms to 1m"},
+		{"transport --workload live --to 127.0.0.1:1", 2, "live between two machines"},
+		{"transport --to 127.0.0.1:1 --only xntp", 5, "no measurement with this server"},
+		{"transport --html nowhere/x.html", 2, "there is no directory nowhere"},
+		{"serve --listen nowhere", 1, "serve: listen tcp4"},
+		{"suite --rows 20", 2, "want numbers from 1 to 19"},
 		{"swarm --scenario bad.json", 4, "xp2p-bench: bad.json: scenario: join.frist: no such field; there are kind, first, at_s, over_s\n"},
 		{"swarm --scenario -", 4, "stdin: scenario: it is empty"},
 		{"scenarios bad.json", 4, "join.frist: no such field"},

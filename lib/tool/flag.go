@@ -124,7 +124,7 @@ func Duration(p *time.Duration, name, usage string) Flag {
 func Size(p *int64, name, usage string) Flag {
 	return newFlag(name, usage, &value{
 		set: func(s string) (err error) {
-			n, err := parseScaled(s, 1024, "bytes such as 16k, 64M or 1G")
+			n, err := ParseSize(s)
 			if err == nil {
 				*p = n
 			}
@@ -140,7 +140,7 @@ func Size(p *int64, name, usage string) Flag {
 func Rate(p *int64, name, usage string) Flag {
 	return newFlag(name, usage, &value{
 		set: func(s string) error {
-			n, err := parseScaled(s, 1000, "bits per second such as 800k, 2.5M or 1G")
+			n, err := ParseRate(s)
 			if err == nil {
 				*p = n
 			}

@@ -102,3 +102,14 @@ func formatDuration(d time.Duration) string {
 	}
 	return s
 }
+
+// ParseRate reads bits per second as a Rate flag does, for values that hold more
+// than a rate.
+func ParseRate(s string) (int64, error) {
+	return parseScaled(s, 1000, "bits per second such as 800k, 2.5M or 1G")
+}
+
+// ParseSize reads bytes as a Size flag does.
+func ParseSize(s string) (int64, error) {
+	return parseScaled(s, 1024, "bytes such as 16k, 64M or 1G")
+}

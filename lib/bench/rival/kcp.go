@@ -11,8 +11,8 @@ import (
 // kcpTransport is kcp-go in the mode that it calls fastest ("ikcp_nodelay(kcp, 1,
 // 20, 2, 1)" in its source, with the interval of 10 ms that its users know as
 // turbo): no congestion control, fast resend after two. Windows of 2048 packets
-// carry 2.8 MB in a round trip, and neither cipher nor FEC
-// costs anything. It has no handshake.
+// carry 2.8 MB in a round trip, and neither cipher nor FEC costs anything. It
+// has no handshake.
 type kcpTransport struct{}
 
 func newKCP(Options) (Transport, error) { return kcpTransport{}, nil }
@@ -48,7 +48,7 @@ func (kcpTransport) Listen(at Place, serve func(Conn)) (Listener, error) {
 			tuneKCP(s)
 			// KCP has no goodbye: who hears nothing more is let go.
 			s.SetReadDeadline(time.Now().Add(kcpSilence))
-			go answer(s, func() { s.Close() }, func(c Conn) {
+			go answer(s, kcpRepeated(), func() { s.Close() }, func(c Conn) {
 				s.SetReadDeadline(time.Time{})
 				serve(c)
 			})
@@ -77,4 +77,14 @@ func (kcpTransport) Dial(_ context.Context, at Place, to Peer, request []byte) (
 		s.Close()
 		pc.Close()
 	})
+}
+
+// kcpRepeated counts from now on, in segments: kcp-go counts for the process, not
+// for a session.
+func kcpRepeated() func() (part, of int64, ok bool) {
+	was := kcp.DefaultSnmp.Copy()
+	return func() (part, of int64, ok bool) {
+		is := kcp.DefaultSnmp.Copy()
+		return int64(is.RetransSegs - was.RetransSegs), int64(is.OutSegs - was.OutSegs), is.OutSegs > was.OutSegs
+	}
 }

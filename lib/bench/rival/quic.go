@@ -52,7 +52,11 @@ func (t *quicTransport) Listen(at Place, serve func(Conn)) (Listener, error) {
 				if err != nil {
 					return
 				}
-				answer(s, func() { c.CloseWithError(0, "") }, serve)
+				lost := func() (part, of int64, ok bool) { // what is lost is sent again
+					i := c.ConnectionStats()
+					return int64(i.BytesLost), int64(i.BytesSent), i.BytesSent > 0
+				}
+				answer(s, lost, func() { c.CloseWithError(0, "") }, serve)
 			}()
 		}
 	}()

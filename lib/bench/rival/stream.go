@@ -16,6 +16,8 @@ type stream struct {
 	buf     []byte
 	once    sync.Once
 	end     func() // ends it, and what was opened for it alone
+	// repeated counts what was sent again; nil if nobody does.
+	repeated func() (part, of int64, ok bool)
 }
 
 func newStream(rw io.ReadWriter, request []byte, end func()) *stream {
@@ -32,13 +34,15 @@ func ask(rw io.ReadWriter, request []byte, end func()) (Conn, error) {
 }
 
 // answer reads the request at the end that was dialed, and serves.
-func answer(rw io.ReadWriter, end func(), serve func(Conn)) {
+func answer(rw io.ReadWriter, repeated func() (part, of int64, ok bool), end func(), serve func(Conn)) {
 	request := make([]byte, RequestBytes)
 	if _, err := io.ReadFull(rw, request); err != nil {
 		end()
 		return
 	}
-	serve(newStream(rw, request, end))
+	c := newStream(rw, request, end)
+	c.repeated = repeated
+	serve(c)
 }
 
 func (s *stream) Request() []byte { return s.request }
@@ -55,6 +59,14 @@ func (s *stream) Next() ([]byte, error) {
 }
 
 func (s *stream) Write(p []byte) (int, error) { return s.rw.Write(p) }
+
+// Repeated is Repeater's.
+func (s *stream) Repeated() (part, of int64, ok bool) {
+	if s.repeated == nil {
+		return 0, 0, false
+	}
+	return s.repeated()
+}
 
 func (s *stream) Close() error {
 	s.once.Do(s.end)
@@ -88,7 +100,7 @@ func accept(l net.Listener, open func(net.Conn) (io.ReadWriter, error), serve fu
 				c.Close()
 				return
 			}
-			answer(rw, func() { c.Close() }, serve)
+			answer(rw, repeatedBy(c), func() { c.Close() }, serve)
 		}()
 	}
 }

@@ -2,6 +2,7 @@ package rival
 
 import (
 	"fmt"
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,4 +19,26 @@ func setCongestion(c syscall.RawConn, control string) error {
 		return fmt.Errorf("the kernel has no TCP %s: %w", control, err)
 	}
 	return nil
+}
+
+// repeatedBy asks the kernel what a connection sent again; of anything but TCP
+// nobody knows.
+func repeatedBy(c net.Conn) func() (part, of int64, ok bool) {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	return func() (part, of int64, ok bool) {
+		raw, err := t.SyscallConn()
+		if err != nil {
+			return 0, 0, false
+		}
+		raw.Control(func(fd uintptr) {
+			i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err == nil && i.Bytes_sent > 0 {
+				part, of, ok = int64(i.Bytes_retrans), int64(i.Bytes_sent), true
+			}
+		})
+		return part, of, ok
+	}
 }

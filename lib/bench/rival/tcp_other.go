@@ -4,6 +4,7 @@ package rival
 
 import (
 	"fmt"
+	"net"
 	"runtime"
 	"syscall"
 )
@@ -11,3 +12,5 @@ import (
 func setCongestion(_ syscall.RawConn, control string) error {
 	return fmt.Errorf("no way to ask for TCP %s on %s", control, runtime.GOOS)
 }
+
+func repeatedBy(net.Conn) func() (part, of int64, ok bool) { return nil }

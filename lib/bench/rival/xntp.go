@@ -156,6 +156,7 @@ func (e *xntpEnd) step(now time.Time) {
 		case xntp.EventDelivered, xntp.EventExpired:
 			if c != nil {
 				c.left(ev.Object)
+				c.look()
 			}
 		case xntp.EventClosed:
 			if c != nil {
@@ -184,6 +185,8 @@ type xntpConn struct {
 	early   map[xntp.ObjectID][]byte
 	out     map[xntp.ObjectID]int // bytes not yet delivered
 	queued  int
+	stats   xntp.Stats // as of the last objects that were delivered
+	count   int
 }
 
 func newXNTPConn(e *xntpEnd, request []byte) *xntpConn {
@@ -217,6 +220,27 @@ func (c *xntpConn) left(id xntp.ObjectID) {
 	c.queued -= c.out[id]
 	delete(c.out, id)
 	c.changed.Broadcast()
+}
+
+// look notes the machine's own counters now and then: when the connection is
+// gone they are too.
+func (c *xntpConn) look() {
+	const every = 8
+	if c.count++; c.count%every != 1 {
+		return
+	}
+	if s, ok := c.end.m.Stats(c.id); ok {
+		c.mu.Lock()
+		c.stats = s
+		c.mu.Unlock()
+	}
+}
+
+// Repeated is Repeater's.
+func (c *xntpConn) Repeated() (part, of int64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats.RepeatedBytes, c.stats.ObjectBytes, c.stats.ObjectBytes > 0
 }
 
 func (c *xntpConn) fail(err error) {
