@@ -31,6 +31,9 @@ const (
 	maxLine      = 1 << 20
 	// maxTest bounds a measurement: who asked may be gone without a word.
 	maxTest = time.Hour + 5*time.Minute
+	// maxOrderTime bounds a stranger who says nothing, maxGuests how many of them.
+	maxOrderTime = 10 * time.Second
+	maxGuests    = 16
 	// busyWait is how long one waits for another to end.
 	busyWait = 3 * time.Second
 )
@@ -55,9 +58,10 @@ type answer struct {
 
 // A Server answers those who measure against this machine, one after another.
 type Server struct {
-	l    net.Listener
-	turn chan struct{} // full while somebody measures
-	wg   sync.WaitGroup
+	l      net.Listener
+	turn   chan struct{} // full while somebody measures
+	guests chan struct{} // who is connected
+	wg     sync.WaitGroup
 }
 
 // NewServer listens. Only IPv4 is measured.
@@ -66,7 +70,7 @@ func NewServer(addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{l: l, turn: make(chan struct{}, 1)}, nil
+	return &Server{l: l, turn: make(chan struct{}, 1), guests: make(chan struct{}, maxGuests)}, nil
 }
 
 // Addr is where it listens.
@@ -85,10 +89,17 @@ func (s *Server) Run(ctx context.Context, log func(from netip.AddrPort, what str
 		if err != nil {
 			return err
 		}
+		select {
+		case s.guests <- struct{}{}:
+		default:
+			c.Close()
+			continue
+		}
 		s.wg.Go(func() {
+			defer func() { <-s.guests }()
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { c.Close() })()
-			c.SetDeadline(time.Now().Add(maxTest))
+			c.SetDeadline(time.Now().Add(maxOrderTime))
 			if err := s.answer(c, log); err != nil && ctx.Err() == nil {
 				log(c.RemoteAddr().(*net.TCPAddr).AddrPort(), "", err)
 			}
@@ -156,6 +167,7 @@ func (s *Server) answer(c net.Conn, log func(netip.AddrPort, string, error)) err
 	case <-time.After(busyWait):
 		return fail(errors.New("somebody else is measuring: try again later"))
 	}
+	c.SetDeadline(time.Now().Add(maxTest))
 	a, err := s.measure(t, spec, log)
 	<-s.turn
 	if err != nil {

@@ -27,6 +27,9 @@ const (
 	kib, mib    = 1 << 10, 1 << 20
 	xntpName    = "xntp"
 	suiteFlight = 60 * time.Second // a cold run is given up
+	// suiteHurry leaves the time that the longest cells need for an hour and a
+	// quarter in all.
+	suiteHurry = 62 * time.Minute
 )
 
 // NewSuite makes the suite: medians of five, or quick, to see that all is well:
@@ -43,12 +46,12 @@ func NewSuite(quick bool) *Suite {
 	s.cold("cold-1%", lossy(tun(50*mbit, 100*milli), 0.01), mib, "tcp-bbr", "kcp", "quic")
 	s.cold("cold-5%", lossy(tun(50*mbit, 200*milli), 0.05), mib, "tcp-bbr", "kcp")
 
-	const ten, short = 10 * time.Second, 5 * time.Second
-	s.bulk("bulk-1%", lossy(tun(50*mbit, 100*milli), 0.01), ten, short, "tcp-bbr", "kcp", "quic")
-	s.bulk("bulk-5%", lossy(tun(50*mbit, 200*milli), 0.05), ten, short, "tcp-bbr", "kcp")
-	s.bulk("bulk-20M", tun(20*mbit, 40*milli), ten, short, "tcp-bbr", "quic", "tcp-cubic")
+	const long, short = 15 * time.Second, 5 * time.Second
+	s.bulk("bulk-1%", lossy(tun(50*mbit, 100*milli), 0.01), long, short, "tcp-bbr", "kcp", "quic")
+	s.bulk("bulk-5%", lossy(tun(50*mbit, 200*milli), 0.05), long, short, "tcp-bbr", "kcp")
+	s.bulk("bulk-20M", tun(20*mbit, 40*milli), long, short, "tcp-bbr", "quic", "tcp-cubic")
 	bloat := tun(10*mbit, 20*milli)
-	s.bulk("bulk-bloat", queue(bloat, int(bloat.Rate/8)), ten, short, "tcp-bbr", "quic", "tcp-cubic") // a second
+	s.bulk("bulk-bloat", queue(bloat, int(bloat.Rate/8)), long, short, "tcp-bbr", "quic", "tcp-cubic") // a second
 	step := tun(50*mbit, 40*milli)
 	step.Steps = []Step{{stepDown, 10 * mbit}, {stepUp, 50 * mbit}}
 	s.bulk("bulk-step", step, stepUp+short, stepUp+short, "tcp-bbr", "quic")
@@ -67,7 +70,7 @@ func NewSuite(quick bool) *Suite {
 	s.fair("fair-own-rtt", apart, 1, xntpName, 1)
 
 	s.add("loopback", Plan{Link: Link{Kind: None}, Workload: Loopback, Only: []string{xntpName, "quic", "tls"}, Duration: short})
-	s.add("cpu", Plan{Link: tun(100*mbit, 40*milli), Workload: CPU, Only: []string{xntpName, "quic", "tcp-cubic"}, Bitrate: 20 * mbit, Duration: ten})
+	s.add("cpu", Plan{Link: tun(100*mbit, 40*milli), Workload: CPU, Only: []string{xntpName, "quic", "tcp-cubic"}, Bitrate: 20 * mbit, Duration: long})
 	s.live("live-1%", lossy(tun(50*mbit, 100*milli), 0.01))
 	s.live("live-5%", lossy(tun(50*mbit, 200*milli), 0.05))
 	return s
@@ -116,7 +119,9 @@ func (s *Suite) fair(name string, l Link, own int, against string, others int) {
 }
 
 // srtBudgets are what SRT may be given, in round trips: the best of them counts.
-var srtBudgets = []float64{2.2, 2.6, 3}
+// gosrt plays out two round trips too early at the end that dialed (and one too
+// late at the other), so that these are 1.7 to 3.5 round trips from write to read.
+var srtBudgets = []float64{3.2, 3.6, 4, 5}
 
 // live gives XNTP what the target says, and SRT several budgets.
 func (s *Suite) live(name string, l Link) {
@@ -149,8 +154,12 @@ func (s *Suite) Do(ctx context.Context, rows []int, progress func(SuiteProgress)
 			}
 		}
 	}
+	begin := time.Now()
 	for i := range need {
 		c := &need[i]
+		if time.Since(begin) > suiteHurry {
+			c.plan.Attempts = c.plan.Runs // what is rejected from now on is not repeated
+		}
 		var tell func(Progress)
 		if progress != nil {
 			tell = func(p Progress) { progress(SuiteProgress{c.name, i, len(need), p}) }
