@@ -36,9 +36,9 @@ func TestLinksAreReadFromTheirFlags(t *testing.T) {
 
 // The whole way, over loopback, where no emulator can be late.
 func TestAMeasurementIsATableOrLines(t *testing.T) {
-	args := strings.Fields("transport --workload loopback --only xntp,srt -t 100ms --runs 2 --color never")
+	args := strings.Fields("transport --workload loopback --only xntp,srt -t 500ms --runs 2 --color never")
 	code, out, errs := run(t.Context(), canned, args...)
-	if code != 0 || errs != "" || !strings.Contains(out, "loopback: what this machine can do in 100 ms") || !strings.Contains(out, " s/GB\n") ||
+	if code != 0 || errs != "" || !strings.Contains(out, "loopback: what this machine can do in 500 ms") || !strings.Contains(out, " s/GB\n") ||
 		!strings.Contains(out, "srt: skipped: it has live messages only\n") {
 		t.Errorf("code %d, %s\n%s", code, errs, out)
 	}

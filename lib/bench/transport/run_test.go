@@ -58,7 +58,7 @@ func TestAColdObjectCrossesTheLinkNoFasterThanPhysicsLetsIt(t *testing.T) {
 }
 
 func TestFlowsShareALink(t *testing.T) {
-	p := &Plan{Link: Link{Kind: UDP, Rate: 50e6, RTT: 4 * time.Millisecond}, Workload: Fair, Duration: 400 * time.Millisecond, Flows: 2, Against: "quic", Others: 1}
+	p := &Plan{Link: Link{Kind: UDP, Rate: 50e6, RTT: 4 * time.Millisecond}, Workload: Fair, Duration: time.Second, Flows: 2, Against: "quic", Others: 1}
 	s := once(t, p, "xntp")
 	if len(s.Each) != 3 || s.Jain < 1.0/3 || s.Share <= 0 || s.Share > 1 || s.Link.Packets == 0 {
 		t.Errorf("%+v", s)
@@ -76,11 +76,11 @@ func TestLiveMessagesArriveWithTheirTimes(t *testing.T) {
 
 func TestLoopbackAndCPUNeedNoLink(t *testing.T) {
 	none := Link{Kind: None}
-	s := once(t, &Plan{Link: none, Workload: Loopback, Duration: 150 * time.Millisecond}, "xntp")
+	s := once(t, &Plan{Link: none, Workload: Loopback, Duration: 500 * time.Millisecond}, "xntp")
 	if _, ok := s.cpuPerGB(); s.Bytes == 0 || s.Goodput == 0 || !ok || s.Emulated {
 		t.Errorf("%+v", s)
 	}
-	s = once(t, &Plan{Link: none, Workload: CPU, Duration: 300 * time.Millisecond, Bitrate: 20e6}, "quic")
+	s = once(t, &Plan{Link: none, Workload: CPU, Duration: 500 * time.Millisecond, Bitrate: 20e6}, "quic")
 	if s.Bytes < pieceBytes || s.Bytes > 20e6/8 {
 		t.Errorf("%d bytes at 20 Mbit/s", s.Bytes)
 	}
@@ -145,7 +145,7 @@ func TestTwoMachinesMeasureBetweenThem(t *testing.T) {
 			t.Errorf("%s: %+v", r.Transport, r)
 		}
 	}
-	bulk := &Plan{Link: Link{Kind: Remote}, Workload: Bulk, Duration: 200 * time.Millisecond, Parallel: 2, Only: []string{"xntp", "quic"}, Runs: 1, Timeout: 20 * time.Second}
+	bulk := &Plan{Link: Link{Kind: Remote}, Workload: Bulk, Duration: 400 * time.Millisecond, Parallel: 2, Only: []string{"xntp", "quic"}, Runs: 1, Timeout: 20 * time.Second}
 	for _, reverse := range []bool{false, true} {
 		all, err := bulk.DoRemote(t.Context(), addr, reverse, nil)
 		if err != nil {
