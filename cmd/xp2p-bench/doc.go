@@ -305,9 +305,10 @@ burst_loss_ratio, size_bytes or duration_s, bitrate_bps, flows, against and
 against_flows as far as they apply; the measures above with median_ms_low and
 median_ms_high, goodput_bps_low and goodput_bps_high, the ends of the interval that
 holds the median with 95 % confidence (of five runs or fewer the least and the
-most); first_byte_ms, limit_ms, latency_p50_ms; late_p99_ms, how late the emulator
-was, and late_p99_worst_ms, rejected runs included; runs, rejected_runs,
-failed_runs with failure, or skipped with the reason. What is not known is absent.
+most); first_byte_ms, limit_ms, latency_p50_ms; late_p50_ms and late_p99_ms, how
+late the emulator was, and late_p99_worst_ms, rejected runs included; runs,
+rejected_runs, failed_runs with failure, or skipped with the reason. What is not
+known is absent.
 
 # Exit status
 

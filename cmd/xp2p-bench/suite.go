@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +54,7 @@ func runSuite(ctx context.Context, t *tool.IO, quick, asJSON bool, rows []int) e
 		return tool.Failed("suite: %w", err)
 	}
 	s := transport.NewSuite(quick)
-	start := time.Now()
+	start, where := time.Now(), machine()
 	var progress func(transport.SuiteProgress)
 	if t.StatusShown() {
 		progress = func(p transport.SuiteProgress) {
@@ -73,7 +71,7 @@ func runSuite(ctx context.Context, t *tool.IO, quick, asJSON bool, rows []int) e
 		s.Results(func(_ string, r *transport.Result) { out = transport.AppendResult(out, r) })
 		out = append(out, rowLines(s, rows)...)
 	} else {
-		out = []byte(suiteTable(s, rows, quick, time.Since(start)))
+		out = []byte(suiteTable(s, where, rows, quick, time.Since(start)))
 	}
 	if _, e := t.Out.Write(out); e != nil {
 		return e
@@ -129,7 +127,7 @@ func rowLines(s *transport.Suite, rows []int) (out []byte) {
 }
 
 // suiteTable is the report for people: Markdown, to be kept.
-func suiteTable(s *transport.Suite, rows []int, quick bool, took time.Duration) string {
+func suiteTable(s *transport.Suite, where string, rows []int, quick bool, took time.Duration) string {
 	table := [][]string{{"#", "what", "xntp", "rivals", "hard minimum", "holds", "record", "holds"}}
 	least, record, n := 0, 0, 0
 	each(s, rows, func(r *transport.Row, o transport.Outcome) {
@@ -158,7 +156,7 @@ func suiteTable(s *transport.Suite, rows []int, quick bool, took time.Duration) 
 		rejected, runs, late = rejected+r.Rejected, runs+len(r.Samples), max(late, r.LateWorst)
 	})
 	fmt.Fprintf(&b, "%s; %s, TUN links, %d min. %d runs count, %d were rejected (emulator more than 1 ms late at p99; the worst was %.1f ms).\n\n",
-		machine(), kind, int(took.Minutes()+0.5), runs, rejected, late.Seconds()*1000)
+		where, kind, int(took.Minutes()+0.5), runs, rejected, late.Seconds()*1000)
 	for j, line := range table {
 		for i, c := range line {
 			b.WriteString("| " + c + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+1))
@@ -173,22 +171,4 @@ func suiteTable(s *transport.Suite, rows []int, quick bool, took time.Duration) 
 	}
 	fmt.Fprintf(&b, "\nHard minimum: %d of %d rows. Record: %d of %d. L is the physical limit.\n", least, n, record, n)
 	return b.String()
-}
-
-// machine describes where this runs.
-func machine() string {
-	cpu := ""
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(b)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				cpu = ", " + strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	system := runtime.GOOS
-	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		system += " " + strings.TrimSpace(string(b))
-	}
-	return fmt.Sprintf("%d CPUs%s, %s, %s, %s", runtime.NumCPU(), cpu, system, runtime.Version(), time.Now().UTC().Format("2 January 2006"))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type transportOptions struct {
 	reverse           bool
 	json              bool
 	html              string
+	load              float64 // of the machine, when it began
 }
 
 func transportCommand() *tool.Command {
@@ -75,6 +77,7 @@ func (o *transportOptions) run(ctx context.Context, t *tool.IO) error {
 	if err := p.Check(); err != nil {
 		return tool.Usage("%w", err)
 	}
+	o.load, _ = loadAverage()
 	var progress func(transport.Progress)
 	if t.StatusShown() {
 		progress = func(g transport.Progress) {
@@ -158,7 +161,7 @@ func (o *transportOptions) report(t *tool.IO, p *transport.Plan, all []transport
 			out = transport.AppendResult(out, &all[i])
 		}
 	} else {
-		out = []byte(transportTable(t.OutStyle, p, all))
+		out = []byte(transportTable(t.OutStyle, p, all, busy(o.load, runtime.NumCPU())))
 	}
 	_, err := t.Out.Write(out)
 	return err

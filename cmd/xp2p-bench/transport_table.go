@@ -9,7 +9,7 @@ import (
 
 // transportTable is the report for people: a row for each transport, and below
 // the table why a row is empty.
-func transportTable(style tool.Styles, p *transport.Plan, all []transport.Result) string {
+func transportTable(style tool.Styles, p *transport.Plan, all []transport.Result, busy string) string {
 	columns := transport.Columns(p)
 	rows := []tableRow{{style: style.Title}}
 	for _, c := range columns {
@@ -36,6 +36,9 @@ func transportTable(style tool.Styles, p *transport.Plan, all []transport.Result
 	draw(&b, style, rows)
 	if p.Runs > 1 {
 		b.WriteString("\n" + style.Dim("In brackets the 95 % interval of the median; of five runs or fewer the least and the most.") + "\n")
+	}
+	if busy != "" {
+		notes = append(notes, busy)
 	}
 	for _, n := range notes {
 		b.WriteString(style.Dim(n) + "\n")

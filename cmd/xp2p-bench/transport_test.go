@@ -100,10 +100,21 @@ func TestOneMachineServesAndAnotherMeasures(t *testing.T) {
 	}
 }
 
+func TestABusyMachineIsSaidToBe(t *testing.T) {
+	if s := busy(0.9, 2); s != "" {
+		t.Error(s)
+	}
+	p := &transport.Plan{Link: transport.Link{Kind: transport.None}, Workload: transport.Loopback, Runs: 1}
+	plain := func(s ...string) string { return strings.Join(s, " ") }
+	if s := transportTable(tool.Styles{Title: plain, Dim: plain}, p, nil, busy(7, 2)); !strings.Contains(s, "a load of 7.0 on 2 CPUs") {
+		t.Error(s)
+	}
+}
+
 func TestASuiteThatWasNotMeasuredHoldsNothing(t *testing.T) {
 	s := transport.NewSuite(true)
-	table := suiteTable(s, []int{5, 11}, true, 90*time.Second)
-	for _, want := range []string{"one run each, TUN links, 2 min. 0 runs count, 0 were rejected", "\n| # ", "\n| 5 ", "| not built", "\n| 11 ", "| not measured |", "Hard minimum: 0 of 2 rows."} {
+	table := suiteTable(s, "2 CPUs", []int{5, 11}, true, 90*time.Second)
+	for _, want := range []string{"2 CPUs; one run each, TUN links, 2 min. 0 runs count, 0 were rejected", "\n| # ", "\n| 5 ", "| not built", "\n| 11 ", "| not measured |", "Hard minimum: 0 of 2 rows."} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}

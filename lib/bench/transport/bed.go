@@ -29,11 +29,12 @@ type bed interface {
 
 // emulated is what an emulator says of a run.
 type emulated struct {
-	known   bool  // there is one
-	trusted error // why the run is not to be believed
-	late    time.Duration
-	data    link.Count // from the server
-	acks    link.Count // to it
+	known   bool          // there is one
+	trusted error         // why the run is not to be believed
+	late50  time.Duration // how late its packets were, at the median
+	late    time.Duration // and at the 99th percentile
+	data    link.Count    // from the server
+	acks    link.Count    // to it
 }
 
 const groups = 2
@@ -91,7 +92,7 @@ func (b *udpBed) route(p rival.Peer, group int) (rival.Peer, error) {
 
 func (b *udpBed) report() emulated {
 	r := b.path.Report()
-	return emulated{known: true, trusted: r.Trusted(), late: r.LateP99, data: r.Down, acks: r.Up}
+	return emulated{known: true, trusted: r.Trusted(), late50: r.LateP50, late: r.LateP99, data: r.Down, acks: r.Up}
 }
 
 // tunBed has a namespace for the server and one for each group.
@@ -126,7 +127,7 @@ func (b *tunBed) close()                                      { b.lab.Close() }
 
 func (b *tunBed) report() emulated {
 	r := b.lab.Report()
-	e := emulated{known: true, trusted: r.Trusted(), late: r.LateP99}
+	e := emulated{known: true, trusted: r.Trusted(), late50: r.LateP50, late: r.LateP99}
 	if len(r.Hosts) > 0 {
 		e.data, e.acks = r.Hosts[0].Up, r.Hosts[0].Down
 	} else {

@@ -42,6 +42,7 @@ type line struct {
 	LatencyP50  *float64 `json:"latency_p50_ms,omitempty"`
 	LatencyP99  *float64 `json:"latency_p99_ms,omitempty"`
 	Delivered   *float64 `json:"delivered_ratio,omitempty"`
+	LateP50MS   *float64 `json:"late_p50_ms,omitempty"`
 	LateP99MS   *float64 `json:"late_p99_ms,omitempty"`
 	LateWorstMS *float64 `json:"late_p99_worst_ms,omitempty"`
 
@@ -107,6 +108,7 @@ func AppendResult(b []byte, r *Result) []byte {
 		{r.LatencyP50MS, &l.LatencyP50, nil, nil, 3},
 		{r.LatencyP99MS, &l.LatencyP99, nil, nil, 3},
 		{r.Delivered, &l.Delivered, nil, nil, 6},
+		{r.LateP50MS, &l.LateP50MS, nil, nil, 3},
 		{r.LateP99MS, &l.LateP99MS, nil, nil, 3},
 	} {
 		if v.m.N == 0 {

@@ -37,7 +37,7 @@ func canned(workload string) (*Plan, []Result) {
 					Elapsed: time.Duration(500e6 * f), First: 80 * time.Millisecond, Over: 2 * time.Second, Bytes: int64(4e6 / f), Goodput: 16e6 / f,
 					CPU: time.Duration(40e6 * f), KnowsCPU: true, LatencyP50: 60 * time.Millisecond, LatencyP99: time.Duration(100e6 * f), Delivered: 1 / f,
 					Messages: 100, Jain: 1 / f, Share: 0.5 / f, Each: []float64{1, 2}, Repeated: 0.01 * f, KnowsRepeated: true,
-					Emulated: true, Late: 50 * time.Microsecond,
+					Emulated: true, Late50: 20 * time.Microsecond, Late: 50 * time.Microsecond,
 					Link: link.Count{Packets: 900, LostQueue: 100, QueueP95: time.Duration(10e6 * f)},
 				}
 				for range 20 {
@@ -58,16 +58,16 @@ func TestLinesHaveTheNamesThatScriptsRelyOn(t *testing.T) {
 		Cold: `{"type":"result","transport":"xntp","workload":"cold","link":"tun","rate_bps":20000000,"rtt_ms":40,"queue_bytes":100000,"size_bytes":1048576,` +
 			`"median_ms":550,"median_ms_low":500,"median_ms_high":600,"first_byte_ms":80,"limit_ms":473.272,"limit_ratio":1.1621,` +
 			`"goodput_bps":14545455,"goodput_bps_low":13333333,"goodput_bps_high":16000000,` +
-			`"queue_p95_ms":11,"drop_ratio":0.1,"repeated_ratio":0.011,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
+			`"queue_p95_ms":11,"drop_ratio":0.1,"repeated_ratio":0.011,"late_p50_ms":0.02,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
 		Bulk: `{"type":"result","transport":"xntp","workload":"bulk","link":"tun","rate_bps":20000000,"rtt_ms":40,"queue_bytes":100000,"duration_s":2,` +
 			`"first_byte_ms":80,"goodput_bps":14545455,"goodput_bps_low":13333333,"goodput_bps_high":16000000,"utilisation_ratio":0.7273,` +
-			`"queue_p95_ms":11,"drop_ratio":0.1,"repeated_ratio":0.011,"cpu_s_per_gb":12.1,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
+			`"queue_p95_ms":11,"drop_ratio":0.1,"repeated_ratio":0.011,"cpu_s_per_gb":12.1,"late_p50_ms":0.02,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
 		Live: `{"type":"result","transport":"xntp","workload":"live","link":"tun","rate_bps":20000000,"rtt_ms":40,"queue_bytes":100000,"duration_s":2,"bitrate_bps":6000000,` +
 			`"goodput_bps":14545455,"goodput_bps_low":13333333,"goodput_bps_high":16000000,"queue_p95_ms":11,"drop_ratio":0.1,"repeated_ratio":0.011,` +
-			`"latency_p50_ms":60,"latency_p99_ms":110,"delivered_ratio":0.909091,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
+			`"latency_p50_ms":60,"latency_p99_ms":110,"delivered_ratio":0.909091,"late_p50_ms":0.02,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
 		Fair: `{"type":"result","transport":"xntp","workload":"fair","link":"tun","rate_bps":20000000,"rtt_ms":40,"queue_bytes":100000,"duration_s":2,"flows":1,"against":"tcp-cubic","against_flows":1,` +
 			`"first_byte_ms":80,"goodput_bps":14545455,"goodput_bps_low":13333333,"goodput_bps_high":16000000,"queue_p95_ms":11,"drop_ratio":0.1,"repeated_ratio":0.011,` +
-			`"jain":0.9091,"share_ratio":0.4545,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
+			`"jain":0.9091,"share_ratio":0.4545,"late_p50_ms":0.02,"late_p99_ms":0.05,"late_p99_worst_ms":0.07,"runs":3,"rejected_runs":0,"failed_runs":0}`,
 	}
 	for workload, line := range want {
 		_, all := canned(workload)

@@ -25,7 +25,7 @@ type Result struct {
 	QueueP95MS, Drops, CPUPerGB           Median
 	Jain, Share                           Median
 	LatencyP50MS, LatencyP99MS, Delivered Median
-	Repeated, LateP99MS                   Median
+	Repeated, LateP50MS, LateP99MS        Median
 	Failed                                int   // of Samples
 	Failure                               error // of the last of them
 }
@@ -148,6 +148,7 @@ func (r *Result) sum() {
 	r.LatencyP99MS = of(func(s *Sample) (float64, bool) { return ms(s.LatencyP99), is(Live) && s.Messages > 0 })
 	r.Delivered = of(func(s *Sample) (float64, bool) { return s.Delivered, is(Live) })
 	r.Repeated = of(func(s *Sample) (float64, bool) { return s.Repeated, s.KnowsRepeated })
+	r.LateP50MS = of(func(s *Sample) (float64, bool) { return ms(s.Late50), s.Emulated })
 	r.LateP99MS = of(func(s *Sample) (float64, bool) { return ms(s.Late), s.Emulated })
 }
 

@@ -33,7 +33,8 @@ type Sample struct {
 
 	// Of the emulator.
 	Emulated bool
-	Late     time.Duration // its 99th percentile
+	Late50   time.Duration // its lateness, at the median
+	Late     time.Duration // and at the 99th percentile
 	Link     link.Count    // the bottleneck
 	Rejected error         // why the run does not count
 	Failed   error         // why the transport did not do what it should; then Elapsed is the timeout

@@ -40,7 +40,7 @@ func (p *Plan) run(ctx context.Context, spec rival.Spec, seed uint64) (s Sample,
 	after, ok := cpuTime()
 	s.CPU, s.KnowsCPU = after-before, ok && p.Link.Kind != UDP
 	r := st.bed.report() // before the goodbyes
-	s.Emulated, s.Rejected, s.Late, s.Link = r.known, r.trusted, r.late, r.data
+	s.Emulated, s.Rejected, s.Late50, s.Late, s.Link = r.known, r.trusted, r.late50, r.late, r.data
 	st.close()
 	if part, of := st.serve.part, st.serve.of; of > 0 {
 		s.Repeated, s.KnowsRepeated = float64(part)/float64(of), true
