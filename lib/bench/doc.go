@@ -6,4 +6,7 @@
 // topology together. Measures is the one list of what is reported: the table,
 // JSON Lines (AppendRun, AppendSummary), CSV and the page of WriteHTML read it,
 // and so does the manual's test.
+//
+// All this is about swarms. Transports are measured by package transport below,
+// with the rivals of package rival; pages of both are drawn by package chart.
 package bench
