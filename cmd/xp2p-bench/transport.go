@@ -10,6 +10,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/bench/rival"
 	"github.com/xp2p/xp2p/lib/bench/transport"
+	"github.com/xp2p/xp2p/lib/netlab"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
@@ -76,6 +77,11 @@ func (o *transportOptions) run(ctx context.Context, t *tool.IO) error {
 	}
 	if err := p.Check(); err != nil {
 		return tool.Usage("%w", err)
+	}
+	if p.Link.Kind == transport.TUN {
+		if err := netlab.Available(); err != nil {
+			return tool.Failed("--link tun: %w", err).Hint("run it as root, or with --link udp")
+		}
 	}
 	o.load, _ = loadAverage()
 	var progress func(transport.Progress)

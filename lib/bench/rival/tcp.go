@@ -2,6 +2,7 @@ package rival
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -30,6 +31,10 @@ func hasTCP(control string) func() error {
 		l, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:0")
 		if err == nil {
 			l.Close()
+		}
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // the address says nothing
 		}
 		tcpFound.Store(control, err)
 		return err

@@ -1,6 +1,7 @@
 package rival
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -11,9 +12,15 @@ import (
 func setCongestion(c syscall.RawConn, control string) error {
 	var err error
 	if e := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, control)
+		// What it has already needs no right to be chosen.
+		if has, e := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION); e != nil || has != control {
+			err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, control)
+		}
 	}); e != nil {
 		return e
+	}
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("only root may choose TCP %s here (net.ipv4.tcp_allowed_congestion_control)", control)
 	}
 	if err != nil {
 		return fmt.Errorf("the kernel has no TCP %s: %w", control, err)

@@ -115,14 +115,14 @@ func (p *Plan) attempts() int {
 
 // Lacks says why a transport cannot be measured, or nil.
 func (p *Plan) Lacks(s rival.Spec) error {
-	if err := s.Missing(); err != nil {
-		return err
-	}
 	switch {
 	case !s.UDP && p.Link.Kind == UDP:
 		return errors.New("kernel TCP cannot pass a relay of datagrams: use --link tun (root)")
 	case s.LiveOnly && p.Workload != Live:
 		return errors.New("it has live messages only")
+	}
+	if err := s.Missing(); err != nil {
+		return err
 	}
 	if p.Workload == Fair && p.Others > 0 {
 		o, err := rival.Find(p.Against)
