@@ -58,24 +58,24 @@ var labServers = [...]netip.Addr{
 
 // A natResult is what came of one network.
 type natResult struct {
-	Type      string   `json:"type"` // "natlab"
-	Network   string   `json:"network"`
-	By        string   `json:"by"` // kernel, tables
-	Class     string   `json:"class"`
-	Mapping   string   `json:"mapping,omitempty"`
-	Filtering string   `json:"filtering,omitempty"`
-	Runs      int      `json:"runs"`
-	Right     int      `json:"right"` // class and pair
-	Wrong     int      `json:"wrong"` // another class, or the truth is no candidate
-	MedianMS  float64  `json:"median_ms"`
-	WorstMS   float64  `json:"worst_ms"`
-	Rivals    []rival  `json:"rivals,omitempty"`
-	Said      []string `json:"said,omitempty"` // what was not right
-	Lateness  string   `json:"untrusted,omitempty"`
+	Type      string      `json:"type"` // "natlab"
+	Network   string      `json:"network"`
+	By        string      `json:"by"` // kernel, tables
+	Class     string      `json:"class"`
+	Mapping   string      `json:"mapping,omitempty"`
+	Filtering string      `json:"filtering,omitempty"`
+	Runs      int         `json:"runs"`
+	Right     int         `json:"right"` // class and pair
+	Wrong     int         `json:"wrong"` // another class, or the truth is no candidate
+	MedianMS  float64     `json:"median_ms"`
+	WorstMS   float64     `json:"worst_ms"`
+	Rivals    []otherTool `json:"rivals,omitempty"`
+	Said      []string    `json:"said,omitempty"` // what was not right
+	Lateness  string      `json:"untrusted,omitempty"`
 }
 
-// A rival is another tool's word on a network.
-type rival struct {
+// An otherTool is another tool's word on a network.
+type otherTool struct {
 	Tool  string  `json:"tool"`
 	Right bool    `json:"right"`
 	Said  string  `json:"said"`

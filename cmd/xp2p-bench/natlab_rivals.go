@@ -24,7 +24,7 @@ var rivalTools = []struct {
 }
 
 // askRivals runs the tools that are installed, once each.
-func (o *natlabOptions) askRivals(ctx context.Context, l *netlab.Lab, n netlab.Network) (list []rival) {
+func (o *natlabOptions) askRivals(ctx context.Context, l *netlab.Lab, n netlab.Network) (list []otherTool) {
 	for _, tool := range rivalTools {
 		path, err := exec.LookPath(tool.name)
 		if err != nil {
@@ -38,7 +38,7 @@ func (o *natlabOptions) askRivals(ctx context.Context, l *netlab.Lab, n netlab.N
 		took := time.Since(began)
 		cancel()
 		said, right := readRival(string(out), n)
-		list = append(list, rival{Tool: tool.name, Right: right, Said: said, MS: float64(took.Milliseconds())})
+		list = append(list, otherTool{Tool: tool.name, Right: right, Said: said, MS: float64(took.Milliseconds())})
 	}
 	return list
 }
