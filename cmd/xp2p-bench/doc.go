@@ -201,7 +201,7 @@ link cannot have is skipped, with the reason.
   - utp: anacrolix/utp; neither LEDBAT nor cipher
 
 Every byte that comes is checked. Connections are cold: no ticket, no earlier
-visit. Both ends are in this process, and none of them gets a hint.
+visit. Both ends are in this process.
 
 # Workloads
 
@@ -242,6 +242,7 @@ were made.
   - -t, --duration DURATION: of every other workload (default 10s)
   - --bitrate RATE: of live messages, and of cpu (default 6M)
   - --latency DURATION: what live messages are given (default 120ms)
+  - --hint RATE: what XNTP's ends know of their access links, as peers do, and a token that proves the address (default 0: neither; the request is then padded to earn its answer)
   - -P, --parallel N: connections at once, of bulk
   - --fair N:M: flows of the fair workload (default 1:1)
   - --against NAME: whom fair measures against (default tcp-cubic)

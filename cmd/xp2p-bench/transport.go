@@ -21,6 +21,7 @@ type transportOptions struct {
 	duration, timeout time.Duration
 	bitrate           int64
 	latency           time.Duration
+	hint              int64
 	parallel, runs    int
 	fair, against     string
 	to                string
@@ -46,6 +47,7 @@ func transportCommand() *tool.Command {
 		tool.Duration(&o.duration, "duration", "for how long, of every other workload").Short("t"),
 		tool.Rate(&o.bitrate, "bitrate", "`RATE` of live messages, and of cpu"),
 		tool.Duration(&o.latency, "latency", "what live messages are given from write to read"),
+		tool.Rate(&o.hint, "hint", "`RATE` that XNTP's ends know of their links, and a token for the address; 0 is nothing"),
 		tool.Int(&o.parallel, "parallel", "flows at once, of bulk").Short("P"),
 		tool.String(&o.fair, "fair", "`N:M` flows, of each transport and of the one that it is measured against; N alone is against its own kind"),
 		tool.Choice(&o.against, "against", "whom the fair workload measures against", rival.Names()...),
@@ -118,7 +120,7 @@ func (o *transportOptions) plan() (*transport.Plan, error) {
 		return nil, err
 	}
 	p := &transport.Plan{
-		Link: l, Workload: o.workload, Size: o.size, Duration: o.duration, Bitrate: o.bitrate, Latency: o.latency, Parallel: o.parallel,
+		Link: l, Workload: o.workload, Size: o.size, Duration: o.duration, Bitrate: o.bitrate, Latency: o.latency, Hint: o.hint, Parallel: o.parallel,
 		Against: o.against, Runs: o.runs, Timeout: o.timeout,
 	}
 	for name := range strings.SplitSeq(o.only, ",") {

@@ -76,6 +76,13 @@ func (p Place) do(f func() error) error {
 type Options struct {
 	// Live is the budget from write to read of live messages; zero: bytes.
 	Live time.Duration
+	// Hint is what both ends know of their access links, in bit/s, and that the
+	// dialed end trusts the other's address, as peers do that have met: of use to
+	// XNTP alone. Zero is nothing.
+	Hint int64
+	// Expect is how many bytes the dialing end asks for, if it knows: XNTP pads
+	// its request to earn an answer of that size where it has no token.
+	Expect int
 	// MessageBytes is the size of every live message.
 	MessageBytes int
 }
@@ -100,7 +107,7 @@ func here() error { return nil }
 var All = []Spec{
 	{"xntp", "XNTP as peers use it", true, false, here, newXNTP("")},
 	{"xntp-cubic", "XNTP under CUBIC", true, false, here, newXNTP("cubic")},
-	{"xntp-tfrc", "XNTP under TFRC", true, false, noTFRC, newXNTP("tfrc")},
+	{"xntp-tfrc", "XNTP under TFRC", true, false, here, newXNTP("tfrc")},
 	{"quic", "QUIC: quic-go", true, false, here, newQUIC},
 	{"tcp-cubic", "kernel TCP under CUBIC, not encrypted", false, false, hasTCP("cubic"), newTCP("cubic")},
 	{"tcp-bbr", "kernel TCP under BBR, not encrypted", false, false, hasTCP("bbr"), newTCP("bbr")},

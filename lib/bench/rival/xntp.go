@@ -1,7 +1,9 @@
 package rival
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	crand "crypto/rand"
 	"errors"
 	"math/rand/v2"
@@ -21,6 +23,7 @@ import (
 // are larger than a peer's, so that an object of 4 MB is one object.
 type xntpTransport struct {
 	config  xntp.Config
+	control func() congestion.Controller
 	options Options
 }
 
@@ -35,23 +38,18 @@ const (
 	xntpHeld = 32 << 20
 )
 
-var errNoTFRC = errors.New("there is no TFRC controller yet")
-
-func noTFRC() error { return errNoTFRC }
+// xntpControls are the controllers beside XNTP's own.
+var xntpControls = map[string]func() congestion.Controller{
+	"":      func() congestion.Controller { return congestion.NewModel(xntp.DefaultMTU) },
+	"cubic": func() congestion.Controller { return congestion.NewCUBIC(xntp.DefaultMTU) },
+	"tfrc":  func() congestion.Controller { return congestion.NewTFRC(xntp.DefaultMTU) },
+}
 
 func newXNTP(control string) func(Options) (Transport, error) {
 	return func(o Options) (Transport, error) {
-		t := &xntpTransport{options: o, config: xntp.Config{
+		return &xntpTransport{options: o, control: xntpControls[control], config: xntp.Config{
 			MaxObject: xntpMaxObject, Window: xntpWindow, QueueBytes: xntpWindow, QueueLen: 1 << 15, Entropy: crand.Reader,
-		}}
-		switch control {
-		case "":
-		case "cubic":
-			t.config.NewController = func(time.Time) congestion.Controller { return congestion.NewCUBIC(xntp.DefaultMTU) }
-		default:
-			return nil, errNoTFRC
-		}
-		return t, nil
+		}}, nil
 	}
 }
 
@@ -64,8 +62,13 @@ type xntpEnd struct {
 	done    chan struct{}
 	serve   func(Conn)
 	conns   map[xntp.ConnID]*xntpConn // the loop's
+	made    []congestion.Controller   // of connections that no event has named yet; the loop's
 	stalled bool                      // events wait for a reader
 }
+
+// xntpToken stands for a tracker's word that an address is its owner's: what it
+// says is not what is measured here.
+var xntpToken = []byte("bench")
 
 func (t *xntpTransport) open(at Place, serve func(Conn)) (*xntpEnd, error) {
 	key, err := xntp.GenerateKey(crand.Reader)
@@ -75,7 +78,23 @@ func (t *xntpTransport) open(at Place, serve func(Conn)) (*xntpEnd, error) {
 	c := t.config
 	c.Key = key
 	c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	e := &xntpEnd{m: xntp.New(c), live: t.options.Live, serve: serve, done: make(chan struct{}), conns: map[xntp.ConnID]*xntpConn{}}
+	if hint := t.options.Hint; hint > 0 && serve != nil {
+		c.Uplink = hint
+		c.VerifyToken = func(_ []ed25519.PublicKey, token []byte, _ netip.AddrPort, _ time.Time) bool {
+			return bytes.Equal(token, xntpToken)
+		}
+	} else {
+		c.Downlink = hint
+	}
+	e := &xntpEnd{live: t.options.Live, serve: serve, done: make(chan struct{}), conns: map[xntp.ConnID]*xntpConn{}}
+	c.NewController = func(time.Time) congestion.Controller {
+		made := t.control()
+		if e.serve != nil {
+			e.made = append(e.made, made)
+		}
+		return made
+	}
+	e.m = xntp.New(c)
 	err = at.do(func() (err error) {
 		e.ep, err = endpoint.New(e.m, endpoint.Config{Listen: []netip.AddrPort{at.Addr}, Step: e.step, Leave: e.m.CloseAll})
 		return err
@@ -119,7 +138,11 @@ func (t *xntpTransport) Dial(ctx context.Context, at Place, to Peer, request []b
 	c.owns = true
 	fail := error(nil)
 	if err = e.ep.Call(ctx, func(now time.Time) {
-		if c.id, fail = e.m.Dial(now, xntp.DialOptions{Remote: key, Addr: to.Addr, Early: request}); fail == nil {
+		o := xntp.DialOptions{Remote: key, Addr: to.Addr, Early: request, Earn: t.options.Expect}
+		if t.options.Hint > 0 {
+			o.Token = xntpToken
+		}
+		if c.id, fail = e.m.Dial(now, o); fail == nil {
 			e.conns[c.id] = c
 		}
 	}); err == nil {
@@ -134,6 +157,9 @@ func (t *xntpTransport) Dial(ctx context.Context, at Place, to Peer, request []b
 
 // step drains events, on the loop.
 func (e *xntpEnd) step(now time.Time) {
+	for _, c := range e.conns {
+		c.learn(now)
+	}
 	for !e.stalled {
 		ev, ok := e.m.NextEvent()
 		if !ok {
@@ -142,11 +168,17 @@ func (e *xntpEnd) step(now time.Time) {
 		c := e.conns[ev.Conn]
 		switch ev.Kind {
 		case xntp.EventAccepted:
+			var made congestion.Controller
+			if len(e.made) > 0 {
+				made, e.made = e.made[0], e.made[1:] // connections are accepted in the order in which they are made
+			}
 			if c != nil || e.serve == nil || len(ev.Early) != RequestBytes {
 				continue
 			}
 			c = newXNTPConn(e, append([]byte(nil), ev.Early...))
 			c.id = ev.Conn
+			c.begun = now
+			c.model, _ = made.(*congestion.Model)
 			e.conns[ev.Conn] = c
 			go e.serve(c)
 		case xntp.EventObject:
@@ -186,6 +218,10 @@ type xntpConn struct {
 	out     map[xntp.ObjectID]int // bytes not yet delivered
 	queued  int
 	stats   xntp.Stats // as of the last objects that were delivered
+	model   *congestion.Model
+	begun   time.Time
+	knows   float64 // bit/s, the first word about the capacity
+	after   time.Duration
 	count   int
 }
 
@@ -234,6 +270,27 @@ func (c *xntpConn) look() {
 		c.stats = s
 		c.mu.Unlock()
 	}
+}
+
+// learn notes what the model first takes for the capacity, and when.
+func (c *xntpConn) learn(now time.Time) {
+	if c.model == nil {
+		return
+	}
+	if v := c.model.Capacity(); v > 0 {
+		c.mu.Lock()
+		c.knows, c.after = v*8, now.Sub(c.begun)
+		c.mu.Unlock()
+		c.model = nil
+	}
+}
+
+// Capacity is what the sending end first took for the capacity of the link, in
+// bit/s, and how long after it was dialed.
+func (c *xntpConn) Capacity() (bps float64, after time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.knows, c.after, c.knows > 0
 }
 
 // Repeated is Repeater's.

@@ -32,6 +32,7 @@ type Plan struct {
 	Duration time.Duration // of every other workload
 	Bitrate  int64         // live and cpu
 	Latency  time.Duration // live: what SRT and deadlines are given from write to read
+	Hint     int64         // bit/s that XNTP's ends know of their links, and a token for the address; 0 is nothing
 	Parallel int           // bulk: flows at once
 	Flows    int           // fair: of the transport that is measured
 	Against  string        // fair: the other one
@@ -69,6 +70,8 @@ func (p *Plan) Check() error {
 		return errors.New("cpu: the relay of a udp link costs CPU in the same process: want a tun link, or none")
 	case needsLink && p.Link.Kind == None:
 		return fmt.Errorf("%s needs a link", p.Workload)
+	case p.Hint < 0 || p.Hint > maxRate:
+		return errors.New("hint: want at most 100 Gbit/s")
 	case p.Runs < 1 || p.Runs > maxRuns:
 		return fmt.Errorf("runs %d: want 1 to %d", p.Runs, maxRuns)
 	case p.Attempts != 0 && p.Attempts < p.Runs:
@@ -141,8 +144,12 @@ func (p *Plan) Lacks(s rival.Spec) error {
 
 // options are what the transports are opened with.
 func (p *Plan) options() rival.Options {
-	if p.Workload != Live {
-		return rival.Options{}
+	o := rival.Options{Hint: p.Hint}
+	switch p.Workload {
+	case Cold:
+		o.Expect = int(p.Size)
+	case Live:
+		o.Live, o.MessageBytes = p.Latency, messageBytes
 	}
-	return rival.Options{Live: p.Latency, MessageBytes: messageBytes}
+	return o
 }

@@ -14,10 +14,9 @@ const (
 	Unknown Verdict = iota // it was not measured, or no run counts
 	Holds
 	Misses
-	NotBuilt // what the row asks for does not exist yet: a miss
 )
 
-func (v Verdict) String() string { return [...]string{"not measured", "yes", "no", "not built"}[v] }
+func (v Verdict) String() string { return [...]string{"not measured", "yes", "no"}[v] }
 
 func verdict(ok bool) Verdict {
 	if ok {
@@ -28,7 +27,7 @@ func verdict(ok bool) Verdict {
 
 // both holds if both do.
 func both(a, b Verdict) Verdict {
-	for _, v := range []Verdict{Unknown, NotBuilt, Misses} {
+	for _, v := range []Verdict{Unknown, Misses} {
 		if a == v || b == v {
 			return v
 		}
@@ -143,11 +142,14 @@ func say(format string, values ...float64) string {
 	return strings.ReplaceAll(fmt.Sprintf(format, args...), "NaN", "–")
 }
 
-// withHint adds to an outcome what it would be with a rate hint, which cannot be
-// given yet.
-func withHint(o Outcome) Outcome {
-	o.Value += "; with a hint: not built"
-	o.Record, o.Least = both(o.Record, NotBuilt), both(o.Least, NotBuilt)
+// withHint adds to an outcome what it is with a rate hint.
+func withHint(s *Suite, o Outcome, cell string, record, ofQUIC, least, leastOfQUIC float64) Outcome {
+	r := reader{s}
+	l := r.value(cell+hinted, xntpName, limitOf)
+	ratio := r.value(cell+hinted, xntpName, elapsedOf) / r.value(cell, "quic", elapsedOf)
+	o.Value += say(" / %.2f L, %.2f × quic", l, ratio)
+	o.Record = both(o.Record, when(l <= record && ratio <= ofQUIC, l, ratio))
+	o.Least = both(o.Least, when(l <= least && ratio <= leastOfQUIC, l, ratio))
 	return o
 }
 
@@ -204,15 +206,18 @@ var Rows = []Row{
 		coldRow("cold-20M-1M", 1.10, 0.92, 1.15, math.Inf(1), "quic", "tcp-cubic")},
 	{2, "cold 256 KB, 100 Mbit/s 40 ms, no hint / hint", "≤ 1.6 / 1.10 L, ≤ 0.52 / 0.36 × quic", "≤ 2.0 / 1.3 L", []string{"cold-100M-256K"},
 		func(s *Suite) Outcome {
-			return withHint(coldRow("cold-100M-256K", 1.6, 0.52, 2.0, math.Inf(1), "quic", "tcp-cubic", "kcp")(s))
+			const cell = "cold-100M-256K"
+			o := coldRow(cell, 1.6, 0.52, 2.0, math.Inf(1), "quic", "tcp-cubic", "kcp")(s)
+			return withHint(s, o, cell, 1.10, 0.36, 1.3, math.Inf(1))
 		}},
 	{3, "cold 1 MB, 100 Mbit/s 40 ms, no hint / hint", "≤ 1.30 / 1.10 L, ≤ 0.52 / 0.44 × quic", "≤ 1.5 / 1.2 L, ≤ 0.55 / 0.45 × quic", []string{"cold-100M-1M"},
 		func(s *Suite) Outcome {
-			return withHint(coldRow("cold-100M-1M", 1.30, 0.52, 1.5, 0.55, "quic", "tcp-cubic", "kcp")(s))
+			const cell = "cold-100M-1M"
+			o := coldRow(cell, 1.30, 0.52, 1.5, 0.55, "quic", "tcp-cubic", "kcp")(s)
+			return withHint(s, o, cell, 1.10, 0.44, 1.2, 0.45)
 		}},
 	{4, "its price: drops, queue p95", "≤ 0.5 %, ≤ 15 ms", "≤ 2 %", []string{"cold-100M-1M"}, judgePrice},
-	{5, "capacity known after one RTT, 9 of 10 starts", "within 5 %", "within 10 %", nil,
-		func(*Suite) Outcome { return Outcome{Value: "not built", Record: NotBuilt, Least: NotBuilt} }},
+	{5, "capacity known after one RTT, 9 of 10 starts", "within 5 %", "within 10 %", startCells, judgeCapacity},
 	{6, "cold 1 MB, 50 Mbit/s 100 ms 1 %", "≤ 1.35 L, ≤ 0.36 × bbr, ≤ 0.75 × kcp", "≤ 1.8 L", []string{"cold-1%"},
 		lossRow("cold-1%", 1.35, 1.8, 0.36, 0.75, "tcp-bbr", "kcp", "quic")},
 	{7, "cold 1 MB, 50 Mbit/s 200 ms 5 %", "≤ 1.5 L, ≤ 0.20 × bbr", "≤ 1.9 L", []string{"cold-5%"},
@@ -233,6 +238,48 @@ var Rows = []Row{
 	{17, "throughput on loopback, encrypted", "≥ 3.5 × quic", "≥ 2.5 × quic", []string{"loopback"}, judgeThroughput},
 	{18, "CPU paced at 20 Mbit/s, 40 ms", "≤ 0.45 × quic", "≤ 0.8 × quic", []string{"cpu"}, judgeCPU("cpu", 0.45, 0.8, "quic", "tcp-cubic")},
 	{19, "live 6 Mbit/s, p99 at ≥ 99.9 %: 100 ms 1 %; 200 ms 5 %", "≤ 130, ≤ 260 ms; ≤ 0.46, ≤ 0.37 × srt", "≤ 0.6 × srt", []string{"live-1%", "live-5%"}, judgeLive},
+}
+
+// startCells are those whose starts row 5 reads: 10, 20, 50 and 100 Mbit/s.
+var startCells = []string{"capacity-10M", "cold-20M-1M", "capacity-50M", "cold-100M-1M"}
+
+// oneRTT is how many round trips after it was dialed the capacity must be known:
+// one for the first train and its acknowledgement, and what the train takes.
+const oneRTT = 1.75
+
+func judgeCapacity(s *Suite) Outcome {
+	all, five, ten := 0, 0, 0
+	var worst float64
+	var latest time.Duration
+	for _, cell := range startCells {
+		r := s.result(cell, xntpName)
+		if r == nil {
+			continue
+		}
+		for i := range r.Samples {
+			x, link := &r.Samples[i], &r.Plan.Link
+			all++
+			if x.Capacity == 0 || x.CapacityAfter > time.Duration(oneRTT*float64(link.RTT)) {
+				continue
+			}
+			off := math.Abs(x.Capacity/float64(link.Rate) - 1)
+			worst, latest = max(worst, off), max(latest, x.CapacityAfter)
+			if off <= 0.05 {
+				five++
+			}
+			if off <= 0.10 {
+				ten++
+			}
+		}
+	}
+	if all == 0 {
+		return Outcome{}
+	}
+	return Outcome{
+		Value:  fmt.Sprintf("%d of %d within 5 %%, %d within 10 %%; worst %.0f %%, latest %s", five, all, ten, 100*worst, durationText(latest)),
+		Record: verdict(10*five >= 9*all),
+		Least:  verdict(10*ten >= 9*all),
+	}
 }
 
 func judgePrice(s *Suite) Outcome {

@@ -31,6 +31,11 @@ type Sample struct {
 	Repeated      float64 // share of bytes that had been sent before
 	KnowsRepeated bool
 
+	// Capacity is what XNTP first took for the capacity of the link, in bit/s, and
+	// CapacityAfter how long after it was dialed; 0 if it never knew.
+	Capacity      float64
+	CapacityAfter time.Duration
+
 	// Of the emulator.
 	Emulated bool
 	Late50   time.Duration // its lateness, at the median

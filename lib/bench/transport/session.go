@@ -16,10 +16,12 @@ type sessions struct {
 	mu     sync.Mutex
 	open   []rival.Conn
 	closed bool
-	sent   int64  // live messages
-	sunk   *tally // bytes that came
-	part   int64  // bytes sent again, by the transports' own word
-	of     int64  // bytes sent
+	sent   int64         // live messages
+	sunk   *tally        // bytes that came
+	part   int64         // bytes sent again, by the transports' own word
+	of     int64         // bytes sent
+	knows  float64       // bit/s, what XNTP first took for the capacity
+	after  time.Duration // how long after it was dialed
 	wg     sync.WaitGroup
 }
 
@@ -61,12 +63,21 @@ func (s *sessions) serve(c rival.Conn) {
 	}
 }
 
-// note asks a transport what it sent again.
+// note asks a transport what it sent again, and what it takes the link for.
 func (s *sessions) note(c rival.Conn) {
 	if r, ok := c.(rival.Repeater); ok {
 		if part, of, ok := r.Repeated(); ok {
 			s.mu.Lock()
 			s.part, s.of = s.part+part, s.of+of
+			s.mu.Unlock()
+		}
+	}
+	if k, ok := c.(interface {
+		Capacity() (bps float64, after time.Duration, ok bool)
+	}); ok {
+		if v, after, ok := k.Capacity(); ok {
+			s.mu.Lock()
+			s.knows, s.after = v, after
 			s.mu.Unlock()
 		}
 	}

@@ -43,6 +43,13 @@ func NewSuite(quick bool) *Suite {
 	s.cold("cold-20M-1M", tun(20*mbit, 40*milli), mib, "quic", "tcp-cubic")
 	s.cold("cold-100M-256K", tun(100*mbit, 40*milli), 256*kib, "quic", "tcp-cubic", "kcp")
 	s.cold("cold-100M-1M", tun(100*mbit, 40*milli), mib, "quic", "tcp-cubic", "kcp")
+	for _, c := range []cell{s.cells[len(s.cells)-2], s.cells[len(s.cells)-1]} {
+		c.name += hinted
+		c.plan.Only, c.plan.Hint = []string{xntpName}, c.plan.Link.Rate
+		s.cells = append(s.cells, c)
+	}
+	s.cold("capacity-10M", tun(10*mbit, 40*milli), 256*kib)
+	s.cold("capacity-50M", tun(50*mbit, 40*milli), 256*kib)
 	s.cold("cold-1%", lossy(tun(50*mbit, 100*milli), 0.01), mib, "tcp-bbr", "kcp", "quic")
 	s.cold("cold-5%", lossy(tun(50*mbit, 200*milli), 0.05), mib, "tcp-bbr", "kcp")
 
@@ -75,6 +82,9 @@ func NewSuite(quick bool) *Suite {
 	s.live("live-5%", lossy(tun(50*mbit, 200*milli), 0.05))
 	return s
 }
+
+// hinted is what the names of cells end with in which XNTP is told the rate.
+const hinted = "-hint"
 
 // The rate of the step row: 50, then 10, then 50 Mbit/s.
 const (

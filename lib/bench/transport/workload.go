@@ -45,6 +45,7 @@ func (p *Plan) run(ctx context.Context, spec rival.Spec, seed uint64) (s Sample,
 	if part, of := st.serve.part, st.serve.of; of > 0 {
 		s.Repeated, s.KnowsRepeated = float64(part)/float64(of), true
 	}
+	s.Capacity, s.CapacityAfter = st.serve.knows, st.serve.after
 	if errors.Is(s.Failed, context.DeadlineExceeded) {
 		s.Failed = fmt.Errorf("not done after %v", p.patience())
 	}
