@@ -111,7 +111,7 @@ func TestWhatIsWrongIsSaidOnStderrAndInTheCode(t *testing.T) {
 		code int
 		want string
 	}{
-		{"", 2, "one of: swarm, scenarios, transport, serve, suite"},
+		{"", 2, "one of: swarm, scenarios, natlab, transport, serve, suite"},
 		{"swarm --scenario staedy", 2, `no such scenario: "staedy"` + "\nxp2p-bench: hint: there are calibrate, churn, flash, "},
 		{"swarm --topology ring", 2, "want all, mesh, tree, balanced"},
 		{"swarm --link wire", 2, "want flow, packet"},
