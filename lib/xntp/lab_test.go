@@ -2,7 +2,6 @@ package xntp
 
 import (
 	"crypto/ed25519"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -44,7 +43,6 @@ type maker func() congestion.Controller
 func model() congestion.Controller { return congestion.NewModel(DefaultMTU) }
 func cubic() congestion.Controller { return congestion.NewCUBIC(DefaultMTU) }
 func bbr() congestion.Controller   { return congestion.NewBBR(DefaultMTU) }
-func tfrc() congestion.Controller  { return congestion.NewTFRC(DefaultMTU) }
 
 func newLab(t testing.TB, seed uint64, link simnet.Link) *lab {
 	l := &lab{t: t, w: simnet.New(seed), link: link, sampled: true}
@@ -170,20 +168,4 @@ func jain(x []float64) float64 {
 		squares += v * v
 	}
 	return sum * sum / (float64(len(x)) * squares)
-}
-
-func (l *lab) trace(step, d time.Duration) {
-	for t := time.Duration(0); t < d; t += step {
-		r := l.rates(step)
-		line := fmt.Sprintf("%6.2fs", l.w.Elapsed().Seconds())
-		for i, f := range l.flows {
-			line += fmt.Sprintf("  %6.2f", r[i])
-			if m, ok := f.cc.(fmt.Stringer); ok {
-				line += " " + m.String()
-			}
-		}
-		up, _ := l.host.Backlog()
-		line += fmt.Sprintf("  q=%.1fms", up.Seconds()*1e3)
-		l.t.Log(line)
-	}
 }
