@@ -23,7 +23,7 @@ type arrivalMeter struct {
 	counts int
 	fresh  time.Duration // of the newest packet
 
-	sum   int64 // bytes that arrived
+	sum   int64         // bytes that arrived
 	marks []arrivalMark // a ring, once it has arrivalMarks
 	n     int
 }

@@ -15,9 +15,9 @@ import (
 //	             found the link empty that should have; else what the chirp delivered.
 type startState struct {
 	log      []Arrival // the first startLog; let go of when the start is over
-	lost     int     // bytes
-	doubling float64 // the rate, where trains tell nothing
-	best     float64 // the most that was delivered in it
+	lost     int       // bytes
+	doubling float64   // the rate, where trains tell nothing
+	best     float64   // the most that was delivered in it
 	latest   float64
 	flat     int     // measurements since
 	hint     float64 // bytes per second to send at before anything is heard; 0: none
