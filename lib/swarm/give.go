@@ -205,7 +205,7 @@ func (s *Swarm) pump(now time.Time) {
 		if g.flying >= s.up.window() && !s.stuck(now) {
 			return // an acknowledgement will bring us back
 		}
-		if free := s.up.free(); now.Before(free) {
+		if free := s.up.free(g.load.short); now.Before(free) {
 			g.wake = earlier(g.wake, free)
 			return
 		}

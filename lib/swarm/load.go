@@ -39,7 +39,7 @@ func (l *load) run(now time.Time, pace float64) bool {
 // spared reports whether a neighbour need not be told that a piece will not come:
 // it expects no better, and has it from the origin in time.
 func (s *Swarm) spared(now time.Time, n *neighbour, h *held) bool {
-	return s.give.load.short && n.need.backed(now, h.piece)
+	return (s.give.load.short || s.view.Short) && n.need.backed(now, h.piece)
 }
 
 // told takes the tracker's word for whether the room is short, as long as we have

@@ -17,8 +17,8 @@ type need struct {
 
 // Our choices.
 const (
-	needStep   = 50 * time.Millisecond  // a change that is worth a message
-	needMargin = 50 * time.Millisecond  // what is reckoned may come a little later
+	needStep   = 100 * time.Millisecond // a change that is worth a message
+	needMargin = 30 * time.Millisecond  // what is reckoned may come a little later
 	needEvery  = 250 * time.Millisecond // at most
 	// needEver is told by whom the origin does not serve: a copy that is late ends
 	// its stall.

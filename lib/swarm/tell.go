@@ -32,7 +32,7 @@ func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 	if soon {
 		delay = tellSoon
 	}
-	if s.give.load.short && s.want.line.Backstop > 0 && !s.mesh() {
+	if (s.give.load.short || s.view.Short) && s.want.line.Backstop > 0 && !s.mesh() {
 		return // who would ask for it could not be sent it
 	}
 	for _, n := range s.peers {

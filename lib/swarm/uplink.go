@@ -43,6 +43,7 @@ const (
 	windowMore  = 40 << 10         // beside two round trips' worth
 	windowMost  = 8 << 20
 	leaveAhead  = 10 * time.Millisecond  // an acknowledgement's jitter must not let the uplink run dry
+	leaveShort  = 25 * time.Millisecond  // the same where it is short, and nothing urgent is ever far behind
 	queuedLeast = 4 * time.Millisecond   // what waited less had the uplink to itself
 	leastLeave  = 100 * time.Microsecond // what takes less cannot be measured
 	tellUplink  = 3 * time.Second
@@ -148,7 +149,13 @@ func (u *uplink) window() int {
 }
 
 // free returns when the uplink can take the next piece.
-func (u *uplink) free() time.Time { return later(u.leave.Add(-leaveAhead), u.next) }
+func (u *uplink) free(short bool) time.Time {
+	ahead := leaveAhead
+	if short {
+		ahead = leaveShort
+	}
+	return later(u.leave.Add(-ahead), u.next)
+}
 
 // Uplink returns how many bits per second the swarm can upload: as far as it
 // was seen full for a while, else what was said at the start; 0 if nobody knows.

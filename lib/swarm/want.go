@@ -377,7 +377,7 @@ func (s *Swarm) runWant(now time.Time) {
 			w.wake = earlier(w.wake, own)
 			continue
 		}
-		if s.give.load.short && w.line.Backstop > 0 && !others && !starting && !own.IsZero() && now.Before(own) && !m.heard && !s.ours(id) {
+		if (s.give.load.short || s.view.Short) && w.line.Backstop > 0 && !others && !starting && !own.IsZero() && now.Before(own) && !m.heard && !s.ours(id) {
 			// Those who have it have more to send than they can.
 			w.wake = earlier(w.wake, own)
 			continue
