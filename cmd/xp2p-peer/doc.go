@@ -83,7 +83,7 @@
 // of the local time, in all rooms and by all programs that count in the same
 // --quota-file: xp2p/quota.json in the directory of the user's settings
 // (~/.config on Linux), unless it says another. It counts the stream's bytes;
-// headers, some 3 %, come on top. It is written once a minute and at the end,
+// headers, some 5 %, come on top. It is written once a minute and at the end,
 // under a lock (FILE.lock), so that no program's count is lost; one that is
 // killed takes its last minute with it, and several that run at a time may
 // exceed the quota by what they upload in a minute. The file is JSON:

@@ -29,8 +29,7 @@ type gateState struct {
 	mac    hash.Hash // keyed with a secret of this endpoint
 	buf    [8 + 4 + 16 + 2 + wire.CIDLen]byte
 	own    [cookieLen]byte
-	tokens float64
-	last   time.Time
+	bucket bucket
 }
 
 func (g *gateState) init(entropy io.Reader) error {
@@ -38,7 +37,7 @@ func (g *gateState) init(entropy io.Reader) error {
 	if _, err := io.ReadFull(entropy, secret[:]); err != nil {
 		return err
 	}
-	g.tokens = freeBurst
+	g.bucket = newBucket(freeBurst, freeHandshakes)
 	var err error
 	g.mac, err = blake2s.New128(secret[:])
 	return err
@@ -46,15 +45,7 @@ func (g *gateState) init(entropy io.Reader) error {
 
 // free takes one of the handshakes that need no proof.
 func (g *gateState) free(now time.Time) bool {
-	if !g.last.IsZero() {
-		g.tokens = min(freeBurst, g.tokens+freeHandshakes*now.Sub(g.last).Seconds())
-	}
-	g.last = now
-	if g.tokens < 1 {
-		return false
-	}
-	g.tokens--
-	return true
+	return g.bucket.take(now)
 }
 
 func epoch(now time.Time) uint64 { return uint64(now.UnixNano()) / uint64(cookieLife) }

@@ -28,8 +28,7 @@ type resetState struct {
 	mac    hash.Hash
 	buf    [wire.CIDLen + 16]byte
 	own    [wire.ResetLen]byte
-	tokens float64
-	last   time.Time
+	bucket bucket
 }
 
 func (r *resetState) init(key PrivateKey) {
@@ -37,7 +36,7 @@ func (r *resetState) init(key PrivateKey) {
 	if err != nil {
 		panic("xntp: blake2s: " + err.Error()) // only the length of a key can be wrong
 	}
-	r.mac, r.tokens = mac, resetBurst
+	r.mac, r.bucket = mac, newBucket(resetBurst, resetRate)
 }
 
 // token is what ends the connection that receives at cid, sent to an address.
@@ -53,15 +52,7 @@ func (r *resetState) token(cid wire.CID, to netip.Addr) (t wire.ResetToken) {
 
 // free takes one of the resets that may be sent.
 func (r *resetState) free(now time.Time) bool {
-	if !r.last.IsZero() {
-		r.tokens = min(resetBurst, r.tokens+resetRate*now.Sub(r.last).Seconds())
-	}
-	r.last = now
-	if r.tokens < 1 {
-		return false
-	}
-	r.tokens--
-	return true
+	return r.bucket.take(now)
 }
 
 // stray handles what looks like a data packet and is for no connection: a reset,
