@@ -15,14 +15,16 @@ import (
 // start costs: a connection's round trip, and one more each time that what was
 // sent doubles the ten packets of the first flight.
 type simOrigin struct {
-	world *world
-	recs  []segment.Record
-	times []time.Time
-	where map[segment.ID]int
-	flows []*answer // that follow the live edge
-	slow  float64
-	gone  bool
-	admit origin.Admission
+	world   *world
+	recs    []segment.Record
+	times   []time.Time
+	where   map[segment.ID]int
+	flows   []*answer // that follow the live edge
+	slow    float64
+	gone    bool
+	admit   origin.Admission
+	line    []*answer // requests for pieces that wait for their turn
+	waiting bool
 	// what the seed had given when somebody asked last
 	seeded int64
 }
@@ -96,6 +98,8 @@ type answer struct {
 	bytes   int
 	follows bool
 	wait    time.Duration // the connection's round trip
+	pieces  []segment.ID  // that it asks for, in a line until till at most
+	till    time.Time
 }
 
 func (o *simOrigin) asked(v *viewer, ask node.Origin) {
@@ -120,10 +124,18 @@ func (o *simOrigin) serve(v *viewer, ask node.Origin, late time.Duration) {
 	}
 	now := x.sim.Now()
 	given := x.seed.Uploaded(roomName)
-	o.admit.Spend(now, int(given-o.seeded))
+	o.admit.Spend(now, int(given-o.seeded), false)
 	o.seeded = given
-	if start := ask.Kind == node.OriginStart || ask.Kind == node.OriginAfter; start && !o.admit.Start(now) || ask.Kind == node.OriginPieces && !o.admit.Pieces(now) {
-		a.send(httpHead, prioHead, func() { a.supply(node.Supply{Done: true, Err: node.ErrBusy}) })
+	switch ask.Kind {
+	case node.OriginStart, node.OriginAfter:
+		if !o.admit.Start(now) {
+			a.refuse()
+			return
+		}
+	case node.OriginPieces:
+		a.pieces, a.till = ask.Pieces, now.Add(origin.Patience)
+		o.line = append(o.line, a)
+		o.serveLine()
 		return
 	}
 	switch ask.Kind {
@@ -136,11 +148,6 @@ func (o *simOrigin) serve(v *viewer, ask node.Origin, late time.Duration) {
 		a.follow(max(0, i))
 	case node.OriginAfter:
 		a.follow(o.find(ask.After) + 1)
-	case node.OriginPieces:
-		for _, id := range ask.Pieces {
-			a.give(o.find(id))
-		}
-		a.done()
 	case node.OriginInit:
 		for i := range o.recs {
 			if in := o.recs[i].Init; in != nil && in.Hash == ask.Init {
@@ -150,6 +157,37 @@ func (o *simOrigin) serve(v *viewer, ask node.Origin, late time.Duration) {
 		}
 		a.done()
 	}
+}
+
+// serveLine serves requests for pieces, in the order in which they came.
+func (o *simOrigin) serveLine() {
+	x := o.world
+	for len(o.line) > 0 {
+		a := o.line[0]
+		now := x.sim.Now()
+		wait := o.admit.Pieces(now)
+		switch {
+		case !a.open():
+		case !now.Before(a.till):
+			a.refuse()
+		case wait > 0:
+			if !o.waiting {
+				o.waiting = true
+				x.sim.After(min(wait, a.till.Sub(now)), func() { o.waiting = false; o.serveLine() })
+			}
+			return
+		default:
+			for _, id := range a.pieces {
+				a.give(o.find(id))
+			}
+			a.done()
+		}
+		o.line = o.line[1:]
+	}
+}
+
+func (a *answer) refuse() {
+	a.send(httpHead, prioHead, func() { a.supply(node.Supply{Done: true, Err: node.ErrBusy}) })
 }
 
 func (o *simOrigin) initOf(k int) int {
@@ -184,7 +222,7 @@ func (a *answer) open() bool { return a.v.here() && a.v.asks[a.id] }
 // send takes bytes through the server's uplink, and then calls then.
 func (a *answer) send(bytes int, prio uint8, then func()) {
 	x := a.o.world
-	a.o.admit.Spend(x.sim.Now(), bytes)
+	a.o.admit.Spend(x.sim.Now(), bytes, len(a.pieces) > 0)
 	before := a.bytes
 	a.bytes += bytes
 	rounds := math.Floor(math.Log2(1+float64(a.bytes)/firstFlight)) - math.Floor(math.Log2(1+float64(before)/firstFlight))

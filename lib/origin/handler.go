@@ -150,7 +150,7 @@ func (h *Handler) answer(w *counted, r *http.Request, t target) {
 		refuse(w, http.StatusNotFound, "no such room")
 		return
 	}
-	if h.full(w, r, room, t.kind) {
+	if h.full(w, r, room, t) {
 		return
 	}
 	defer w.settle()
@@ -198,7 +198,8 @@ type counted struct {
 	bytes   *atomic.Int64
 	refused *atomic.Int64
 	uplink  *uplink
-	paid    int // bytes that were taken out of the bucket before they were written
+	paid    int  // bytes that were taken out of the bucket before they were written
+	lacked  bool // they are what a player is about to lack
 
 	// What has an end is held in memory until the client has taken it, and must
 	// be taken until then; each byte gives a little more time.
@@ -225,13 +226,13 @@ func (c *counted) Write(b []byte) (int, error) {
 	c.bytes.Add(int64(n))
 	advance := min(n, c.paid)
 	c.paid -= advance
-	c.uplink.spend(n - advance)
+	c.uplink.spend(n-advance, c.lacked)
 	return n, err
 }
 
 // settle gives back what was taken out of the bucket and not written.
 func (c *counted) settle() {
-	c.uplink.spend(-c.paid)
+	c.uplink.spend(-c.paid, c.lacked)
 	c.paid = 0
 }
 

@@ -1,11 +1,13 @@
 package origin
 
 import (
+	"context"
 	"errors"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,12 +85,13 @@ func TestAnOriginWhoseUplinkIsFullSendsNewcomersToTheOthers(t *testing.T) {
 		h.Spent(1_000_000)
 		all("when the seed has given all that was saved up", 503, 200)
 		time.Sleep(time.Minute)
-		h.Spent(2_000_001)
-		all("when it is overdrawn", 503, 503)
-		time.Sleep(time.Second)
-		all("a second later", 503, 200)
-		time.Sleep(2 * time.Second)
+		h.Spent(3_000_001)
+		all("when it is overdrawn", 503, 200)
+		time.Sleep(4 * time.Second)
 		all("when it has recovered", 200, 200)
+		// What players lack fills its part of the uplink itself.
+		h.uplink.spend(2_900_000, true)
+		all("when too many lack something", 503, 503)
 
 		// What was written is what was spent: an answer that ended before the
 		// newcomer had what he was expected to take gives the rest back.
@@ -123,10 +126,52 @@ func TestOfACrowdOnlyAsManyAreLetInAsThereIsRoomFor(t *testing.T) {
 	}
 	var none uplink
 	none.init(0)
-	none.spend(1 << 40)
-	if !none.start(1<<30) || !none.pieces() {
+	none.spend(1<<40, false)
+	if !none.start(1<<30) || !none.pieces(t.Context(), 1<<30) {
 		t.Error("without a bound somebody was refused")
 	}
+}
+
+// Those who lack something stand in a line, each for as long as its player can
+// wait; who has what it lacks from elsewhere and leaves, leaves its place.
+func TestWhatPlayersLackIsGivenInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var u uplink
+		u.init(8 * 100_000 * 10 / 9) // 10,000 bytes may be on their way
+		began := time.Now()
+		type answer struct {
+			in    bool
+			after time.Duration
+		}
+		answers := make([]answer, 8)
+		gone, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range answers {
+			ctx := t.Context()
+			if i == 2 {
+				ctx = gone
+			}
+			wg.Go(func() {
+				in := u.pieces(ctx, 10_001)
+				answers[i] = answer{in, time.Since(began).Round(10 * time.Millisecond)}
+			})
+			synctest.Wait() // they come one after the other
+		}
+		time.Sleep(50 * time.Millisecond)
+		leave()
+		wg.Wait()
+		for i, want := range []answer{
+			{true, 0}, {true, 0}, // one more than fits is on its way
+			{false, 50 * time.Millisecond},
+			{true, 100 * time.Millisecond}, {true, 200 * time.Millisecond}, {true, 300 * time.Millisecond},
+			{false, 400 * time.Millisecond},
+			{false, 400 * time.Millisecond},
+		} {
+			if answers[i] != want {
+				t.Errorf("request %d: %v, want %v", i, answers[i], want)
+			}
+		}
+	})
 }
 
 func TestAClientHearsThatItsOriginIsBusy(t *testing.T) {
@@ -135,6 +180,7 @@ func TestAClientHearsThatItsOriginIsBusy(t *testing.T) {
 	appendAll(t, room, recs)
 	h, base := serve(t, Config{Uplink: 1000}, room)
 	h.Spent(1 << 30)
+	h.uplink.spend(1<<30, true)
 	c := newClient(t, base)
 	for name, err := range map[string]error{
 		"Start": second(c.Start(t.Context(), store.Live())),

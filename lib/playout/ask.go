@@ -181,6 +181,25 @@ func (p *Player) StopStream(now time.Time) {
 	p.plan(now)
 }
 
+// callOff stops a request for pieces of which the last that was missing has come
+// from elsewhere: where the origin has more to do than it can, others wait for
+// what nobody needs.
+func (p *Player) callOff(id segment.ID, ask uint64) {
+	a := &p.asks
+	q := a.pieces[id]
+	if q == nil || q.id == 0 || q.id == ask {
+		return
+	}
+	for other, o := range a.pieces {
+		if o.id == q.id && !p.Has(other) {
+			return
+		}
+	}
+	a.queue = append(a.queue, Ask{ID: q.id, Kind: AskStop})
+	delete(a.rtts, q.id)
+	q.id = 0
+}
+
 // An Answer is how a request to the origin ended. The zero Answer: it was
 // complete.
 type Answer struct {

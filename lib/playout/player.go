@@ -206,6 +206,7 @@ func (p *Player) addPiece(now time.Time, rec segment.Record, from measure.Source
 	if d.Index == 0 && d.Prev != nil {
 		p.tl.closed(d.Prev.Epoch, d.Prev.Seq, d.Prev.Pieces)
 	}
+	p.callOff(d.ID, ask)
 	return Fresh
 }
 

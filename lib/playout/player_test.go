@@ -358,6 +358,40 @@ func TestAnOriginWithoutRoomIsAskedEverMoreRarelyForHoweverManyHoles(t *testing.
 	}
 }
 
+// What the origin was asked for, and neighbours brought before it could answer,
+// is called off: it may have more to do than it can.
+func TestARequestForWhatHasComeFromElsewhereIsCalledOff(t *testing.T) {
+	recs := stream(5, "init", 20)
+	p := New(t0, Config{Start: Start{Mode: Oldest}})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs[:5] {
+		p.Add(t0, r, measure.Origin, time.Time{}, start)
+	}
+	p.Answered(t0, start, Answer{})
+	p.Announce(t0, recs[7].Piece.ID)
+	now := t0
+	var q []Ask
+	for len(q) == 0 || q[0].Kind != AskPieces || len(q[0].Pieces) < 2 {
+		now = now.Add(10 * time.Millisecond)
+		if p.Advance(now); now.Sub(t0) > 3*time.Second {
+			t.Fatal("the origin was not asked")
+		}
+		q = append(asksOf(p), q...)
+	}
+	ask := q[0]
+	for i, id := range ask.Pieces {
+		p.Add(now, recs[5+i], measure.Peer, time.Time{}, 0)
+		if recs[5+i].Piece.ID != id {
+			t.Fatalf("asked for %v", ask.Pieces)
+		}
+		stops := slices.DeleteFunc(asksOf(p), func(a Ask) bool { return a.Kind != AskStop || a.ID != ask.ID })
+		if last := i == len(ask.Pieces)-1; last != (len(stops) == 1) {
+			t.Errorf("after piece %d of %d: %+v", i+1, len(ask.Pieces), stops)
+		}
+	}
+}
+
 func TestAFailingOriginIsAskedAgainAndNotMoreThanThat(t *testing.T) {
 	p := New(t0, Config{})
 	now, asked := t0, 0

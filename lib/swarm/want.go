@@ -330,6 +330,10 @@ func (s *Swarm) runWant(now time.Time) {
 	slack := urgentSlack + 3*s.typicalRTT()
 	var lost []segment.ID
 	starting := s.starting()
+	backstop := w.line.Backstop
+	if now.Before(w.shaken) {
+		backstop = 0 // all who have lost neighbours ask the origin: it cannot answer them in time
+	}
 	for place, m := range w.order {
 		id := m.id
 		if m.peer != 0 {
@@ -344,7 +348,7 @@ func (s *Swarm) runWant(now time.Time) {
 		// The origin is the surest source of what we need soon, but not for those
 		// below who need it sooner.
 		others := !m.need.IsZero() && (own.IsZero() || m.need.Before(own))
-		hurry := w.line.Backstop == 0 || others || now.After(own)
+		hurry := backstop == 0 || others || now.After(own)
 		urgent := hurry && !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
 		at := m.next
 		if m.tries == 0 && !urgent {
@@ -371,13 +375,13 @@ func (s *Swarm) runWant(now time.Time) {
 				}
 			}
 		}
-		if b := w.line.Backstop; b > 0 && !own.IsZero() && own.Sub(now) < b+s.typicalRTT() && now.Before(own) && !due.Before(own) {
+		if b := backstop; b > 0 && !own.IsZero() && own.Sub(now) < b+s.typicalRTT() && now.Before(own) && !due.Before(own) {
 			// An answer would come when the origin's has: whoever would send it has
 			// better things to send. If the origin has not answered by then, it is slow.
 			w.wake = earlier(w.wake, own)
 			continue
 		}
-		if (s.give.load.short || s.view.Short) && w.line.Backstop > 0 && !others && !starting && !own.IsZero() && now.Before(own) && !m.heard && !s.ours(id) {
+		if (s.give.load.short || s.view.Short) && backstop > 0 && !others && !starting && !own.IsZero() && now.Before(own) && !m.heard && !s.ours(id) {
 			// Those who have it have more to send than they can.
 			w.wake = earlier(w.wake, own)
 			continue

@@ -273,16 +273,3 @@ func (t *Tracker) Leave(session Session) {
 		t.apply(r, r.top.Leave(topology.ID(p.id)))
 	}
 }
-
-// sayLeft notes that a peer leaves for the next list of those who know it.
-func (t *Tracker) sayLeft(p *peer) {
-	v, ok := p.room.top.View(topology.ID(p.id))
-	if !ok {
-		return
-	}
-	for _, m := range v.Members {
-		if o := p.room.peers[wire.PeerID(m.ID)]; o != nil && o != p && len(o.left) < wire.MaxSignalMembers {
-			o.left = append(o.left, p.id)
-		}
-	}
-}

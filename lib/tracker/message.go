@@ -117,11 +117,12 @@ func (p *peer) next(now time.Time) wire.Signal {
 		if !ok && !p.isBanned() {
 			return nil
 		}
-		left := p.left
+		left, members := p.left, p.meet(now, v)
 		p.left = nil
+		p.name(now, members)
 		return &wire.SignalNeighbours{
 			Version: p.version, Topology: p.room.top.Name(), Group: v.Group, Short: v.Short,
-			UplinkBPS: p.uplink, Upload: p.hello.Upload, Hard: p.hard(), Members: p.meet(now, v), SeedCost: p.seedCost(),
+			UplinkBPS: p.uplink, Upload: p.hello.Upload, Hard: p.hard(), Members: members, SeedCost: p.seedCost(),
 			Banned: slices.Clone(p.room.books.banned), Left: left,
 		}
 	case p.reset || len(p.feed) > 0:

@@ -150,7 +150,9 @@ type peer struct {
 	queued  bool          // in Tracker.pending
 	welcome bool          // to be sent
 	list    bool          // neighbours to be sent
-	left    []wire.PeerID // who left since the last list, of those who knew it
+	left    []wire.PeerID // who left since the last list, of those whom it knew
+	told    []wire.PeerID // whom the last list named, ascending
+	knowers []knower      // whose last list did not name it, but one before
 	version uint64
 	reset   bool     // of the feed
 	feed    []uint64 // groups to be sent, ascending
