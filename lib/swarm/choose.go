@@ -48,7 +48,7 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 		return n.gives(id) && slices.Contains(m.tried, n.id)
 	}) {
 		m.tried = m.tried[:0] // they had too much to send; the next time they may not
-		if m.tries < guesses || !urgent {
+		if !urgent || m.tries < guesses && !s.hedging(now) {
 			return nil
 		}
 	}

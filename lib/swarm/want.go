@@ -228,6 +228,14 @@ func (w *want) shake(now time.Time) {
 	w.wake = earlier(w.wake, now.Add(gather))
 }
 
+// hedgeTime is how long after others have left the origin is no backstop: all who
+// have lost neighbours ask it, and it cannot answer all of them in time.
+const hedgeTime = 3 * time.Second
+
+func (s *Swarm) hedging(now time.Time) bool {
+	return !s.want.shaken.IsZero() && now.Sub(s.want.shaken) < hedgeTime-shakenTime
+}
+
 // fade forgets a little with every piece that comes.
 func (w *want) fade() { w.late -= w.late / lateFade }
 
@@ -331,8 +339,8 @@ func (s *Swarm) runWant(now time.Time) {
 	var lost []segment.ID
 	starting := s.starting()
 	backstop := w.line.Backstop
-	if now.Before(w.shaken) {
-		backstop = 0 // all who have lost neighbours ask the origin: it cannot answer them in time
+	if s.hedging(now) {
+		backstop = 0
 	}
 	for place, m := range w.order {
 		id := m.id
@@ -442,8 +450,8 @@ func (s *Swarm) runWant(now time.Time) {
 		}
 		n.asked++
 		w.wake = earlier(w.wake, r.m.until)
-		if starting && r.id == w.began && r.m.tries == 1 {
-			// All waits for this one, and it is small: whoever is first of two.
+		if starting && r.id == w.began && r.m.tries == 1 || r.m.tries > 1 && !r.due.IsZero() && now.After(r.due) && s.hedging(now) {
+			// All waits for this one: whoever is first of two.
 			o := s.holder(now, r.id, r.m, true, false)
 			if o == nil {
 				o = s.choose(now, r.id, r.m, true)

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -95,5 +96,42 @@ func TestAGroupCoversOnlyAsLongAsItBringsSomething(t *testing.T) {
 	s.Receive(at(2120), 6, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 20)...)), nil)
 	if !s.Covers(at(2130), p[0].Piece.ID) {
 		t.Error("it says that it has all of it")
+	}
+}
+
+// The origin brings what is needed in a moment, and nobody else is troubled for
+// it; but when others have left, all ask it, and then neighbours are asked too:
+// for what is late already two of them.
+func TestWhenOthersHaveLeftTheOriginIsNotReliedOn(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		s := newSwarm(t, 4, false, "balanced")
+		meet(t, s, 6)
+		p := pieces(t)
+		s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(400), Backstop: 450 * time.Millisecond})
+		s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 1)...)), nil)
+		s.Receive(t0, 6, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 1)...)), nil)
+		if left {
+			s.want.shake(t0)
+		}
+		s.Advance(at(100))
+		to, _ := sent(t, actions(s), wire.SwarmWant)
+		if (len(to) > 0) != left {
+			t.Errorf("others have left: %v, and %v are asked", left, to)
+		}
+		if !left {
+			continue
+		}
+		for now := 100; now < 1500 && len(to) < 3; now += 10 {
+			s.SetWant(at(now), p[0].Piece.ID, Line{Epoch: 1000, At: at(400), Backstop: 450 * time.Millisecond})
+			s.Advance(at(now))
+			again, _ := sent(t, actions(s), wire.SwarmWant)
+			to = append(to, again...)
+			if n := len(again); n > 1 && now < 400 {
+				t.Errorf("%v are asked at once before it is late", again)
+			} else if n > 1 {
+				return
+			}
+		}
+		t.Errorf("nobody asks two for what is late: %v", to)
 	}
 }
