@@ -139,6 +139,19 @@ func (x *inbox) part(f *wire.Frame) (*inbound, uint64) {
 	return in, in.note(f.Offset, end)
 }
 
+// lacking is how many bytes are missing of sized objects that have begun.
+func (x *inbox) lacking() (n int) {
+	for _, in := range x.open {
+		if in.known && !in.endless {
+			n += int(in.size)
+			for _, r := range in.have {
+				n -= int(r.end - r.start)
+			}
+		}
+	}
+	return n
+}
+
 // note marks bytes as here.
 func (in *inbound) note(start, end uint64) uint64 {
 	in.have.add(start, end)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -126,11 +127,28 @@ func (e *Endpoint) CloseAll(now time.Time) {
 func (e *Endpoint) Probe(now time.Time) {
 	for _, c := range e.order {
 		if c.state == stateOpen {
-			c.ping = true
-			c.loss.probes = max(c.loss.probes, 1)
+			c.show()
 			e.touch(c)
 		}
 	}
+}
+
+// Move moves an open connection to another path, as when hole punching has found a
+// way past a relay. The path is challenged first, while everything else goes on as
+// it was; EventMigrated follows when the peer has answered, and its own packets
+// come that way from then on, too; or EventStayed if it does not, or has moved
+// elsewhere by itself meanwhile.
+func (e *Endpoint) Move(now time.Time, id ConnID, socket machine.Socket, addr netip.AddrPort) error {
+	c := e.conns[id]
+	if c == nil || c.state != stateOpen {
+		return ErrClosed
+	}
+	if !addr.IsValid() {
+		return ErrAddr
+	}
+	c.moveTo(now, path{socket, addr})
+	e.touch(c)
+	return nil
 }
 
 // Stats returns what is known of a connection.

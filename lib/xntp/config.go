@@ -26,6 +26,8 @@ var (
 	ErrConnected = errors.New("already connected")
 	// ErrTooMany: the endpoint has as many connections as it may.
 	ErrTooMany = errors.New("too many connections")
+	// ErrAddr: no address.
+	ErrAddr = errors.New("no address")
 	// ErrExpired: the deadline of the object has passed already.
 	ErrExpired = errors.New("deadline passed")
 )

@@ -64,6 +64,8 @@ type conn struct {
 	spoke     time.Time // last packet sent
 	ping      bool      // a PING is to be sent
 	windowDue bool      // a WINDOW is to be sent
+	earn      int       // full packets to send, so that a new address of ours earns room
+	silence   silenceState
 	keyedAt   time.Time // when the keys in use began
 	keyRolls  uint64    // of protect, then
 	oldUntil  time.Time // when those before them are forgotten
@@ -226,7 +228,10 @@ func (c *conn) advance(now time.Time) {
 		c.ping = true
 	}
 	if due(c.probe.at) {
-		c.probe.retry(now, &c.rtt)
+		c.challengeAgain(now)
+	}
+	if due(c.silentAt()) {
+		c.silent()
 	}
 	c.rekey(now)
 	c.rest(now)
@@ -321,5 +326,6 @@ func (c *conn) nextTimeout() time.Time {
 	at(c.out.expire)
 	at(c.keepaliveAt())
 	at(c.probe.at)
+	at(c.silentAt())
 	return t
 }

@@ -1,6 +1,7 @@
 package xntp
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -123,12 +124,15 @@ func (c *conn) detectLoss(now time.Time) {
 	var oldest, newest time.Time
 	for n := l.first; n < l.largest; n++ {
 		p := l.get(n)
-		if p == nil || p.state != packetInFlight && p.state != packetProbe {
+		if p == nil || p.state != packetInFlight && p.state != packetProbe && p.state != packetAhead {
 			continue
 		}
-		at := p.at.Add(delay)
-		if now.Before(at) && l.largest-n < l.threshold {
-			if p.state == packetProbe {
+		at, threshold := p.at.Add(delay), l.threshold
+		if l.patience > delay && p.at.Before(c.movedAt) {
+			at, threshold = p.at.Add(l.patience), math.MaxUint64 // it took another way
+		}
+		if now.Before(at) && l.largest-n < threshold {
+			if p.state != packetInFlight {
 				continue // nobody waits for it
 			}
 			if l.lossTime.IsZero() || at.Before(l.lossTime) {
@@ -136,13 +140,13 @@ func (c *conn) detectLoss(now time.Time) {
 			}
 			continue
 		}
-		if p.state == packetProbe {
+		if p.state != packetInFlight {
 			c.mtuProbeLost(p)
 			l.drop(p)
 			continue
 		}
 		p.state = packetLost
-		c.note(now, Trace{Kind: TraceLost, Number: p.number, Bytes: p.size, Late: l.largest-n < l.threshold})
+		c.note(now, Trace{Kind: TraceLost, Number: p.number, Bytes: p.size, Late: l.largest-n < threshold})
 		l.flying--
 		l.bytes -= p.size
 		l.lostCount++

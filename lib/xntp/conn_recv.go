@@ -35,6 +35,7 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 		return
 	}
 	c.heard = now
+	c.silence.heard(len(data))
 	c.stats.receivedBytes += int64(len(data))
 	c.stats.receivedPackets++
 	from := path{p.Socket, p.Remote}
@@ -49,7 +50,7 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	if !c.path.proved && from == c.path.path {
 		c.path.received += int64(len(data))
 	}
-	eliciting, urgent, code := c.handleFrames(now, frames, from, len(data))
+	eliciting, urgent, proving, code := c.handleFrames(now, frames, from, len(data))
 	if c.state != stateOpen && c.state != stateHalf {
 		return
 	}
@@ -57,9 +58,9 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 		c.close(now, ClosedProtocol, code)
 		return
 	}
-	if highest && from != c.path.path {
-		c.seenAt(now, from, len(data))
-	} else if c.probe.active && from == c.path.path && highest {
+	if from != c.path.path {
+		c.seenAt(now, from, len(data), proving, highest)
+	} else if c.probe.active && c.probe.shown && !c.probe.ours && highest && !proving {
 		c.probe.stop() // it speaks from the old address again
 	}
 	c.acks.receive(now, p.Stamp, number, p.ECN, eliciting, urgent, c.ackHold())
@@ -80,18 +81,27 @@ func (c *conn) ackHold() ackHold {
 }
 
 // handleFrames does what the frames of a packet say. urgent asks for an
-// acknowledgement at once.
-func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (eliciting, urgent bool, code uint64) {
+// acknowledgement at once, proving that the packet is only about a path (RFC 9000
+// §9.1: a "probing packet").
+func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (eliciting, urgent, proving bool, code uint64) {
 	f := &c.e.frame
+	other := false
 	if len(b) == 0 {
-		return false, false, codeFrame // RFC 9000 §12.4 forbids a packet without frames
+		return false, false, false, codeFrame // RFC 9000 §12.4 forbids a packet without frames
 	}
 	for len(b) > 0 {
 		var err error
 		if b, err = f.Parse(b); err != nil {
-			return false, false, codeFrame
+			return false, false, false, codeFrame
 		}
 		eliciting = eliciting || f.Type.AckEliciting()
+		switch f.Type {
+		case wire.FrameChallenge, wire.FrameResponse:
+			proving = true
+		case wire.FramePadding, wire.FrameAck, wire.FrameAckECN:
+		default:
+			other = true
+		}
 		switch f.Type {
 		case wire.FrameAck, wire.FrameAckECN:
 			code = c.onAck(now, &f.Ack, f.Type == wire.FrameAckECN)
@@ -126,13 +136,13 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 			c.proved(now, f.Token)
 		case wire.FrameClose:
 			c.gone(now, ClosedByPeer, f.Value)
-			return false, false, codeNone
+			return false, false, false, codeNone
 		}
 		if code != codeNone {
-			return false, false, code
+			return false, false, false, code
 		}
 	}
-	return eliciting, urgent, codeNone
+	return eliciting, urgent, proving && !other, codeNone
 }
 
 // arrived hands out what is complete of an object and reports whether it is

@@ -74,6 +74,12 @@ func (c *conn) appendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 	if p, ok := c.appendProbe(now, dst); ok {
 		return p, true
 	}
+	if p, ok := c.appendAhead(now, dst); ok {
+		return p, true
+	}
+	if p, ok := c.appendEarning(now, dst); ok {
+		return p, true
+	}
 	if p, ok := c.appendMTUProbe(now, dst); ok {
 		return p, true
 	}

@@ -295,7 +295,7 @@ func TestASenderThatIgnoresTheWindowIsCutOff(t *testing.T) {
 	c := b.conns[bc]
 	open := func(id uint64, o wire.Open) uint64 {
 		f := wire.Frame{Type: wire.FrameOpen, ID: id, Open: o}
-		_, _, code := c.handleFrames(b.w.now, f.Append(nil), path{}, 100)
+		_, _, _, code := c.handleFrames(b.w.now, f.Append(nil), path{}, 100)
 		return code
 	}
 	if code := open(0, wire.Open{Size: 50_001}); code != codeObject {
@@ -353,7 +353,7 @@ func TestPartsMayComeBeforeTheirOpen(t *testing.T) {
 		c := b.conns[bc]
 		part.Fin = tc.fin
 		open := wire.Frame{Type: wire.FrameOpen, ID: 1, Open: tc.open}
-		if _, _, code := c.handleFrames(b.w.now, open.Append(part.Append(nil)), path{}, 100); code != tc.code {
+		if _, _, _, code := c.handleFrames(b.w.now, open.Append(part.Append(nil)), path{}, 100); code != tc.code {
 			t.Errorf("%s: code %d, want %d", name, code, tc.code)
 		}
 	}
@@ -365,14 +365,14 @@ func TestASenderOfCrumbsIsCutOff(t *testing.T) {
 		c := b.conns[bc]
 		const size = 1 << 20
 		f := wire.Frame{Type: wire.FrameOpen, Open: wire.Open{Size: size, Endless: endless}}
-		if _, _, code := c.handleFrames(b.w.now, f.Append(nil), path{}, 100); code != codeNone {
+		if _, _, _, code := c.handleFrames(b.w.now, f.Append(nil), path{}, 100); code != codeNone {
 			t.Fatalf("code %d", code)
 		}
 		// Every other byte, from the end: each part would move all parts before.
 		n, code := 0, uint64(0)
 		for at := uint64(size - 1); at > 1 && code == codeNone; at -= 2 {
 			f = wire.Frame{Type: wire.FrameObj, Offset: at, Data: []byte{1}}
-			_, _, code = c.handleFrames(b.w.now, f.Append(nil), path{}, 100)
+			_, _, _, code = c.handleFrames(b.w.now, f.Append(nil), path{}, 100)
 			n++
 		}
 		if code != codeObject || n > maxParts+1 {

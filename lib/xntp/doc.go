@@ -187,15 +187,36 @@
 // are sent to it (RFC 9000 §8). A responder takes it for proved by a valid cookie,
 // by an address token (Config.VerifyToken) or by the first data packet that opens.
 //
-// When a packet that opens, with the highest number so far, comes from another
-// address, that address is sent a CHALLENGE, in a datagram of 1200 bytes if three
-// times what came from there allows, with an ACK behind it, again after each probe
+// A path is a socket of ours and an address of the peer. One is in use. A packet is
+// about paths if it holds CHALLENGE or RESPONSE and beside them nothing but PADDING
+// and ACK. When any other packet that opens, with the highest number so far, comes
+// by another path, that is sent a CHALLENGE, in a datagram of 1200 bytes if three
+// times what came by it allows, with an ACK behind it, again after each probe
 // timeout, five times. The other end answers with RESPONSE and the same 64 bits to
 // the address that the challenge came from, padded as the challenge was. Only then
-// does the connection move there; if the IP address differs, round trip time and
-// congestion control begin anew. Until then everything else goes to the old
-// address; what is in flight when the connection moves is sent again, and an ACK
-// leaves at once.
+// does the connection move there. Until then everything goes where it went; beside
+// it the frames of the oldest packets in flight are sent by the new path as well, in
+// packets of at most 1200 bytes, as far as three times what came by it allows.
+// They are in flight from the move on. All else that is in flight then is sent
+// again, and an ACK leaves at once. If packets of the highest number come by the
+// path in use meanwhile, nobody has moved.
+//
+// An end whose address has changed, as far as it knows, sends PING with an ACK at
+// once, and for each 3600 bytes that are missing of objects under way a packet of
+// PING and PADDING with 1200 bytes, five at most: they earn what the other end may
+// send before the new address is proved. It does the same when it hears nothing for
+// a quarter of a round trip, or 10 ms, in the middle of an object: its NAT may have
+// changed the address. That may be once for each 1.5 MB that it received.
+//
+// An end that would rather have another path sends CHALLENGE by it. The other
+// answers with RESPONSE and a CHALLENGE of its own, in one packet, and stays where it
+// is. The first moves when it has got its answer, the other when a packet that is not
+// about paths comes by the path that it has proved. What is in flight is not sent
+// again then; packets of the old path are lost only by age, and what still comes by it,
+// for three probe timeouts, is no move.
+//
+// Round trip time and congestion control begin anew where IP address or socket
+// differ (RFC 9000 §9.4).
 //
 // A connection that has sent nothing for 15 s, or up to an eighth less, sends
 // PING. It ends after 30 s, or the
@@ -248,7 +269,7 @@
 //
 // Per connection: Window bytes of received objects, QueueBytes and QueueLen of
 // objects to send, 64 ranges of received numbers, 8192 gaps among finished ids,
-// 4096 parts of an object that wait for what is between them, one address under
+// 4096 parts of an object that wait for what is between them, one path under
 // validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 64
 // answers to strangers at a time, 64 resets a second, 4096 handshakes remembered,
 // Trace records of a trace. At each bound the newcomer is refused and nobody else

@@ -48,6 +48,9 @@ const (
 	// EventMigrated: the peer's new address is proved and in use. Socket and
 	// Addr are valid.
 	EventMigrated
+	// EventStayed: the move that the owner asked for has failed; Socket and Addr
+	// are those that it named.
+	EventStayed
 	// EventStream: the next bytes of an endless object. Object, Data, Fin are
 	// valid; Data is owned by the receiver of the event.
 	EventStream
@@ -55,7 +58,7 @@ const (
 	EventWritable
 )
 
-var eventNames = [...]string{"", "accepted", "connected", "closed", "object", "delivered", "expired", "migrated", "stream", "writable"}
+var eventNames = [...]string{"", "accepted", "connected", "closed", "object", "delivered", "expired", "migrated", "stayed", "stream", "writable"}
 
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) && k > 0 {

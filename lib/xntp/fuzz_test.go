@@ -95,7 +95,7 @@ func FuzzPeer(f *testing.F) {
 			e.touch(c)
 			drain()
 			now = now.Add(10 * time.Millisecond)
-			if _, _, code := c.handleFrames(now, data, at, 100); code != codeNone {
+			if _, _, _, code := c.handleFrames(now, data, at, 100); code != codeNone {
 				c.close(now, ClosedProtocol, code)
 			}
 			held := 0

@@ -26,6 +26,7 @@ const (
 	packetLost                 // kept a while, for it may turn out to have arrived
 	packetLeft                 // the same, given up because the peer moved
 	packetProbe                // of the path's MTU: neither in flight nor missed
+	packetAhead                // the same, sent to an address that is not proved yet
 )
 
 // A sentFrame remembers what must be done when its packet is acknowledged or
@@ -67,7 +68,8 @@ type lossState struct {
 	lastEliciting time.Time
 	progress      time.Time // when something was acknowledged last
 	ptoCount      int
-	probes        int // packets that may leave beyond the window
+	probes        int           // packets that may leave beyond the window
+	patience      time.Duration // for packets of the path before this one, if it was left on purpose
 
 	episodeLost int // packets that the latest reduction of the window answers to
 	sentCount   int64
