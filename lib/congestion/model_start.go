@@ -16,6 +16,7 @@ import (
 type startState struct {
 	log      []Arrival // the first startLog; let go of when the start is over
 	lost     int       // bytes
+	idle     int       // bytes that arrived while the application was the limit
 	doubling float64   // the rate, where trains tell nothing
 	best     float64   // the most that was delivered in it
 	latest   float64
@@ -50,7 +51,8 @@ func (s *startState) arrived(p Arrival) {
 }
 
 func (s *startState) window(m *Model) int {
-	w := (trainPackets + chirpPackets) * m.mtu
+	// Who sends little makes no train, and goes on as in any slow start.
+	w := (trainPackets+chirpPackets)*m.mtu + s.idle
 	if s.hint > 0 {
 		rtt := hintTime
 		if m.srtt > 0 {
@@ -85,6 +87,9 @@ func (s *startState) rate(m *Model, srtt time.Duration) float64 {
 // starting looks whether the start is over.
 func (m *Model) starting(a Ack) {
 	s := &m.start
+	if a.AppLimited {
+		s.idle += a.Bytes
+	}
 	c := m.capacity.value
 	if c > 0 && m.capacity.long >= 2*trainLeast {
 		switch s.verdict(c) {

@@ -212,7 +212,7 @@ func TestATransferCanBeReadFromBothEndsFiles(t *testing.T) {
 			t.Errorf("%s: %d and %d times", name, c[name], s[name])
 		}
 	}
-	if s["connectivity:migration_state_updated"] != 1 || s["security:key_updated"] == 0 || s["security:key_updated"] != c["security:key_updated"] || s["recovery:mtu_updated"] == 0 {
+	if s["connectivity:migration_state_updated"] != 1 || c["recovery:packet_recovered"] == 0 || s["security:key_updated"] == 0 || s["security:key_updated"] != c["security:key_updated"] || s["recovery:mtu_updated"] == 0 {
 		t.Errorf("client %v, server %v", c, s)
 	}
 }

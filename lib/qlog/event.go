@@ -41,6 +41,8 @@ func describe(t *xntp.Trace) (name string, data map[string]any) {
 		return "recovery:packet_lost", map[string]any{
 			"header": map[string]any{"packet_type": "1RTT", "packet_number": t.Number}, "trigger": trigger,
 		}
+	case xntp.TraceRecovered:
+		return "recovery:packet_recovered", map[string]any{"header": map[string]any{"packet_type": "1RTT", "packet_number": t.Number}}
 	case xntp.TraceMetrics:
 		return "recovery:metrics_updated", map[string]any{
 			"min_rtt": ms(t.MinRTT), "smoothed_rtt": ms(t.SRTT), "latest_rtt": ms(t.RTT), "rtt_variance": ms(t.RTTVar),
@@ -119,6 +121,12 @@ func frame(f *xntp.TraceFrame) map[string]any {
 		return named("path_challenge")
 	case wire.FrameResponse:
 		return named("path_response")
+	case wire.FrameShard:
+		return named("shard", "block", f.ID, "index", f.Value)
+	case wire.FrameParity:
+		return named("parity", "block", f.ID, "index", f.Value, "length", f.Length)
+	case wire.FrameRecovered:
+		return named("recovered", "packet_numbers", f.Numbers)
 	case wire.FrameClose:
 		return named("connection_close", "error_space", "application", "raw_error_code", f.Value)
 	case wire.FrameObj:

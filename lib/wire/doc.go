@@ -78,6 +78,7 @@
 //	6  early       message 1 only, at most 1000 bytes: an idempotent request
 //	7  CID         message 2 only, 4 bytes: where the responder wants to receive
 //	9  reset       16 bytes: a stateless reset ends with them
+//	10 parity      varint, 1: I understand SHARD, PARITY and RECOVERED
 //
 // # XNTP frames
 //
@@ -97,6 +98,9 @@
 //	0x08  CHALLENGE  64 bits
 //	0x09  RESPONSE   64 bits
 //	0x0a  CLOSE      code, length ≤ 64, text
+//	0x0c  SHARD      block, index (8 bits, < 128)
+//	0x0d  PARITY     block, shards (8 bits, 1 to 128), index (8 bits, < 32), data
+//	0x0e  RECOVERED  n, number, (n-1) × difference; n from 1 to 32
 //	0x10  OBJ        +1 the object ends here, +2 offset present, +4 length present
 //	 …0x17           id, [offset], [length], data
 //
@@ -116,5 +120,21 @@
 // effort. Bit 2: endless, there is no size. Bit 3: there is a deadline, so many
 // milliseconds after the packet was sent. The other bits are zero.
 //
-// OBJ without a length reaches to the end of the packet.
+// OBJ without a length reaches to the end of the packet, and so does PARITY.
+//
+// SHARD says that what follows it in its packet is shard number index of a block.
+// Blocks count up from 0 in each direction. A shard is the low 32 bits of the
+// packet's number, 16 bits with the length of what follows SHARD, and that; to the
+// length of the longest shard of its block it is filled with zeros. With elements of
+// GF(256) modulo x^8+x^4+x^3+x^2+1, addition being exclusive or, PARITY number j of a
+// block is, byte by byte, the sum over all shards i of
+//
+//	(128 ⊕ i) / (128 ⊕ j ⊕ i)
+//
+// times the shard: a Cauchy matrix whose columns are scaled, so that PARITY 0 is the
+// sum of all shards. Any so many of shards and PARITY frames as the block has
+// shards give all of them.
+//
+// RECOVERED names packets from the highest down, each as one less than the difference
+// to the one before.
 package wire

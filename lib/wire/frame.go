@@ -23,6 +23,9 @@ const (
 	FrameChallenge FrameType = 0x08 // prove that you receive at this address
 	FrameResponse  FrameType = 0x09 // the proof
 	FrameClose     FrameType = 0x0a // the connection ends
+	FrameShard     FrameType = 0x0c // the rest of the packet belongs to a block
+	FrameParity    FrameType = 0x0d // what brings back a packet of a block that was lost
+	FrameRecovered FrameType = 0x0e // which packets were brought back so
 	FrameObj       FrameType = 0x10 // a part of an object
 
 	objFin    = 1 // the part ends the object
@@ -33,7 +36,8 @@ const (
 var frameNames = map[FrameType]string{
 	FramePadding: "PADDING", FramePing: "PING", FrameAck: "ACK", FrameAckECN: "ACK", FrameOpen: "OPEN",
 	FrameCancel: "CANCEL", FrameExpired: "EXPIRED", FrameWindow: "WINDOW", FrameChallenge: "CHALLENGE",
-	FrameResponse: "RESPONSE", FrameClose: "CLOSE", FrameObj: "OBJ",
+	FrameResponse: "RESPONSE", FrameClose: "CLOSE", FrameShard: "SHARD", FrameParity: "PARITY", FrameRecovered: "RECOVERED",
+	FrameObj: "OBJ",
 }
 
 func (t FrameType) String() string {
@@ -47,7 +51,7 @@ func (t FrameType) String() string {
 // (RFC 9002 §2).
 func (t FrameType) AckEliciting() bool {
 	switch t {
-	case FramePadding, FrameAck, FrameAckECN, FrameClose:
+	case FramePadding, FrameAck, FrameAckECN, FrameClose, FrameShard, FrameRecovered:
 		return false
 	}
 	return true
@@ -55,6 +59,17 @@ func (t FrameType) AckEliciting() bool {
 
 // ErrFrame is returned for bytes that are no frame.
 var ErrFrame = errors.New("malformed frame")
+
+const (
+	// MaxShards is how many packets a block has at most, and MaxParity how many
+	// PARITY frames.
+	MaxShards, MaxParity = 128, 32
+	// ShardHeaderLen is what stands before the rest of a packet when it is taken for a
+	// shard: 32 bits of its number and 16 of the length of the rest.
+	ShardHeaderLen = 4 + 2
+	// MaxRecovered is how many numbers a RECOVERED has at most.
+	MaxRecovered = 32
+)
 
 // MaxCloseText bounds the words in a CLOSE frame.
 const MaxCloseText = 64
@@ -78,16 +93,27 @@ const (
 // meant to be used again and again: parsing allocates nothing.
 type Frame struct {
 	Type   FrameType
-	ID     uint64 // OPEN, OBJ, CANCEL, EXPIRED: the object
+	ID     uint64 // OPEN, OBJ, CANCEL, EXPIRED: the object, SHARD, PARITY: the block
 	Open   Open
 	Offset uint64  // OBJ
 	Fin    bool    // OBJ
 	Fill   bool    // OBJ: the data reaches to the end of the packet, without a length
-	Data   []byte  // OBJ: the part, CLOSE: UTF-8 text; aliases the packet
+	Data   []byte  // OBJ: the part, CLOSE: UTF-8 text, PARITY: all behind the header; aliases the packet
 	Value  uint64  // WINDOW: the limit, CANCEL and EXPIRED: what was charged, CLOSE: the code
 	Token  [8]byte // CHALLENGE, RESPONSE
+	Index  uint8   // SHARD, PARITY: which one
+	Shards uint8   // PARITY: packets of the block
 	Ack    Ack
+
+	numbers [MaxRecovered]uint64 // RECOVERED, highest first
+	n       int
 }
+
+// Numbers are those of a RECOVERED, highest first. The slice is the Frame's own.
+func (f *Frame) Numbers() []uint64 { return f.numbers[:f.n] }
+
+// SetNumbers takes what a RECOVERED is to tell: at most MaxRecovered, highest first.
+func (f *Frame) SetNumbers(numbers []uint64) { f.n = copy(f.numbers[:], numbers) }
 
 // Append appends the frame's bytes to b. Of PADDING one byte is appended.
 func (f *Frame) Append(b []byte) []byte {
@@ -121,6 +147,22 @@ func (f *Frame) Append(b []byte) []byte {
 		b = AppendVarint(b, f.Value)
 	case FrameWindow:
 		b = AppendVarint(b, f.Value)
+	case FrameShard:
+		b = append(AppendVarint(b, f.ID), f.Index)
+	case FrameParity:
+		b = append(AppendVarint(b, f.ID), f.Shards, f.Index)
+		b = append(b, f.Data...)
+	case FrameRecovered:
+		b = AppendVarint(b, uint64(f.n))
+		above := uint64(0)
+		for i, v := range f.numbers[:f.n] {
+			if i > 0 {
+				v, above = above-v-1, v
+			} else {
+				above = v
+			}
+			b = AppendVarint(b, v)
+		}
 	case FrameChallenge, FrameResponse:
 		b = append(b, f.Token[:]...)
 	case FrameClose:
@@ -190,6 +232,21 @@ func (f *Frame) Parse(b []byte) (rest []byte, err error) {
 		f.Value = c.varint()
 	case t == FrameWindow:
 		f.Value = c.varint()
+	case t == FrameShard:
+		f.ID = c.varint()
+		f.Index = c.byte()
+		if f.Index >= MaxShards {
+			c.fail()
+		}
+	case t == FrameParity:
+		f.ID = c.varint()
+		f.Shards, f.Index = c.byte(), c.byte()
+		if f.Shards == 0 || f.Shards > MaxShards || f.Index >= MaxParity || len(c.b) < ShardHeaderLen {
+			c.fail()
+		}
+		f.Data = c.bytes(len(c.b))
+	case t == FrameRecovered:
+		f.parseNumbers(&c)
 	case t == FrameChallenge || t == FrameResponse:
 		copy(f.Token[:], c.bytes(len(f.Token)))
 	case t == FrameClose:
@@ -224,6 +281,30 @@ func (f *Frame) Parse(b []byte) (rest []byte, err error) {
 		return nil, ErrFrame
 	}
 	return c.b, nil
+}
+
+func (f *Frame) parseNumbers(c *cursor) {
+	f.n = 0
+	n := c.varint()
+	if n == 0 || n > MaxRecovered {
+		c.fail()
+		return
+	}
+	above := uint64(0)
+	for i := range int(n) {
+		v := c.varint()
+		if i > 0 {
+			if v+1 > above {
+				c.fail()
+			}
+			v = above - v - 1
+		}
+		if c.bad {
+			return
+		}
+		f.numbers[i], above = v, v
+	}
+	f.n = int(n)
 }
 
 // A cursor reads fields in a row and remembers whether one was missing, so

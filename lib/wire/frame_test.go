@@ -24,6 +24,8 @@ func frameSamples() []Frame {
 	ack := ackSample()
 	plain := Frame{Type: FrameAck}
 	plain.Ack.AddRange(Range{0, 0})
+	recovered := Frame{Type: FrameRecovered}
+	recovered.SetNumbers([]uint64{1000, 999, 4, 0})
 	return []Frame{
 		{Type: FramePing},
 		ack, plain,
@@ -37,6 +39,8 @@ func frameSamples() []Frame {
 		{Type: FrameClose, Value: 3, Data: []byte("bye")},
 		{Type: FrameObj, ID: 9, Data: []byte("all of it"), Fin: true},
 		{Type: FrameObj, ID: 9, Offset: 4096, Data: []byte("a part")},
+		{Type: FrameShard, ID: 300, Index: 127},
+		recovered,
 	}
 }
 
@@ -64,6 +68,14 @@ func TestTheLastObjNeedsNoLength(t *testing.T) {
 	}
 }
 
+func TestParityReachesToTheEnd(t *testing.T) {
+	want := Frame{Type: FrameParity, ID: 7, Shards: 128, Index: 31, Data: []byte("what was lost")}
+	var got Frame
+	if rest, err := got.Parse(want.Append(nil)); err != nil || len(rest) != 0 || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, rest %x, %v", got, rest, err)
+	}
+}
+
 func TestPaddingIsOneFrame(t *testing.T) {
 	var f Frame
 	if rest, err := f.Parse(append(make([]byte, 1000), 1)); err != nil || len(rest) != 1 || f.Type != FramePadding {
@@ -83,6 +95,12 @@ func TestBadFramesAreRefused(t *testing.T) {
 		"reserved flags":          {4, 0, 16, 0, 0},
 		"object past its packet":  {0x14, 0, 9, 1},
 		"more words than allowed": append([]byte{10, 0, 0x40, 65}, make([]byte, 65)...),
+		"shard beyond a block":    {12, 0, 128},
+		"parity of no shards":     {13, 0, 0, 0, 1, 2, 3, 4, 5, 6},
+		"parity beyond a block":   {13, 0, 4, 32, 1, 2, 3, 4, 5, 6},
+		"parity without a header": {13, 0, 4, 0, 1, 2, 3, 4, 5},
+		"nothing recovered":       {14, 0},
+		"recovered below zero":    {14, 2, 3, 3},
 		"offset past 62 bits":     {0x12, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
 	} {
 		var f Frame
@@ -112,6 +130,8 @@ func FuzzFrame(f *testing.F) {
 		f.Add(s.Append(nil))
 	}
 	f.Add([]byte{0, 0, 0, 0x10, 1, 'x'})
+	parity := Frame{Type: FrameParity, ID: 7, Shards: 3, Index: 2, Data: []byte("shards")}
+	f.Add(parity.Append([]byte{12, 7, 1}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for len(b) > 0 {
 			var got, again Frame

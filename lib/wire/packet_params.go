@@ -21,6 +21,7 @@ type Params struct {
 	Downlink  uint64 // what its access link receives, in bit/s; zero if it does not know
 	Early     []byte // message 1: the request
 	Reset     ResetToken
+	Parity    bool // it understands SHARD, PARITY and RECOVERED
 }
 
 // ResetLen is the length of a ResetToken.
@@ -40,6 +41,7 @@ const (
 	paramCID
 	paramDownlink
 	paramReset
+	paramParity
 )
 
 // Append appends the parameters.
@@ -69,6 +71,9 @@ func (p *Params) Append(b []byte) []byte {
 		b = AppendVarint(b, paramReset)
 		b = AppendVarint(b, ResetLen)
 		b = append(b, p.Reset[:]...)
+	}
+	if p.Parity {
+		b = append(b, paramParity, 1, 1)
 	}
 	if len(p.Early) > 0 {
 		b = AppendVarint(b, paramEarly)
@@ -104,6 +109,8 @@ func ParseParams(b []byte) (p Params, err error) {
 			p.CID = v.cid()
 		case paramDownlink:
 			p.Downlink = v.varint()
+		case paramParity:
+			p.Parity = v.varint() == 1
 		case paramReset:
 			copy(p.Reset[:], v.bytes(ResetLen))
 		}

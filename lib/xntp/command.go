@@ -88,7 +88,7 @@ func (e *Endpoint) Write(now time.Time, id ConnID, stream ObjectID, p []byte) (n
 	if c == nil {
 		return 0, ErrClosed
 	}
-	n, err = c.write(stream, p)
+	n, err = c.write(now, stream, p)
 	e.touch(c)
 	return n, err
 }
@@ -163,7 +163,7 @@ func (e *Endpoint) Stats(id ConnID) (Stats, bool) {
 		QueuedBytes: c.out.waiting, HeldBytes: c.out.held, QueuedObjects: len(c.out.all),
 		SentBytes: c.stats.sentBytes, ReceivedBytes: c.stats.receivedBytes, SentPackets: c.loss.sentCount,
 		ReceivedPackets: c.stats.receivedPackets, LostPackets: c.loss.lostCount, SpuriousPackets: c.loss.spurious,
-		ObjectBytes: c.stats.objectBytes, RepeatedBytes: c.stats.repeatedBytes, MTU: c.mtu, Connected: c.state == stateOpen,
+		ObjectBytes: c.stats.objectBytes, RepeatedBytes: c.stats.repeatedBytes, ParityBytes: c.stats.parityBytes, RecoveredPackets: c.stats.recovered, MTU: c.mtu, Connected: c.state == stateOpen,
 	}
 	if s.SentPackets > 0 {
 		s.Loss = float64(s.LostPackets-s.SpuriousPackets) / float64(s.SentPackets)

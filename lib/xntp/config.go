@@ -86,6 +86,7 @@ type Config struct {
 	Uplink, Downlink int64
 
 	Cipher     Cipher
+	NoParity   bool          // neither send nor ask for packets that bring back lost ones: for comparison
 	MTU        int           // largest UDP payload to try; zero is what Ethernet carries, DefaultMTU or less tries nothing
 	MaxObject  int           // largest object to accept
 	Window     int           // receive memory per connection
@@ -167,6 +168,8 @@ type Stats struct {
 	SpuriousPackets      int64
 	ObjectBytes          int64 // object bytes sent, repetitions included
 	RepeatedBytes        int64 // of these, the repetitions
+	ParityBytes          int64 // of what brings back lost packets
+	RecoveredPackets     int64 // of the peer's, brought back
 	MTU                  int
 	Connected            bool
 }

@@ -50,6 +50,8 @@ type conn struct {
 	out     outbox
 	in      inbox
 	rate    rateState
+	blocks  blockState
+	parity  parityState
 	way     wayState
 
 	mtu       int // UDP payload of a full packet
@@ -87,6 +89,8 @@ type counters struct {
 	sentBytes, receivedBytes   int64
 	receivedPackets            int64
 	objectBytes, repeatedBytes int64
+	parityBytes                int64
+	recovered                  int64
 }
 
 // A path is where a peer is.
@@ -138,6 +142,7 @@ func (c *conn) params() wire.Params {
 		Window: uint64(c.e.cfg.Window), MaxObject: uint64(c.e.cfg.MaxObject), Idle: c.e.cfg.Idle, MTU: uint64(c.e.cfg.MTU),
 		Reset:    c.e.reset.token(c.local, c.path.addr.Addr()),
 		Downlink: uint64(max(c.e.cfg.Downlink, 0)),
+		Parity:   !c.e.cfg.NoParity,
 	}
 }
 
@@ -149,6 +154,7 @@ const minIdle = 2 * time.Second
 func (c *conn) adopt(p *wire.Params) {
 	c.e.know(c, p.Reset)
 	c.out.limit = p.Window
+	c.parity.peer = p.Parity && !c.e.cfg.NoParity
 	c.out.peerMax = min(p.MaxObject, max(p.Window, objectOverhead)-objectOverhead)
 	for _, o := range slices.Clone(c.out.queue) {
 		if o.size > c.out.peerMax && !o.endless {
@@ -230,6 +236,9 @@ func (c *conn) advance(now time.Time) {
 	if due(c.probe.at) {
 		c.challengeAgain(now)
 	}
+	if due(c.blockEnd()) {
+		c.endBlock(now)
+	}
 	if due(c.silentAt()) {
 		c.silent()
 	}
@@ -248,6 +257,9 @@ func (c *conn) rest(now time.Time) {
 	}
 	if l.forget(now.Add(-3 * c.rtt.pto())); l.first == l.next {
 		l.ring, l.free, c.in.free = make([]*sentPacket, firstRing), nil, nil
+		c.dropBlock(now)
+		c.parity.shards, c.parity.blocks = nil, nil
+		c.blocks.free(c.e)
 	}
 }
 
@@ -326,6 +338,7 @@ func (c *conn) nextTimeout() time.Time {
 	at(c.out.expire)
 	at(c.keepaliveAt())
 	at(c.probe.at)
+	at(c.blockEnd())
 	at(c.silentAt())
 	return t
 }

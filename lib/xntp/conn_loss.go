@@ -48,6 +48,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 					l.spurious++
 				case packetLost:
 					l.learn(p, max(largest, l.largest))
+					l.countFate(1, -1)
 					if l.episodeLost--; l.episodeLost == 0 {
 						c.cc.OnSpurious(now)
 					}
@@ -55,6 +56,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 					l.flying--
 					l.bytes -= p.size
 					bytes += p.size
+					l.countFate(1, 0)
 				}
 				if p.size > wire.HandshakeLen {
 					c.bigAcked(p)
@@ -150,8 +152,11 @@ func (c *conn) detectLoss(now time.Time) {
 		l.flying--
 		l.bytes -= p.size
 		l.lostCount++
-		for i := range p.frames {
-			c.onLost(now, &p.frames[i], false)
+		l.countFate(0, 1)
+		if p.block == 0 { // else the peer may bring it back
+			for i := range p.frames {
+				c.onLost(now, &p.frames[i], false)
+			}
 		}
 		if p.size > wire.HandshakeLen {
 			c.bigLost(p)
@@ -165,6 +170,11 @@ func (c *conn) detectLoss(now time.Time) {
 			oldest = p.at
 		}
 		newest = p.at
+	}
+	if len(c.parity.blocks) > 0 {
+		if at := c.judgeBlocks(now); !at.IsZero() && (l.lossTime.IsZero() || at.Before(l.lossTime)) {
+			l.lossTime = at
+		}
 	}
 	if count == 0 {
 		return

@@ -192,6 +192,7 @@ func (c *conn) move(now time.Time) {
 // ahead to the new address is in flight from now on.
 func (c *conn) leaveBehind(now time.Time) {
 	l := &c.loss
+	c.judgeAll(now)
 	for n := l.first; n < l.next; n++ {
 		p := l.get(n)
 		if p == nil || p.state != packetInFlight {

@@ -28,8 +28,7 @@ func (c *conn) send(now time.Time, o Object) (ObjectID, error) {
 	p.size = uint64(size)
 	x.nextID++
 	x.all[p.id] = p
-	x.held += size
-	x.waiting += size
+	x.supply(now, size)
 	x.enqueue(p)
 	return ObjectID(p.id), nil
 }
@@ -50,7 +49,7 @@ func (c *conn) openStream(priority uint8) (ObjectID, error) {
 }
 
 // write appends to an endless object.
-func (c *conn) write(id ObjectID, b []byte) (int, error) {
+func (c *conn) write(now time.Time, id ObjectID, b []byte) (int, error) {
 	x := &c.out
 	o := x.all[uint64(id)]
 	if o == nil || !o.endless || o.closed {
@@ -60,8 +59,7 @@ func (c *conn) write(id ObjectID, b []byte) (int, error) {
 	if n > 0 {
 		o.data = append(o.data, append([]byte(nil), b[:n]...))
 		o.size += uint64(n)
-		x.held += n
-		x.waiting += n
+		x.supply(now, n)
 		x.enqueue(o)
 	}
 	if n < len(b) {

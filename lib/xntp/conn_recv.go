@@ -11,6 +11,7 @@ import (
 func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	if !c.protect.ready || c.state == stateGone {
 		c.e.counts.Early++
+		c.keepEarly(p, data)
 		return
 	}
 	frames, number, ok := c.protect.open(c.e.scratch, data, c.acks.next())
@@ -36,6 +37,7 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	}
 	c.heard = now
 	c.silence.heard(len(data))
+	c.e.shard = shardPacket{}
 	c.stats.receivedBytes += int64(len(data))
 	c.stats.receivedPackets++
 	from := path{p.Socket, p.Remote}
@@ -54,8 +56,14 @@ func (c *conn) receive(now time.Time, p *machine.Packet, data []byte) {
 	if c.state != stateOpen && c.state != stateHalf {
 		return
 	}
+	if code == codeNone {
+		code = c.keepShard(now, number, from)
+	}
 	if code != codeNone {
 		c.close(now, ClosedProtocol, code)
+		return
+	}
+	if c.state != stateOpen && c.state != stateHalf {
 		return
 	}
 	if from != c.path.path {
@@ -134,6 +142,12 @@ func (c *conn) handleFrames(now time.Time, b []byte, from path, size int) (elici
 			p.owed, p.owedPath, p.owedToken, p.owedPadded = true, from, f.Token, size >= wire.HandshakeLen
 		case wire.FrameResponse:
 			c.proved(now, f.Token)
+		case wire.FrameShard:
+			c.e.shard = shardPacket{shard: true, id: f.ID, index: f.Index, data: b}
+		case wire.FrameParity:
+			c.e.shard = shardPacket{parity: true, id: f.ID, index: f.Index, shards: f.Shards, data: f.Data}
+		case wire.FrameRecovered:
+			code = c.onRecovered(f.Numbers())
 		case wire.FrameClose:
 			c.gone(now, ClosedByPeer, f.Value)
 			return false, false, false, codeNone

@@ -16,7 +16,7 @@ const (
 // wantsData reports whether there is something to send that counts as in
 // flight.
 func (c *conn) wantsData() bool {
-	return c.ping || c.windowDue || len(c.out.gone) > 0 || c.sendable() != nil
+	return c.ping || c.windowDue || len(c.out.gone) > 0 || c.parity.due() || c.sendable() != nil
 }
 
 // sendable is the most urgent object that the peer's window lets us send of.
@@ -83,7 +83,11 @@ func (c *conn) appendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 	if p, ok := c.appendMTUProbe(now, dst); ok {
 		return p, true
 	}
-	return c.appendData(now, dst)
+	p, ok := c.appendData(now, dst)
+	if !ok && c.repeatResponse() {
+		return c.appendResponse(now, dst)
+	}
+	return p, ok
 }
 
 // maySpeak reports that the anti-amplification limit lets a packet through
@@ -121,17 +125,34 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	end := start + room - wire.TagLen
 	if c.acks.have && (ackDue || c.acks.eliciting > 0) {
 		f := &c.e.frame
+		b = c.appendRecovered(b, end)
 		c.acks.fill(now, f, 3*c.rtt.pto())
 		if with := f.Append(b); len(with) <= end {
 			b = with
 			c.acks.sent()
 		}
 	}
-	if data {
+	if data && c.parity.due() && c.loss.probes == 0 {
+		b = c.appendParity(now, b, end, p)
+	}
+	if data && len(p.frames) == 0 {
+		before, shard := len(b), -1
+		if !c.parity.due() && c.protects(now) && end-len(b) > 2*openRoom+parityRoom {
+			b = c.appendShard(now, b)
+			shard = len(b)
+			end -= parityRoom
+		}
 		b = c.appendControl(b, end, p)
 		b = c.appendObjects(now, b, end, p)
 		if len(p.frames) == 0 {
 			b = c.appendControl(b, end, p) // every object was late
+		}
+		if shard >= 0 {
+			if len(b) == shard {
+				b = b[:before]
+			} else {
+				c.keepSent(now, p, b[shard:])
+			}
 		}
 		if len(p.frames) == 0 && (c.ping || c.loss.probes > 0) {
 			b = append(b, byte(wire.FramePing))
@@ -145,15 +166,21 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 	eliciting := len(p.frames) > 0
 	b = c.sealPacket(now, c.path.path, b, start, p.number)
 	size := len(b) - start
-	if size == c.mtu {
+	if size >= c.mtu-parityRoom {
 		c.mtuSearch.full(size)
 	}
 	if eliciting {
 		c.ping = false
 		c.loss.probes = max(c.loss.probes-1, 0)
+		if c.state == stateHalf {
+			c.answer.data++
+		}
 		p.appLimited = c.sendable() == nil && c.loss.bytes+size+c.mtu <= c.cc.Window()
 	}
 	c.loss.sent(p, now, size, eliciting)
+	if p.block != 0 {
+		c.fill(now)
+	}
 	if eliciting {
 		// RFC 9002 §7.7: packets "containing only ACK frames SHOULD therefore not be
 		// paced"; who mostly acknowledges has no rate to speak of.

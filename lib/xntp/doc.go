@@ -7,8 +7,7 @@
 //
 // This comment, with the grammar in package wire, is the specification: it is
 // meant to be enough for a second implementation. testdata/vectors.txt has what a
-// handshake, packets, a key update, a cookie, a reset and frames must come to.
-// Version 1 has no forward error correction; it will need no other packet format.
+// handshake, packets, a key update, a cookie, a reset, parity and frames must come to.
 //
 // # Handshake
 //
@@ -122,6 +121,31 @@
 // and the time threshold grows by an eighth (at most 2); when all packets of the
 // latest reduction have turned up, the controller takes it back.
 //
+// Parity. Where sending again comes too late, packets are made blocks of: each has
+// SHARD in front of its frames, behind ACK and RECOVERED, and behind the last leave
+// PARITY frames, each in a packet of its own, paced and congestion controlled as all.
+// An end that may do so has the parameter from the other. Three cases:
+//
+//	the object has a deadline in less than three round trips
+//	all that there is to send leaves within 1.25 round trips, and nothing was added
+//	    for half a round trip, or the first of it not longer than one ago
+//	what is sent first of all, if it is all there is: at most 48 packets
+//
+// In the first two packets must have been lost lately. A block ends with its 128th
+// packet, after a quarter of a round trip, or, if its objects have no deadlines, when
+// there is nothing more to send. How much parity it gets is its sender's affair: here
+// as much as makes good what is lost of it and 2.8 deviations more, at most a quarter;
+// of a first flight two packets, one below 16, none below 6; and none where the time
+// that it takes on the link is more than the round trip times the chance of a loss.
+//
+// A receiver keeps the packets of three blocks. When it has as many shards and PARITY
+// frames as the block has shards, it reads the frames of those that lack as if they had
+// come by where the last came from. It does not acknowledge their packets, so
+// that congestion control sees the loss; it names them in RECOVERED, in front of an ACK
+// that leaves at once, and once only. For its sender, the frames are delivered then. A
+// sender does not send again what is lost of a block before a packet that left behind
+// the block's last was acknowledged, or that is 9/8 of a round trip ago.
+//
 // The probe timeout is RFC 9002's and doubles up to 3 s. A probe repeats the
 // frames of the packet in flight with the most urgent object (best effort is not
 // repeated), or is a PING. A
@@ -142,7 +166,9 @@
 //
 // An initiator without an address token may repeat its Initial, up to 32 in all, to
 // earn room for such an answer; the Response to those that come within 125 ms of
-// each other is one.
+// each other is one. A responder that has sent eight packets or more behind its Response
+// repeats that when the first flight has left. An initiator keeps 64 data packets that
+// come before a Response.
 //
 // # Objects
 //
@@ -269,8 +295,9 @@
 //
 // Per connection: Window bytes of received objects, QueueBytes and QueueLen of
 // objects to send, 64 ranges of received numbers, 8192 gaps among finished ids,
-// 4096 parts of an object that wait for what is between them, one path under
-// validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 64
+// 4096 parts of an object that wait for what is between them, three blocks of 128 packets
+// and 32 PARITY frames, one path under validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 16 MiB
+// of packets that are kept for their blocks or their keys, 64
 // answers to strangers at a time, 64 resets a second, 4096 handshakes remembered,
 // Trace records of a trace. At each bound the newcomer is refused and nobody else
 // suffers. A datagram that is not for us, or does not open, allocates nothing.

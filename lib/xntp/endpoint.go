@@ -45,6 +45,10 @@ type Endpoint struct {
 	scratch     []byte
 	arrivals    []congestion.Arrival // of the ACK under way
 	freeObjects []*object
+	shard       shardPacket
+	freeShards  [][]byte
+	spareShards [][]byte // a list for the next block
+	shardBytes  int      // in use and free
 }
 
 var _ machine.Machine = (*Endpoint)(nil)
@@ -237,6 +241,11 @@ func (e *Endpoint) remove(c *conn) {
 	delete(e.conns, c.id)
 	delete(e.byCID, c.local)
 	e.unknow(c)
+	c.parity.free(e)
+	for _, p := range c.dial.early {
+		e.freeShard(p.Data)
+	}
+	c.blocks.free(e)
 	if h, ok := e.handshakes[c.answer.ephemeral]; ok && h == c {
 		e.handshakes[c.answer.ephemeral] = nil
 	}

@@ -68,6 +68,12 @@ func FuzzPeer(f *testing.F) {
 	ack.Ack.AddStamp(time.Second)
 	add(ack, wire.Frame{Type: wire.FrameWindow, Value: 1 << 20}, wire.Frame{Type: wire.FrameChallenge}, wire.Frame{Type: wire.FrameResponse})
 	add(wire.Frame{Type: wire.FramePing}, wire.Frame{Type: wire.FrameClose, Value: 7, Data: []byte("bye")})
+	recovered := wire.Frame{Type: wire.FrameRecovered}
+	recovered.SetNumbers([]uint64{1, 0})
+	add(recovered, ack)
+	add(wire.Frame{Type: wire.FrameShard, ID: 2, Index: 1}, open, wire.Frame{Type: wire.FrameObj, Data: []byte("0123456789"), Fin: true})
+	add(wire.Frame{Type: wire.FrameParity, ID: 2, Shards: 1, Data: append([]byte{0, 0, 0, 9, 0, 1}, byte(wire.FramePing))})
+	add(wire.Frame{Type: wire.FrameParity, ID: 3, Shards: 2, Index: 1, Data: make([]byte, 50)})
 	at := path{0, netip.MustParseAddrPort("192.0.2.77:1")}
 	var buf [1500]byte
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -95,7 +101,12 @@ func FuzzPeer(f *testing.F) {
 			e.touch(c)
 			drain()
 			now = now.Add(10 * time.Millisecond)
-			if _, _, _, code := c.handleFrames(now, data, at, 100); code != codeNone {
+			e.shard = shardPacket{}
+			_, _, _, code := c.handleFrames(now, data, at, 100)
+			if code == codeNone && c.state == stateOpen {
+				code = c.keepShard(now, 77, at)
+			}
+			if code != codeNone {
 				c.close(now, ClosedProtocol, code)
 			}
 			held := 0

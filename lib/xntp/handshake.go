@@ -3,6 +3,7 @@ package xntp
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/flynn/noise"
@@ -51,11 +52,13 @@ type dialState struct {
 	turn  bool
 	held  *heldAnswer
 	earn  int // Initials to send at once beside the first
+	early []machine.Packet
 }
 
 // answerState is the responder's side.
 type answerState struct {
 	sent      time.Time          // the Response, last
+	data      int                // packets that followed it
 	ephemeral [ephemeralLen]byte // names the handshake
 	message   []byte             // Noise message 2, the same in every Response
 	due       bool
@@ -213,6 +216,7 @@ func (c *conn) take(now time.Time) {
 		c.e.half--
 		c.answer = answerState{}
 	}
+	early := c.dial.early
 	c.dial = dialState{}
 	c.initiator = true
 	c.remote = h.params.CID
@@ -224,6 +228,28 @@ func (c *conn) take(now time.Time) {
 	c.ping = true // the responder waits for a proof that we hold our key
 	c.open(now)
 	c.e.settle(now, c)
+	for _, p := range early {
+		if c.state == stateOpen {
+			c.receive(now, &p, p.Data)
+		}
+		c.e.freeShard(p.Data)
+	}
+}
+
+// maxEarlyPackets is how many data packets a dial keeps that came before the Response,
+// which was overtaken or lost: a train and a chirp.
+const maxEarlyPackets = 64
+
+// keepEarly keeps a data packet until there are keys for it.
+func (c *conn) keepEarly(p *machine.Packet, data []byte) {
+	if c.state != stateDialing || len(c.dial.early) >= maxEarlyPackets || len(data) > shardRoom || c.path.path != (path{p.Socket, p.Remote}) {
+		return
+	}
+	if b := c.e.shardBuffer(); b != nil {
+		q := *p
+		q.Data = append(b, data...)
+		c.dial.early = append(c.dial.early, q)
+	}
 }
 
 // cipherOf picks the one cipher that a responder took.
@@ -310,6 +336,20 @@ func (c *conn) appendResponse(now time.Time, dst []byte) (machine.Packet, bool) 
 	b := padded(long.Append(dst), start)
 	c.notePacket(now, TraceSent, wire.PacketResponse, c.path.addr, 0, len(b)-start, nil)
 	return plain(c.packet(now, b, start, c.path.path)), true
+}
+
+// responseAgain is how many packets of an answer make the Response be repeated behind
+// them: without it they are worth nothing.
+const responseAgain = 8
+
+// repeatResponse makes the Response due again when the first flight has left.
+func (c *conn) repeatResponse() bool {
+	a := &c.answer
+	if c.state != stateHalf || a.data < responseAgain || c.sendable() != nil && c.windowOpen() {
+		return false
+	}
+	a.data, a.due = math.MinInt, true
+	return true
 }
 
 // again handles an Initial of a handshake that is under way: the Response was

@@ -46,6 +46,7 @@ type sentPacket struct {
 	size       int
 	state      packetState
 	appLimited bool
+	block      uint64 // the block that it is of, plus one; 0 if of none, or none that waits
 	frames     []sentFrame
 }
 
@@ -70,6 +71,8 @@ type lossState struct {
 	ptoCount      int
 	probes        int           // packets that may leave beyond the window
 	patience      time.Duration // for packets of the path before this one, if it was left on purpose
+
+	recent, recentLost float64 // packets whose fate became known lately
 
 	episodeLost int // packets that the latest reduction of the window answers to
 	sentCount   int64
@@ -101,7 +104,7 @@ func (l *lossState) begin() *sentPacket {
 	if n := len(l.free); n > 0 {
 		p, l.free = l.free[n-1], l.free[:n-1]
 	} else {
-		p = &sentPacket{frames: make([]sentFrame, 0, 8)}
+		p = &sentPacket{frames: make([]sentFrame, 0, 4)}
 	}
 	*p = sentPacket{number: l.next, frames: p.frames[:0]}
 	return p
@@ -157,7 +160,7 @@ func (l *lossState) forget(before time.Time) {
 	for l.first < l.next {
 		p := l.get(l.first)
 		if p != nil {
-			if p.state == packetInFlight || p.at.After(before) {
+			if p.state == packetInFlight || p.at.After(before) || p.block != 0 {
 				return
 			}
 			l.drop(p)

@@ -43,6 +43,7 @@ func newLossTest(t *testing.T) *lossTest {
 	})
 	w.run(time.Second)
 	lt := &lossTest{t: t, now: w.now, e: a.Endpoint, c: a.conns[ac], cc: cc}
+	lt.c.parity.peer = false // RFC 9002 has none
 	*cc = counting{}
 	lt.want("a round trip of 100 ms", lt.c.rtt.min == 100*time.Millisecond)
 	return lt

@@ -135,14 +135,26 @@ type outbox struct {
 	charged uint64    // what is used of it
 	expire  time.Time // no queued object's deadline is earlier; zero if none has one
 	blocked bool      // a caller was refused
-	peerMax uint64    // the peer's largest object
-	gone    []goneObject
+	// When the latest bytes came, and when there was nothing to send before them.
+	supplied, busy time.Time
+	peerMax        uint64 // the peer's largest object
+	gone           []goneObject
 }
 
 // A goneObject is one that was given up and the peer must be told.
 type goneObject struct {
 	id, charged uint64
 	cancelled   bool
+}
+
+// supply notes that n bytes more are to be sent.
+func (x *outbox) supply(now time.Time, n int) {
+	if x.waiting == 0 {
+		x.busy = now
+	}
+	x.supplied = now
+	x.held += n
+	x.waiting += n
 }
 
 // enqueue puts an object with something to send into the queue.

@@ -25,6 +25,9 @@ const (
 	// TraceLost: a packet is taken for lost; Number, Bytes and, if it was for its
 	// age, Late.
 	TraceLost
+	// TraceRecovered: what was lost in packet Number of the peer was brought back, so
+	// many Bytes of frames.
+	TraceRecovered
 	// TraceMetrics: an acknowledgement came; RTT to InFlight are valid.
 	TraceMetrics
 	// TraceKeys: both keys were updated; Number says how often so far.
@@ -67,15 +70,16 @@ type Trace struct {
 
 // A TraceFrame is a frame without its data.
 type TraceFrame struct {
-	Type   wire.FrameType
-	ID     uint64 // of an object
-	Offset uint64
-	Length int // of the data, or of a run of PADDING
-	Fin    bool
-	Value  uint64 // as in wire.Frame; of OPEN the size
-	Delay  time.Duration
-	Ranges []wire.Range
-	CE     uint64
+	Type    wire.FrameType
+	ID      uint64 // of an object or a block
+	Offset  uint64
+	Length  int // of the data, or of a run of PADDING
+	Fin     bool
+	Value   uint64 // as in wire.Frame; of OPEN the size, of SHARD and PARITY the index
+	Delay   time.Duration
+	Ranges  []wire.Range
+	CE      uint64
+	Numbers []uint64 // of RECOVERED
 }
 
 // traceState is the records that nobody has taken yet. There is none, and
@@ -144,6 +148,13 @@ func (c *conn) notePacket(now time.Time, kind TraceKind, typ wire.PacketType, to
 			x.ID, x.Value = f.ID, f.Value
 		case wire.FrameWindow, wire.FrameClose:
 			x.Value = f.Value
+		case wire.FrameShard, wire.FrameParity:
+			x.ID, x.Value, x.Length = f.ID, uint64(f.Index), 0
+			if f.Type == wire.FrameParity {
+				x.Length = len(f.Data)
+			}
+		case wire.FrameRecovered:
+			x.Numbers = append(x.Numbers, f.Numbers()...)
 		case wire.FrameObj:
 			x.ID, x.Offset, x.Length, x.Fin = f.ID, f.Offset, len(f.Data), f.Fin
 		}

@@ -277,6 +277,29 @@ func TestTheVectorsOfTheSpecification(t *testing.T) {
 	frame("CLOSE with code 65540", wire.Frame{Type: wire.FrameClose, Value: codeReplaced})
 	frame("OBJ of object 300, offset 20000, with a length", wire.Frame{Type: wire.FrameObj, ID: 300, Offset: 20000, Data: []byte("part")})
 
+	v.say("A block: packets 70000 and 70002 hold PING, packet 70003 a part of an object.")
+	shards := [][]byte{
+		append(appendShardHeader(nil, 70000, 1), byte(wire.FramePing)),
+		append(appendShardHeader(nil, 70002, 1), byte(wire.FramePing)),
+	}
+	part := wire.Frame{Type: wire.FrameObj, ID: 300, Offset: 20000, Data: []byte("part")}
+	rest := part.Append(nil)
+	shards = append(shards, append(appendShardHeader(nil, 70003, len(rest)), rest...))
+	for i, s := range shards {
+		v.put("shard", s)
+		if i == 2 {
+			frame("SHARD of block 9, index 2", wire.Frame{Type: wire.FrameShard, ID: 9, Index: 2})
+		}
+	}
+	for j := range 3 {
+		data := make([]byte, len(shards[2]))
+		encode(data, shards, j)
+		frame("PARITY", wire.Frame{Type: wire.FrameParity, ID: 9, Shards: 3, Index: uint8(j), Data: data})
+	}
+	recovered := wire.Frame{Type: wire.FrameRecovered}
+	recovered.SetNumbers([]uint64{70003, 70000})
+	frame("RECOVERED 70003 and 70000", recovered)
+
 	if *update {
 		if err := os.WriteFile(vectorFile, []byte(v.String()), 0o644); err != nil {
 			t.Fatal(err)
