@@ -18,6 +18,8 @@ type rivalState struct {
 	met     time.Time // rivals were seen
 
 	overflowed time.Time // when a queue was last seen to
+	guilty     time.Time // when loss was so high that it may be ours; zero if it is not
+	deaf       time.Time // when it turned out not to be
 }
 
 const (
@@ -37,6 +39,14 @@ const (
 	// deafLoss is the share of loss from which rivals are taken to ignore it:
 	// CUBIC flows make 0.1 to 1 % here, BBR with a short queue 3 to 6.
 	deafLoss = 0.025
+	// guiltyLoss is the share of loss from which it may be we who make it, we and others
+	// like us who would hold half each. Then we do as CUBIC does, and what is lost
+	// after guiltyTime, when the start has been forgotten, shows whose doing it is:
+	// from deafStill on that of rivals who do not care. One BBR flow makes 3 to 6 %
+	// whatever we do; four of ours with CUBIC between them made 35.
+	guiltyLoss = 0.10
+	guiltyTime = 8 * time.Second
+	deafStill  = 0.03
 )
 
 // watch looks for rivals while alone.
@@ -137,6 +147,7 @@ func (m *Model) compete(a Ack, since time.Duration) {
 		}
 	}
 	r.met = a.Now
+	m.judge(a.Now)
 	link := m.link()
 	goal := m.fair(a)
 	rtt := max(a.SRTT, time.Millisecond).Seconds()
@@ -150,11 +161,27 @@ func (m *Model) compete(a Ack, since time.Duration) {
 	}
 }
 
+// judge finds out whether much loss is the rivals' making or ours.
+func (m *Model) judge(now time.Time) {
+	r := &m.rival
+	share := m.loss.share()
+	switch {
+	case r.guilty.IsZero():
+		if share > guiltyLoss && (r.deaf.IsZero() || now.Sub(r.deaf) > 3*againTime) {
+			r.guilty = now
+		}
+	case now.Sub(r.guilty) > 3*againTime:
+		r.guilty = time.Time{}
+	case now.Sub(r.guilty) > guiltyTime && share > deafStill:
+		r.guilty, r.deaf = time.Time{}, now // we have yielded, and nothing has changed
+	}
+}
+
 // fair is the share to hold: half, or what a CUBIC flow would have if the rivals
 // are such flows.
 func (m *Model) fair(a Ack) float64 {
 	goal := fairPart * m.link()
-	if m.loss.share() < deafLoss {
+	if m.loss.share() < deafLoss || !m.rival.guilty.IsZero() {
 		goal = min(goal, m.loss.cubicRate(a.Now, m.mtu, a.SRTT))
 	}
 	return max(goal, m.link()/16)
