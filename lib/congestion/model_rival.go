@@ -19,7 +19,7 @@ type rivalState struct {
 
 	overflowed time.Time // when a queue was last seen to
 	guilty     time.Time // when loss was so high that it may be ours; zero if it is not
-	deaf       time.Time // when it turned out not to be
+	deaf       time.Time // when it turned out not to be; that is believed for two minutes
 }
 
 const (
@@ -167,7 +167,7 @@ func (m *Model) judge(now time.Time) {
 	share := m.loss.share()
 	switch {
 	case r.guilty.IsZero():
-		if share > guiltyLoss && (r.deaf.IsZero() || now.Sub(r.deaf) > 3*againTime) {
+		if share > guiltyLoss && (r.deaf.IsZero() || now.Sub(r.deaf) > 12*againTime) {
 			r.guilty = now
 		}
 	case now.Sub(r.guilty) > 3*againTime:

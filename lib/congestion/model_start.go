@@ -11,11 +11,13 @@ import (
 //	t = 0        16 packets at once: the train. Its spacing at the receiver is the capacity.
 //	then         32 packets, closer and closer: the chirp. They keep the link in work, and
 //	             meet no queue but the train's if nobody else is there.
+//	then         32 packets as fast as the chirp ended.
 //	acks come    half of the capacity as soon as it is known, 0.95 of it when a packet has
 //	             found the link empty that should have; else what the chirp delivered.
 type startState struct {
 	log      []Arrival // the first startLog; let go of when the start is over
 	lost     int       // bytes
+	came     int       // bytes that were acknowledged
 	idle     int       // bytes that arrived while the application was the limit
 	doubling float64   // the rate, where trains tell nothing
 	best     float64   // the most that was delivered in it
@@ -26,13 +28,16 @@ type startState struct {
 
 const (
 	trainPackets = 16 // within 1 % at 20 Mbit/s and 7 % at 100, as measured; 8 are twice as far off
-	chirpPackets = 32 // with the train 48: 67 kB, twice what others send in their first round trip
+	chirpPackets = 32
 	// chirpTime is how long the chirp takes at most: the round trip is not known yet
 	// as a rule, and this makes it 8 to 32 Mbit/s.
 	chirpTime  = 24 * time.Millisecond
 	chirpLeast = 12 * time.Millisecond
-	chirpRise  = 4.0
-	startLog   = 64
+	// levelPackets go on as fast as the chirp ended, if nothing is heard yet: in all
+	// 112 kB, thrice what others send in their first round trip.
+	levelPackets = 32
+	chirpRise    = 4.0
+	startLog     = 64
 	// crowdWait is the queue that others' packets made of the empty link that the
 	// train should have left behind.
 	crowdWait = 3 * time.Millisecond
@@ -52,7 +57,7 @@ func (s *startState) arrived(p Arrival) {
 
 func (s *startState) window(m *Model) int {
 	// Who sends little makes no train, and goes on as in any slow start.
-	w := (trainPackets+chirpPackets)*m.mtu + s.idle
+	w := (trainPackets+chirpPackets+levelPackets)*m.mtu + s.idle
 	if s.hint > 0 {
 		rtt := hintTime
 		if m.srtt > 0 {
@@ -87,8 +92,9 @@ func (s *startState) rate(m *Model, srtt time.Duration) float64 {
 // starting looks whether the start is over.
 func (m *Model) starting(a Ack) {
 	s := &m.start
+	s.came += a.Bytes
 	if a.AppLimited {
-		s.idle += a.Bytes
+		s.idle = min(s.idle+a.Bytes, 2*(a.InFlight+a.Bytes))
 	}
 	c := m.capacity.value
 	if c > 0 && m.capacity.long >= 2*trainLeast {
@@ -110,7 +116,7 @@ func (m *Model) starting(a Ack) {
 	}
 	// No train has told anything, as when stamps come in heaps: send at twice what
 	// arrived, until a queue shows, or no more arrives than before.
-	if m.capacity.broken == 0 || a.DeliveryRate == 0 {
+	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.AppLimited {
 		return
 	}
 	if a.DeliveryRate > s.best {
@@ -146,7 +152,7 @@ func (m *Model) overrun(l Loss) {
 	for _, p := range s.log {
 		got += p.Bytes
 	}
-	if s.lost < 8*m.mtu || 4*s.lost < s.lost+got {
+	if s.lost < 8*m.mtu || 4*s.lost < s.lost+max(got, s.came) {
 		return
 	}
 	rate := m.least()

@@ -81,7 +81,7 @@ type Config struct {
 
 	// Uplink and Downlink are what our access link carries, in bit/s, as far as is
 	// known; zero if not. The downlink is told to peers. A start where both ends'
-	// links are known sends at once at nine tenths of the narrower, at half of it
+	// links are known sends at once at 0.95 of the narrower, at half of it
 	// where one is known: a wrong value makes a queue for a round trip.
 	Uplink, Downlink int64
 

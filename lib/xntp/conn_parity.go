@@ -26,7 +26,7 @@ const (
 	sentBlocks = 32
 	// firstFlight is how many packets leave before there is a word of loss. Of
 	// firstMost of them parity is two packets, of firstSome one.
-	firstFlight, firstMost, firstSome = 48, 16, 6
+	firstFlight, firstMost, firstSome = 80, 16, 6
 )
 
 // parityState is the block that is being sent, and those of which it is not known yet

@@ -129,7 +129,7 @@
 //	the object has a deadline in less than three round trips
 //	all that there is to send leaves within 1.25 round trips, and nothing was added
 //	    for half a round trip, or the first of it not longer than one ago
-//	what is sent first of all, if it is all there is: at most 48 packets
+//	what is sent first of all, if it is all there is: at most 80 packets
 //
 // In the first two packets must have been lost lately. A block ends with its 128th
 // packet, after a quarter of a round trip, or, if its objects have no deadlines, when
@@ -159,15 +159,16 @@
 //
 // What is sent first is a measurement: a train of 16 packets at one moment, whose
 // spacing at the receiver is the capacity of the narrowest link, and behind it a
-// chirp of at most 32, closer and closer, which finds out whether others are on it.
+// chirp of at most 32, closer and closer, which finds out whether others are on it,
+// and 32 more at the pace that it ended with.
 // So the stamps in the first acknowledgements, one for two packets, are part of
 // the protocol. Ends that know their access links (Downlink in the parameters) start
-// at nine tenths of the narrower at once.
+// at nineteen twentieths of the narrower at once.
 //
 // An initiator without an address token may repeat its Initial, up to 32 in all, to
 // earn room for such an answer; the Response to those that come within 125 ms of
 // each other is one. A responder that has sent eight packets or more behind its Response
-// repeats that when the first flight has left. An initiator keeps 64 data packets that
+// repeats that when the first flight has left. An initiator keeps 96 data packets that
 // come before a Response.
 //
 // # Objects

@@ -238,7 +238,7 @@ func (c *conn) take(now time.Time) {
 
 // maxEarlyPackets is how many data packets a dial keeps that came before the Response,
 // which was overtaken or lost: a train and a chirp.
-const maxEarlyPackets = 64
+const maxEarlyPackets = 96
 
 // keepEarly keeps a data packet until there are keys for it.
 func (c *conn) keepEarly(p *machine.Packet, data []byte) {

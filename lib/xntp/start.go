@@ -4,9 +4,9 @@ import "github.com/xp2p/xp2p/lib/congestion"
 
 // Parts of what the ends know of their links to start with: RFC 9959 (Careful
 // Resume) jumps to half of what it remembers; where both ends vouch for their own
-// links, what is left out is headers and error.
+// links, what is left out is error.
 const (
-	hintOfBoth = 0.9
+	hintOfBoth = 0.95
 	hintOfOne  = 0.5
 )
 
