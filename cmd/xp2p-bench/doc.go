@@ -17,6 +17,7 @@ Usage:
 	xp2p-bench transport [flags]
 	xp2p-bench serve [flags]
 	xp2p-bench suite [flags]
+	xp2p-bench many [flags]
 
 "swarm" plays a scenario with thousands of viewers in one process, without a
 socket and under a clock of its own: every viewer is the code that xp2p-peer
@@ -265,6 +266,24 @@ ten minutes if quick.
   - --quick: one short run of each instead of medians of five
   - --rows N,…: only these rows of the table
   - --json: the results of all cells, and a line with type "row" for each row
+
+# Flags of many
+
+"many" is one XNTP endpoint with a thousand connections over loopback, each with
+a key and a socket of its own at the other end, in the same process. It says how
+late objects are (from when they are due until they are read), what an idle
+connection holds, how often the endpoint wakes, and what is left of the
+goodput while strangers flood it with Initials that open to nothing. A run does not
+count in which a sleeping goroutine woke more than 10 ms late at the 99th
+percentile; it is repeated.
+
+  - --connections N: peers that are connected to it (default 1000)
+  - --bitrate RATE: of each (default 1M)
+  - --interval DURATION: between the objects of one connection (default 100ms)
+  - -t, --duration DURATION: for how long, and under the flood once more (default 10s)
+  - --flood N: Initials of strangers, sent within the duration; 0 is none (default 0)
+  - --runs N: runs that count (default 1)
+  - --json: JSON Lines, of type "many", instead of words
 
 # What the numbers of a transport mean
 

@@ -25,6 +25,7 @@ func command(simulate bench.Runner) *tool.Command {
 			transportCommand(),
 			serveCommand(),
 			suiteCommand(),
+			manyCommand(),
 		},
 	}
 }
