@@ -22,7 +22,6 @@ type crowd struct {
 
 	start     time.Time
 	connected int
-	closed    int
 	bytes     int64
 	late      []time.Duration // of the objects, when somebody wants to know
 	measure   bool
@@ -52,8 +51,6 @@ func (c *crowd) touch(now time.Time, i int) {
 		switch ev.Kind {
 		case xntp.EventConnected:
 			c.connected++
-		case xntp.EventClosed:
-			c.closed++
 		case xntp.EventObject:
 			c.bytes += int64(len(ev.Data))
 			if c.measure {

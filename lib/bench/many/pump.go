@@ -12,7 +12,6 @@ import (
 type pump struct {
 	*xntp.Endpoint
 	conns    []xntp.ConnID
-	closed   int
 	on       bool
 	size     int
 	interval time.Duration
@@ -54,11 +53,8 @@ func (p *pump) Advance(now time.Time) {
 // step takes the endpoint's events.
 func (p *pump) step(time.Time) {
 	for ev, ok := p.NextEvent(); ok; ev, ok = p.NextEvent() {
-		switch ev.Kind {
-		case xntp.EventConnected:
+		if ev.Kind == xntp.EventConnected {
 			p.conns = append(p.conns, ev.Conn)
-		case xntp.EventClosed:
-			p.closed++
 		}
 	}
 }

@@ -210,14 +210,27 @@ func connect(ctx context.Context, hub, far *endpoint.Endpoint, srv *pump, peers 
 
 // part ends all connections.
 func part(ctx context.Context, hub, far *endpoint.Endpoint, srv *pump, peers *crowd) error {
-	if err := hub.Call(ctx, func(now time.Time) { srv.CloseAll(now); srv.conns = srv.conns[:0] }); err != nil {
+	err := errors.Join(
+		hub.Call(ctx, func(now time.Time) { srv.CloseAll(now); srv.conns = srv.conns[:0] }),
+		far.Call(ctx, func(now time.Time) { // a CLOSE may be lost, and nobody else speaks
+			for i, e := range peers.ends {
+				e.CloseAll(now)
+				peers.touch(now, i)
+			}
+		}),
+	)
+	if err != nil {
 		return err
 	}
 	for left, tries := 1, 0; left > 0; tries++ {
 		err := errors.Join(
 			sleep(ctx, 10*time.Millisecond),
 			hub.Call(ctx, func(time.Time) { left = len(srv.Endpoint.Conns(nil)) }),
-			far.Call(ctx, func(time.Time) { left += len(peers.ends) - peers.closed }),
+			far.Call(ctx, func(time.Time) {
+				for _, e := range peers.ends {
+					left += len(e.Conns(nil))
+				}
+			}),
 		)
 		if err != nil {
 			return err
