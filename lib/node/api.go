@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/segment"
@@ -125,10 +126,15 @@ const (
 	EventRestart
 	// EventEnd: the stream is over, and Output has given all of it.
 	EventEnd
+	// EventOpenSocket: the node wants the socket that Open describes. Answer with
+	// Opened, naming Open.Ref, whether there is one now or not.
+	EventOpenSocket
+	// EventCloseSocket: the node has no use for Socket any more: close it.
+	EventCloseSocket
 )
 
 func (k EventKind) String() string {
-	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end"}
+	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end", "open-socket", "close-socket"}
 	if k >= 1 && int(k) < len(names) {
 		return names[k]
 	}
@@ -148,6 +154,37 @@ type Event struct {
 	Source    measure.Source
 	Late      time.Duration
 	Why       string
+	Open      OpenSocket
+	Socket    machine.Socket
+}
+
+// A SocketKind says what a socket stands for: to the node each is one more way.
+type SocketKind uint8
+
+const (
+	SocketUDP   SocketKind = iota + 1 // a UDP socket of its own
+	SocketRelay                       // an allocation at a TURN server
+	SocketTCP                         // a TCP connection that carries datagrams
+)
+
+func (k SocketKind) String() string {
+	return [...]string{"none", "udp", "relay", "tcp"}[min(k, SocketTCP)]
+}
+
+// An OpenSocket describes a socket that the node wants.
+type OpenSocket struct {
+	Ref  uint64 // names the request
+	Kind SocketKind
+	// Local is where to listen: UDP, and TCP that is opened from both sides at
+	// once. Zero is any port of the addresses that socket 0 listens at.
+	Local netip.AddrPort
+	// Remote is whom a TCP carrier connects to. Packets on it come from there and
+	// go there, whatever stands between.
+	Remote netip.AddrPort
+	// Relay is the TURN server, with credentials, of SocketRelay. Whatever is sent
+	// from that socket goes through it, and opens it to the address's answers; the
+	// local address in Opened is the one at which the relay takes packets for us.
+	Relay wire.RoomRelay
 }
 
 // Output is the next part of the exact stream.

@@ -10,6 +10,8 @@
 //	EventNeedOrigin  → ask the room's origin              → Supply with each record of the answer, then Done
 //	EventStopOrigin  → cancel that request
 //	EventOutput      → write Record.Body[Skip:]
+//	EventOpenSocket  → open a UDP socket, a TURN allocation or a TCP carrier → Opened
+//	EventCloseSocket → close it
 //
 // A viewer:
 //

@@ -15,6 +15,7 @@ type Meeting struct {
 	Seeds     []wire.RoomSeed     // dialed at once
 	STUN      []netip.AddrPort    // asked for our address
 	TokenKeys []ed25519.PublicKey // of responders whose word on addresses counts
+	Relays    []wire.RoomRelay    // for those whom nothing else reaches
 }
 
 // SetHosts names the addresses of the node's own interfaces, with the port that
