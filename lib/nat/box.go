@@ -21,6 +21,10 @@ type BoxConfig struct {
 	Hairpin    bool
 	Lifetime   time.Duration // of a mapping without packets from inside; 0 is 2 min
 	DropUDP    bool
+	// Clash: a stranger's packet to an outside address of the box takes the place
+	// of a flow between the two, as in Linux, where the box itself accepts it: if
+	// one from inside to that stranger follows, it gets another port.
+	Clash bool
 	// Rand is for everything but PortPreserving and a firewall.
 	Rand *rand.Rand `json:"-"`
 }
@@ -35,6 +39,7 @@ type Box struct {
 	c       BoxConfig
 	byIn    map[boxKey]*mapping
 	byOut   map[outKey]*mapping
+	clashes map[clashKey]time.Time // strangers' packets, when they came last
 	next    int
 	block   int
 	expires time.Time // nothing does before
@@ -52,6 +57,17 @@ type outKey struct {
 	proto uint8
 	out   netip.AddrPort
 }
+
+type clashKey struct {
+	out, peer netip.AddrPort
+}
+
+// maxClashes is how many strangers' packets a box remembers, clashLife for how long
+// (nf_conntrack_udp_timeout).
+const (
+	maxClashes = 16384
+	clashLife  = 30 * time.Second
+)
 
 type mapping struct {
 	key  boxKey
@@ -117,25 +133,47 @@ func (b *Box) Out(now time.Time, proto uint8, from, to netip.AddrPort) (out neti
 	if len(b.c.Public) == 0 {
 		key.to = netip.AddrPort{}
 	}
-	m := b.byIn[key]
-	if m != nil && !m.alive(now, b.c.Lifetime) {
-		b.forget(m)
-		m = nil
+	if own := (boxKey{proto, from, to}); b.c.Clash && b.byIn[own] != nil {
+		key = own // a flow that has been given another port
 	}
-	if m == nil {
-		b.expire(now)
-		if len(b.byIn) >= maxMappings {
-			return out, false
-		}
-		m = &mapping{key: key, peer: map[netip.AddrPort]time.Time{}}
-		if m.out, ok = b.allocate(now, proto, from); !ok {
-			return out, false
-		}
-		b.byIn[key], b.byOut[outKey{proto, m.out}] = m, m
+	m, ok := b.mapped(now, key, netip.AddrPort{})
+	if ok && b.clashed(now, m.out, to) {
+		key.to = to
+		m, ok = b.mapped(now, key, m.out)
+	}
+	if !ok {
+		return out, false
 	}
 	m.used = now
 	m.peer[b.c.Filtering.scope(to)] = now
 	return m.out, true
+}
+
+// mapped returns the mapping for a key, made if there is none; not at taken.
+func (b *Box) mapped(now time.Time, key boxKey, taken netip.AddrPort) (m *mapping, ok bool) {
+	if m = b.byIn[key]; m != nil && !m.alive(now, b.c.Lifetime) {
+		b.forget(m)
+		m = nil
+	}
+	if m != nil && m.out != taken {
+		return m, true
+	}
+	b.expire(now)
+	if len(b.byIn) >= maxMappings {
+		return nil, false
+	}
+	m = &mapping{key: key, peer: map[netip.AddrPort]time.Time{}}
+	if m.out, ok = b.allocate(now, key.proto, key.in); !ok {
+		return nil, false
+	}
+	b.byIn[key], b.byOut[outKey{key.proto, m.out}] = m, m
+	return m, true
+}
+
+// clashed reports whether a stranger's packet to out came before ours to him.
+func (b *Box) clashed(now time.Time, out, peer netip.AddrPort) bool {
+	at, ok := b.clashes[clashKey{out, peer}]
+	return ok && now.Sub(at) <= clashLife
 }
 
 // In takes a packet from outside and returns the inside address that it is for;
@@ -149,13 +187,26 @@ func (b *Box) In(now time.Time, proto uint8, from, to netip.AddrPort) (in netip.
 		if len(b.c.Public) == 0 && b.c.Filtering == EndpointIndependent {
 			return to, true // no firewall at all
 		}
+		b.stranger(now, from, to)
 		return in, false
 	}
 	sent, ok := m.peer[b.c.Filtering.scope(from)]
-	if !ok || now.Sub(sent) > b.c.Lifetime {
+	if !ok || now.Sub(sent) > b.c.Lifetime || b.clashed(now, to, from) {
+		b.stranger(now, from, to)
 		return in, false
 	}
 	return m.key.in, true
+}
+
+// stranger notes a packet that the box took for its own.
+func (b *Box) stranger(now time.Time, from, to netip.AddrPort) {
+	if !b.c.Clash || !b.Owns(to.Addr()) {
+		return
+	}
+	if b.clashes == nil || len(b.clashes) >= maxClashes {
+		b.clashes = map[clashKey]time.Time{}
+	}
+	b.clashes[clashKey{to, from}] = now
 }
 
 // Translates says whether the box changes addresses; a firewall does not.
@@ -177,7 +228,9 @@ func (b *Box) Owns(a netip.Addr) bool {
 func (m *mapping) alive(now time.Time, life time.Duration) bool { return now.Sub(m.used) <= life }
 
 func (b *Box) forget(m *mapping) {
-	delete(b.byIn, m.key)
+	if b.byIn[m.key] == m { // else another has taken its place
+		delete(b.byIn, m.key)
+	}
 	delete(b.byOut, outKey{m.key.proto, m.out})
 }
 

@@ -91,3 +91,34 @@ func TestAFirewallTranslatesNothing(t *testing.T) {
 		t.Error("another address comes in")
 	}
 }
+
+// A stranger's packet that the box takes for its own spoils the flow to him, and no
+// other.
+func TestAStrangersPacketTakesThePlaceOfAFlow(t *testing.T) {
+	for _, m := range []Behavior{EndpointIndependent, AddressAndPortDependent} {
+		b := NewBox(BoxConfig{Public: []netip.Addr{boxPub}, Mapping: m, Filtering: AddressAndPortDependent, Clash: true})
+		first, _ := b.Out(boxStart, ProtoUDP, boxIn, remotes[0])
+		if _, ok := b.In(boxStart, ProtoUDP, remotes[2], netip.AddrPortFrom(boxPub, boxIn.Port())); ok {
+			t.Fatal("the stranger came in")
+		}
+		moved, ok := b.Out(boxStart, ProtoUDP, boxIn, remotes[2])
+		if !ok || moved.Port() == boxIn.Port() {
+			t.Errorf("%v: the flow to the stranger leaves with %v", m, moved)
+		}
+		if again, _ := b.Out(boxStart, ProtoUDP, boxIn, remotes[2]); again != moved {
+			t.Errorf("%v: and then with %v", m, again)
+		}
+		if in, ok := b.In(boxStart, ProtoUDP, remotes[2], moved); !ok || in != boxIn {
+			t.Errorf("%v: its answers do not come in", m)
+		}
+		if out, _ := b.Out(boxStart, ProtoUDP, boxIn, remotes[0]); out != first {
+			t.Errorf("%v: the flow to another leaves with %v, and before with %v", m, out, first)
+		}
+		late := boxStart.Add(clashLife + time.Second)
+		b = NewBox(BoxConfig{Public: []netip.Addr{boxPub}, Mapping: m, Filtering: AddressAndPortDependent, Clash: true})
+		b.In(boxStart, ProtoUDP, remotes[2], netip.AddrPortFrom(boxPub, boxIn.Port()))
+		if out, _ := b.Out(late, ProtoUDP, boxIn, remotes[2]); out.Port() != boxIn.Port() {
+			t.Errorf("%v: not forgotten", m)
+		}
+	}
+}

@@ -22,6 +22,10 @@ type datagram struct {
 // one host cannot answer each other for ever at one instant.
 const selfDelay = int64(10 * time.Microsecond)
 
+// pathHops is how many routers stand between two access links; each NAT box is one
+// more.
+const pathHops = 10
+
 // send takes a packet out of a process. GSO batches become datagrams here.
 func (w *World) send(p *Process, pkt machine.Packet) {
 	s := p.socket(pkt.Socket)
@@ -73,6 +77,10 @@ func (w *World) sendOne(h *Host, from uint16, pkt machine.Packet, data []byte) {
 			w.lose(i, &w.stats.LostNAT)
 			return
 		}
+	}
+	if pkt.TTL > 0 && int(pkt.TTL) <= h.boxes()+pathHops && d.realm == nil {
+		w.lose(i, &w.stats.LostTTL)
+		return
 	}
 	// Who lives at the address is asked now for the delay of the path, and
 	// again on arrival for the delivery.

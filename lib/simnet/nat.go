@@ -94,6 +94,14 @@ func (w *World) find(d *datagram) *Host {
 	}
 }
 
+// boxes is how many boxes a host is behind.
+func (h *Host) boxes() (n int) {
+	for b := h.behind; b != nil; b = b.outer {
+		n++
+	}
+	return n
+}
+
 // edge is what stands for a host in the delays of paths: its outermost box, if
 // there is one.
 func (h *Host) edge() *Host {

@@ -71,6 +71,7 @@ type Stats struct {
 	// Datagrams that were lost, by reason.
 	LostRandom, LostQueue, LostTap, LostTooBig, LostNobody uint64
 	LostNAT                                                uint64 // on the way out; on the way in it is nobody's
+	LostTTL                                                uint64 // it was to live for too few hops
 	SentBytes, DeliveredBytes                              uint64 // UDP payload
 }
 
