@@ -17,9 +17,15 @@ const (
 	Random
 )
 
+var allocationNames = [...]string{"unknown", "port-preserving", "sequential", "block", "random"}
+
 // String returns the word of reports.
-func (a Allocation) String() string {
-	return [...]string{"unknown", "port-preserving", "sequential", "block", "random"}[min(a, Random)]
+func (a Allocation) String() string { return allocationNames[min(a, Random)] }
+
+// ParseAllocation reads the word of reports; ok is false for any other.
+func ParseAllocation(s string) (a Allocation, ok bool) {
+	i := slices.Index(allocationNames[1:], s)
+	return Allocation(i + 1), i >= 0
 }
 
 // PortUse is how a burst of sockets was mapped.

@@ -1,6 +1,9 @@
 package nat
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // A Behavior is what a NAT's mapping or filtering depends on (RFC 4787 §4.1,
 // §5). The zero Behavior is unknown.
@@ -13,9 +16,15 @@ const (
 	AddressAndPortDependent
 )
 
+var behaviorNames = [...]string{"unknown", "endpoint-independent", "address-dependent", "address-and-port-dependent"}
+
 // String returns RFC 4787's word.
-func (b Behavior) String() string {
-	return [...]string{"unknown", "endpoint-independent", "address-dependent", "address-and-port-dependent"}[min(b, AddressAndPortDependent)]
+func (b Behavior) String() string { return behaviorNames[min(b, AddressAndPortDependent)] }
+
+// ParseBehavior reads RFC 4787's word; ok is false for any other.
+func ParseBehavior(s string) (b Behavior, ok bool) {
+	i := slices.Index(behaviorNames[1:], s)
+	return Behavior(i + 1), i >= 0
 }
 
 // Behaviors is a set of behaviours: those that what was seen leaves possible.

@@ -40,6 +40,14 @@ func (k Kind) String() string {
 	}[min(k, KindBlocked)]
 }
 
+// Label returns the name for metrics.
+func (k Kind) Label() string {
+	return [...]string{
+		"public", "symmetric-firewall", "full-cone", "restricted-cone", "port-restricted-cone",
+		"symmetric-sequential", "symmetric-random", "udp-blocked",
+	}[min(k, KindBlocked)]
+}
+
 // KindOf returns the row for a class; ok is false where there is none.
 func KindOf(c Class, a Allocation) (k Kind, ok bool) {
 	switch c {

@@ -37,18 +37,3 @@ func ReachOf(a netip.Addr) Reach {
 	}
 	return World
 }
-
-// PerDestination reports whether a NAT gives a socket another port for each
-// destination, which is address-dependent mapping, or address and port-dependent
-// (RFC 4787 §4.1): of servers that see it at one address two see two ports. Two
-// behind such NATs find no way to each other.
-func PerDestination(seen []netip.AddrPort) bool {
-	for i, a := range seen {
-		for _, b := range seen[:i] {
-			if a.Addr() == b.Addr() && a.Port() != b.Port() {
-				return true
-			}
-		}
-	}
-	return false
-}

@@ -18,25 +18,3 @@ func TestReach(t *testing.T) {
 		}
 	}
 }
-
-func TestPortsTellWhetherDestinationsMatter(t *testing.T) {
-	for _, c := range []struct {
-		seen []string
-		want bool
-	}{
-		{nil, false},
-		{[]string{"203.0.113.1:5000"}, false},
-		{[]string{"203.0.113.1:5000", "203.0.113.1:5000"}, false},
-		{[]string{"203.0.113.1:5000", "10.0.0.7:4000"}, false}, // the second server is on our side of the NAT
-		{[]string{"203.0.113.1:5000", "[2001:db8::1]:4000"}, false},
-		{[]string{"203.0.113.1:5000", "203.0.113.1:5001"}, true},
-	} {
-		var seen []netip.AddrPort
-		for _, s := range c.seen {
-			seen = append(seen, netip.MustParseAddrPort(s))
-		}
-		if got := PerDestination(seen); got != c.want {
-			t.Errorf("seen at %v: %v", c.seen, got)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -29,9 +30,11 @@ type Config struct {
 	MaxUpload int64 // bits per second of pieces that the node gives to others; 0: no bound
 	NoUpload  bool  // gives nothing; others are told and do not count on it
 	Uplink    int64 // bits per second that the node can upload, as far as it knows; 0: not known
-	// Hard: the node's NAT is known to give each destination another port
-	// (nat.PerDestination). Two STUN servers tell it too, and after a while those
-	// whom it did not reach.
+	// NAT is what is known of the node's NAT; SetNAT tells it later. Lifetime bounds
+	// the time between two keepalives, if it is known here.
+	NAT nat.Facts
+	// Hard: the node's NAT is known to give each destination another port. Two STUN
+	// servers tell it too, and after a while those whom it did not reach.
 	Hard bool
 	// Polite bounds what a viewer gives in all its rooms together; nil: nothing
 	// does. SetPolite changes it. A seed takes no notice.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/swarm"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -16,9 +18,10 @@ type peer struct {
 	id    wire.PeerID
 	key   xntp.PublicKey
 	addrs []netip.AddrPort
-	named []*room // rooms whose list it is in
-	seeds []*room // of these, where it is a seed
-	in    []*room // rooms whose swarm knows it
+	nat   *wire.SignalNAT // what it says of its NAT; nil: nothing
+	named []*room         // rooms whose list it is in
+	seeds []*room         // of these, where it is a seed
+	in    []*room         // rooms whose swarm knows it
 
 	conn    *conn     // the connection, or the newest attempt
 	dialAt  time.Time // when to dial; zero: not at all
@@ -26,21 +29,28 @@ type peer struct {
 	next    int       // which address is next
 	fails   int
 	closeAt time.Time // when a connection that serves no room is closed
+	since   time.Time // when it was first to be connected to
+	knocked bool      // was dialed at an address at which strangers may come in
 }
 
 // A conn is a connection or an attempt at one.
 type conn struct {
-	id      xntp.ConnID
-	peer    *peer
-	up      bool
-	dialed  bool
-	began   time.Time
-	early   *room // whose HELLO went with our first datagram
-	greets  []byte
-	addr    netip.AddrPort
-	objects []object // by number
-	payload int64    // bytes of pieces, both ways
-	wire    int64    // bytes of datagrams, both ways, when it was last looked at
+	id     xntp.ConnID
+	peer   *peer
+	up     bool
+	dialed bool
+	began  time.Time
+	early  *room // whose HELLO went with our first datagram
+	greets []byte
+	addr   netip.AddrPort
+	socket machine.Socket
+	way    nat.Way
+	took   time.Duration // to connect, since we wanted to
+	// betterAt is when one that goes through a relay looks for another way.
+	betterAt time.Time
+	objects  []object // by number
+	payload  int64    // bytes of pieces, both ways
+	wire     int64    // bytes of datagrams, both ways, when it was last looked at
 }
 
 // overhead is bytes on the wire, and what of them was payload.
@@ -77,10 +87,14 @@ func (n *Node) know(key xntp.PublicKey) *peer {
 }
 
 // name notes that a room wants a peer as a neighbour.
-func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort, seed bool) {
+func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort, nat *wire.SignalNAT, seed bool) {
 	p := n.know(xntp.PublicKey(key))
 	if p == nil {
 		return
+	}
+	news := nat != nil && !nat.Equal(p.nat)
+	if nat != nil {
+		p.nat = nat
 	}
 	if len(addrs) > 0 && !slices.Equal(p.addrs, addrs) {
 		p.addrs, p.next, p.fails = slices.Clone(addrs), 0, 0
@@ -95,13 +109,11 @@ func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort
 		n.enter(now, p, r, false)
 		return
 	}
-	if p.conn == nil && p.dialAt.IsZero() && n.cfg.Role != wire.RoleSeed {
-		p.dialAt = now
-		n.wakeDial(p.dialAt)
-		if !seed && n.Public().Compare(p.key) > 0 {
-			p.dialAt = now.Add(expectTime)
-			n.wakeDial(p.dialAt)
+	if n.cfg.Role != wire.RoleSeed && (p.conn == nil && p.dialAt.IsZero() || news && n.punch != nil && n.punch.Ready()) {
+		if p.since.IsZero() {
+			p.since = now
 		}
+		n.dialSoon(now, p)
 	}
 }
 
@@ -110,7 +122,10 @@ func (n *Node) unname(r *room, p *peer) {
 	p.named = slices.DeleteFunc(p.named, func(x *room) bool { return x == r })
 	p.seeds = slices.DeleteFunc(p.seeds, func(x *room) bool { return x == r })
 	if len(p.named) == 0 {
-		p.dialAt, p.tried = time.Time{}, time.Time{}
+		p.dialAt, p.tried, p.since = time.Time{}, time.Time{}, time.Time{}
+		if n.punch != nil {
+			n.punch.Stop(p.id)
+		}
 	}
 	n.prune(p)
 }
@@ -133,6 +148,7 @@ func (n *Node) advanceDials(now time.Time) {
 		return
 	}
 	n.dialWake = time.Time{}
+	n.advanceSockets(now)
 	for _, p := range slices.Clone(n.peers) {
 		if !p.closeAt.IsZero() && !now.Before(p.closeAt) {
 			p.closeAt = time.Time{}
@@ -148,15 +164,39 @@ func (n *Node) advanceDials(now time.Time) {
 	}
 }
 
-// dial tries the next address of a peer.
+// dial tries the next address of a peer, or has a way to it looked for.
 func (n *Node) dial(now time.Time, p *peer) {
 	p.dialAt = time.Time{}
 	if p.conn != nil && p.conn.up || len(p.addrs) == 0 || len(p.named) == 0 || n.closed {
 		return
 	}
-	o := xntp.DialOptions{Remote: p.key, Addr: p.addrs[p.next%len(p.addrs)]}
+	if n.traverse(now, p) {
+		return
+	}
+	addr := p.addrs[p.next%len(p.addrs)]
 	p.next++
-	if tokens := n.ownTokens(now); len(tokens) > 0 {
+	if !n.dialTo(now, p, 0, addr) {
+		return
+	}
+	n.tried(now, p)
+	if p.next < len(p.addrs) || p.knocked {
+		p.dialAt = now.Add(secondAddr)
+		n.wakeDial(p.dialAt)
+	}
+}
+
+// tried notes that somebody was tried, and was not reached yet.
+func (n *Node) tried(now time.Time, p *peer) {
+	if r := p.named[0]; p.tried.IsZero() {
+		p.tried = now
+		r.unmetAt = earlier(r.unmetAt, now.Add(unreachedTime))
+	}
+}
+
+// dialTo begins a connection to a peer at an address, and reports whether it did.
+func (n *Node) dialTo(now time.Time, p *peer, socket machine.Socket, addr netip.AddrPort) bool {
+	o := xntp.DialOptions{Remote: p.key, Socket: socket, Addr: addr}
+	if tokens := n.ownTokens(now); len(tokens) > 0 && socket == 0 {
 		o.Token = tokens[0]
 	}
 	r := p.named[0]
@@ -172,23 +212,16 @@ func (n *Node) dial(now time.Time, p *peer) {
 				n.connected(now, c)
 			}
 		}
-		return
+		return false
 	case err != nil:
 		p.dialAt = now.Add(redialMin)
 		n.wakeDial(p.dialAt)
-		return
+		return false
 	}
-	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: o.Addr}
+	c := &conn{id: id, peer: p, dialed: true, began: now, early: r, addr: addr, socket: socket}
 	n.conns.put(c)
 	p.conn = c
-	if p.tried.IsZero() {
-		p.tried = now
-		r.unmetAt = earlier(r.unmetAt, now.Add(unreachedTime))
-	}
-	if p.next < len(p.addrs) {
-		p.dialAt = now.Add(secondAddr)
-		n.wakeDial(p.dialAt)
-	}
+	return true
 }
 
 // connected brings a connection that stands to the swarms that want it.
@@ -197,7 +230,12 @@ func (n *Node) connected(now time.Time, c *conn) {
 	if old := p.conn; old != nil && old != c && old.up {
 		n.cut(now, p, "came back on another connection") // it has lost what it knew of us
 	}
-	c.up, p.conn, p.fails, p.dialAt, p.tried = true, c, 0, time.Time{}, time.Time{}
+	if !c.up {
+		if c.took = now.Sub(c.began); !p.since.IsZero() {
+			c.took = now.Sub(p.since)
+		}
+	}
+	c.up, p.conn, p.fails, p.dialAt, p.tried, p.since, p.knocked = true, c, 0, time.Time{}, time.Time{}, time.Time{}, false
 	n.tellPath(p)
 	for _, r := range slices.Clone(p.named) {
 		n.enter(now, p, r, c.dialed && c.early == r)
@@ -301,7 +339,7 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 			n.accepted(e, c, now)
 		case xntp.EventConnected:
 			if c != nil {
-				c.addr = e.Addr
+				n.arrived(now, c, e.Socket, e.Addr)
 				n.connected(now, c)
 			}
 		case xntp.EventClosed:
@@ -327,7 +365,11 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 			}
 		case xntp.EventMigrated:
 			if c != nil {
-				c.addr = e.Addr
+				n.arrived(now, c, e.Socket, e.Addr)
+			}
+		case xntp.EventStayed:
+			if c != nil && n.punch != nil {
+				n.punch.Stop(c.peer.id)
 			}
 		}
 	}
@@ -342,7 +384,7 @@ func (n *Node) accepted(e xntp.Event, c *conn, now time.Time) {
 			n.xn.Close(now, e.Conn, closeNormal)
 			return
 		}
-		c = &conn{id: e.Conn, peer: p, began: now, addr: e.Addr}
+		c = &conn{id: e.Conn, peer: p, began: now, addr: e.Addr, socket: e.Socket}
 		n.conns.put(c)
 		if p.conn == nil || !p.conn.up {
 			p.conn = c
@@ -388,6 +430,9 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	p := c.peer
 	n.spent.wire += n.wireOf(c)
 	n.spent.payload += c.payload
+	if !n.used(c.socket) {
+		n.leaveSocket(now, c.socket)
+	}
 	if p.conn != c {
 		return
 	}
@@ -414,6 +459,13 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 		why = "said goodbye"
 	}
 	n.cut(now, p, why)
+	if n.punch != nil && n.punch.Looks(p.id) {
+		n.prune(p)
+		return // it says how it ends
+	}
+	if p.since.IsZero() {
+		p.since = now
+	}
 	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)
 		p.fails++

@@ -20,7 +20,12 @@ type Meeting struct {
 
 // SetHosts names the addresses of the node's own interfaces, with the port that
 // it listens at, once there is a socket that has one. Hellos from now on say them.
-func (n *Node) SetHosts(hosts []netip.AddrPort) { n.cfg.Hosts = slices.Clone(hosts) }
+func (n *Node) SetHosts(hosts []netip.AddrPort) {
+	n.cfg.Hosts = slices.Clone(hosts)
+	if n.punch != nil {
+		n.punch.SetHosts(hosts)
+	}
+}
 
 // Meet brings the room document to a room that was joined without it
 // (Room.NoSignal): a viewer plays what the origin gives while it asks for the
@@ -37,6 +42,10 @@ func (n *Node) Meet(now time.Time, name string, m Meeting) error {
 		}
 	}
 	r.cfg.NoSignal, r.cfg.Seeds, r.cfg.STUN = false, m.Seeds, m.STUN
+	if n.punch != nil && len(m.Relays) > 0 {
+		n.relays = slices.Clone(m.Relays)
+		n.punch.SetRelay(true)
+	}
 	r.meet(now)
 	n.Advance(now)
 	return nil
@@ -67,6 +76,6 @@ func (r *room) meet(now time.Time) {
 func (r *room) nameSeeds(now time.Time) {
 	r.seedsAt = time.Time{}
 	for _, s := range r.cfg.Seeds {
-		r.n.name(now, r, s.Key, s.Addrs, true)
+		r.n.name(now, r, s.Key, s.Addrs, nil, true)
 	}
 }

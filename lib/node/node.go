@@ -10,6 +10,7 @@ import (
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/natprobe"
+	"github.com/xp2p/xp2p/lib/punch"
 	"github.com/xp2p/xp2p/lib/swarm"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -35,6 +36,15 @@ type Node struct {
 	send   func(time.Time, xntp.ConnID, xntp.Object) (xntp.ObjectID, error) // xn.Send
 	bind   natprobe.Binding
 	answer *natprobe.Responder // a seed's
+
+	punch *punch.Puncher // nil: the transport is none that NATs mean anything to
+	facts nat.Facts      // of our NAT
+	natBy time.Time      // until when to wait for them
+	// relays are for those whom nothing else reaches.
+	relays []wire.RoomRelay
+	// punchRoom is through which room's tracker a peer is spoken to of whom no list
+	// tells: a seed gets none.
+	punchRoom map[wire.PeerID]*room
 
 	receiptKey ed25519.PrivateKey // nil: signs no receipts
 
@@ -84,7 +94,14 @@ func New(cfg Config) *Node {
 	}
 	n.xn = cfg.Transport
 	if n.xn == nil {
+		if life := cfg.NAT.Lifetime; life > 0 {
+			xc.Keepalive = min(keepaliveMax, life/2)
+		}
 		n.xn = xntp.New(xc)
+		n.punchRoom = map[wire.PeerID]*room{}
+		n.punch = punch.New(punch.Config{Rand: cfg.Rand, Entropy: cfg.Entropy})
+		n.punch.SetHosts(cfg.Hosts)
+		n.setFacts(cfg.NAT)
 	}
 	n.send = n.xn.Send
 	n.bind = *natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
@@ -132,10 +149,17 @@ func (n *Node) Receive(now time.Time, p machine.Packet) {
 		return
 	}
 	switch b := p.Data[0]; {
-	case p.Socket != 0:
-		if n.answer != nil { // the other sockets are the responder's alone
+	case wire.IsPunch(p.Data):
+		if n.punch == nil {
+			return
+		}
+		n.punch.Receive(now, p)
+	case p.Socket != 0 && n.sockets.open[p.Socket] == 0:
+		if n.answer != nil { // these sockets are the responder's alone
 			n.answer.Receive(now, p)
 		}
+	case p.Socket != 0 && b <= 3:
+		n.punch.Receive(now, p)
 	case b <= 3:
 		n.bind.Receive(now, p)
 		if n.answer != nil {
@@ -156,6 +180,9 @@ func (n *Node) Advance(now time.Time) {
 	if n.answer != nil {
 		n.answer.Advance(now)
 	}
+	if n.punch != nil {
+		n.punch.Advance(now)
+	}
 	for _, r := range n.rooms {
 		r.advance(now)
 	}
@@ -167,6 +194,9 @@ func (n *Node) Advance(now time.Time) {
 func (n *Node) NextTimeout() time.Time {
 	t := earlier(n.xn.NextTimeout(), n.bind.NextTimeout())
 	t = earlier(t, n.dialWake)
+	if n.punch != nil {
+		t = earlier(t, n.punch.NextTimeout())
+	}
 	if n.answer != nil {
 		t = earlier(t, n.answer.NextTimeout())
 	}
@@ -185,6 +215,11 @@ func (n *Node) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 	}
 	if p, ok := n.bind.AppendDatagram(now, dst); ok {
 		return p, true
+	}
+	if n.punch != nil {
+		if p, ok := n.punch.AppendDatagram(now, dst); ok {
+			return p, true
+		}
 	}
 	return n.xn.AppendDatagram(now, dst)
 }
@@ -206,6 +241,9 @@ func (n *Node) Close(now time.Time) {
 		n.Leave(now, n.rooms[len(n.rooms)-1].cfg.Name)
 	}
 	n.closed = true
+	if n.punch != nil {
+		n.punch.Reset()
+	}
 	n.xn.CloseAll(now)
 }
 
@@ -215,6 +253,7 @@ func (n *Node) turn(now time.Time) {
 	for range maxTurns {
 		moved := n.drainConns(now)
 		moved = n.drainBinding(now) || moved
+		moved = n.drainPunch(now) || moved
 		for _, r := range n.rooms {
 			moved = r.drain(now) || moved
 		}
@@ -233,6 +272,7 @@ func (n *Node) lookAtPaths(now time.Time) {
 	for _, p := range n.peers {
 		if c := p.conn; c != nil && c.up {
 			n.tellPath(p)
+			n.lookForBetter(now, p)
 		}
 	}
 }
@@ -248,6 +288,9 @@ func (n *Node) drainBinding(now time.Time) (moved bool) {
 		if e.Kind != natprobe.Observed {
 			continue
 		}
+		if n.punch != nil {
+			n.punch.SetRTT(e.RTT)
+		}
 		o := observed{e.Server, e.Mapped, e.Token, e.Expiry}
 		i, known := slices.BinarySearchFunc(n.tokens, o, func(a, b observed) int { return a.server.Compare(b.server) })
 		switch {
@@ -256,6 +299,7 @@ func (n *Node) drainBinding(now time.Time) (moved bool) {
 		default:
 			n.tokens[i] = o
 		}
+		n.setPunchServers()
 		for _, r := range n.rooms {
 			r.observed(now, e.Server, e.Moved || !known)
 		}
@@ -270,16 +314,6 @@ func (n *Node) ownTokens(now time.Time) (list []wire.Token) {
 		}
 	}
 	return list
-}
-
-// hard reports whether our NAT gives each destination another port, as far as we
-// know.
-func (n *Node) hard() bool {
-	var seen []netip.AddrPort
-	for _, o := range n.tokens {
-		seen = append(seen, o.mapped)
-	}
-	return n.cfg.Hard || nat.PerDestination(seen)
 }
 
 // setServers asks the STUN servers of all rooms.

@@ -141,6 +141,8 @@ func (n *Node) Signal(now time.Time, name string, m wire.Signal) error {
 		err = r.sw.SetNeighbours(now, m)
 	case *wire.SignalFeed:
 		err = r.sw.SetFeed(now, m)
+	case *wire.SignalPunch:
+		r.punched(now, m)
 	case *wire.SignalError:
 		err = m
 	}
@@ -163,7 +165,7 @@ func (r *room) setNamed(now time.Time, members []wire.SignalMember) {
 	for i := range members {
 		m := &members[i]
 		if m.ID == wire.PeerIDOf(m.Key) { // names are derived from keys: a list cannot give one peer another's
-			r.n.name(now, r, m.Key, m.Addrs, m.Role == wire.RoleSeed)
+			r.n.name(now, r, m.Key, m.Addrs, m.NAT, m.Role == wire.RoleSeed)
 		}
 	}
 }
@@ -270,7 +272,7 @@ func (r *room) advance(now time.Time) {
 		r.helloAt = time.Time{}
 		r.hello = said{now, r.uploads()}
 		h := &wire.SignalHello{Key: wire.Key(r.n.Public()), Tokens: r.n.ownTokens(now), Hosts: r.n.cfg.Hosts, Role: r.n.cfg.Role,
-			Upload: r.hello.upload, UplinkBPS: max(0, r.n.cfg.Uplink), Hard: r.n.hard(), Name: r.n.cfg.Name, Resume: r.resume, ReceiptKey: r.n.receiptPublic()}
+			Upload: r.hello.upload, UplinkBPS: max(0, r.n.cfg.Uplink), NAT: r.n.saidNAT(), Name: r.n.cfg.Name, Resume: r.resume, ReceiptKey: r.n.receiptPublic()}
 		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: h})
 	}
 	if !r.carries && !r.reportAt.IsZero() && r.n.cfg.Uplink == 0 && r.sw.Uplink() > 0 {

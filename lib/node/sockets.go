@@ -14,24 +14,41 @@ const maxSockets = 1024
 // sockets are those that the node asked its driver for.
 type sockets struct {
 	ref  uint64
-	asks map[uint64]SocketKind // that were not answered yet
+	asks map[uint64]ask // that were not answered yet
 	open map[machine.Socket]SocketKind
+	// Those that no connection uses any more are closed a little later: something
+	// may be on its way to them.
+	left []leftSocket
 }
 
+// An ask is a socket that was asked for, and for which of the puncher's.
+type ask struct {
+	kind  SocketKind
+	punch uint64
+}
+
+type leftSocket struct {
+	id machine.Socket
+	at time.Time // when to close it
+}
+
+// leaveTime is how long a socket outlives the connection that used it.
+const leaveTime = 2 * time.Second
+
 // openSocket asks for a socket; ok is false where there are too many.
-func (n *Node) openSocket(o OpenSocket) (ref uint64, ok bool) {
+func (n *Node) openSocket(o OpenSocket, punch uint64) (ok bool) {
 	s := &n.sockets
 	if len(s.asks)+len(s.open) >= maxSockets || n.closed {
-		return 0, false
+		return false
 	}
 	if s.asks == nil {
-		s.asks, s.open = map[uint64]SocketKind{}, map[machine.Socket]SocketKind{}
+		s.asks, s.open = map[uint64]ask{}, map[machine.Socket]SocketKind{}
 	}
 	s.ref++
 	o.Ref = s.ref
-	s.asks[o.Ref] = o.Kind
+	s.asks[o.Ref] = ask{o.Kind, punch}
 	n.tell(Event{Kind: EventOpenSocket, Open: o})
-	return o.Ref, true
+	return true
 }
 
 // closeSocket has a socket closed.
@@ -42,17 +59,53 @@ func (n *Node) closeSocket(s machine.Socket) {
 	}
 }
 
+// leaveSocket notes that a connection has left a socket.
+func (n *Node) leaveSocket(now time.Time, s machine.Socket) {
+	if _, ok := n.sockets.open[s]; ok && len(n.sockets.left) < maxSockets {
+		n.sockets.left = append(n.sockets.left, leftSocket{s, now.Add(leaveTime)})
+		n.wakeDial(now.Add(leaveTime))
+	}
+}
+
+// advanceSockets closes those that have been left, if nothing uses them again.
+func (n *Node) advanceSockets(now time.Time) {
+	left := n.sockets.left
+	n.sockets.left = nil
+	for _, l := range left {
+		switch {
+		case now.Before(l.at):
+			n.sockets.left = append(n.sockets.left, l)
+			n.wakeDial(l.at)
+		case n.punch != nil && n.punch.Owns(l.id), n.used(l.id):
+		default:
+			n.closeSocket(l.id)
+		}
+	}
+}
+
+func (n *Node) used(s machine.Socket) bool {
+	for _, c := range n.conns.list {
+		if c.socket == s {
+			return true
+		}
+	}
+	return false
+}
+
 // Opened answers EventOpenSocket: socket is open, and its address is local. With
 // err there is none. Drivers may answer at once or later, in any order.
 func (n *Node) Opened(now time.Time, ref uint64, socket machine.Socket, local netip.AddrPort, err error) {
-	kind, ok := n.sockets.asks[ref]
+	a, ok := n.sockets.asks[ref]
 	delete(n.sockets.asks, ref)
 	switch {
-	case err != nil:
-	case !ok || socket == 0:
+	case err == nil && (!ok || socket == 0 || n.closed):
 		n.tell(Event{Kind: EventCloseSocket, Socket: socket})
-	default:
-		n.sockets.open[socket] = kind
+		return
+	case !ok:
+		return
+	case err == nil:
+		n.sockets.open[socket] = a.kind
 	}
+	n.punch.Opened(now, a.punch, socket, local, err)
 	n.turn(now)
 }

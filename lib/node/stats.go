@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -48,13 +49,15 @@ func (r *room) report(now time.Time) *measure.Report {
 		if !x.Ready || len(rep.Neighbours) == measure.MaxReportNeighbours {
 			continue
 		}
-		nb := measure.Neighbour{ID: x.ID.String(), Role: string(wire.RolePeer), Path: "direct", RTTMS: float64(x.RTT) / float64(time.Millisecond),
+		nb := measure.Neighbour{ID: x.ID.String(), Role: string(wire.RolePeer), Path: nat.Direct.String(), RTTMS: float64(x.RTT) / float64(time.Millisecond),
 			RateBPS: int64(8 * x.Rate), SentBytes: x.Out, ReceivedBytes: x.In}
 		if x.Seed {
 			nb.Role = string(wire.RoleSeed)
 		}
 		if p := r.n.peer(x.ID); p != nil && p.conn != nil {
-			nb.Addr = p.conn.addr
+			nb.Addr, nb.Path = p.conn.addr, p.conn.way.String()
+			took := p.conn.took.Milliseconds()
+			nb.ConnectMS = &took
 			if st, ok := r.n.xn.Stats(p.conn.id); ok {
 				nb.LossRatio = st.Loss
 			}

@@ -22,30 +22,33 @@ func privateHosts(hosts []netip.AddrPort) (out []netip.AddrPort) {
 
 // addrsFor returns the addresses of o that p may know: those that a server
 // observed, as far as they can mean the same machine to p, and o's own private
-// ones if both stand behind one address.
+// ones if both stand behind one address. What is nearest to both comes first.
 func addrsFor(p, o *peer) []netip.AddrPort {
-	nearest := nat.World
-	together := false
-	for _, a := range p.observed {
-		nearest = min(nearest, nat.ReachOf(a.Addr()))
-		together = together || slices.ContainsFunc(o.observed, func(b netip.AddrPort) bool { return a.Addr() == b.Addr() })
-	}
-	var out []netip.AddrPort
-	for _, a := range o.observed {
-		if nat.ReachOf(a.Addr()) >= nearest {
-			out = append(out, a)
-		}
-	}
-	if together {
-		for _, h := range o.hello.Hosts {
-			if !slices.Contains(out, h) {
-				out = append(out, h)
-			}
-		}
-	}
-	// What is nearest to both comes first.
+	out := known(p, o.observed, o.hello.Hosts)
 	slices.SortStableFunc(out, func(a, b netip.AddrPort) int {
 		return int(nat.ReachOf(a.Addr())) - int(nat.ReachOf(b.Addr()))
 	})
 	return out[:min(len(out), wire.MaxSignalAddrs)]
+}
+
+// known returns what p may know of somebody whom servers have observed, and who
+// claims hosts: the observed ones first.
+func known(p *peer, observed, hosts []netip.AddrPort) (out []netip.AddrPort) {
+	nearest := nat.World
+	together := false
+	for _, a := range p.observed {
+		nearest = min(nearest, nat.ReachOf(a.Addr()))
+		together = together || slices.ContainsFunc(observed, func(b netip.AddrPort) bool { return a.Addr() == b.Addr() })
+	}
+	for _, a := range observed {
+		if nat.ReachOf(a.Addr()) >= nearest {
+			out = append(out, a)
+		}
+	}
+	for _, h := range hosts {
+		if together && !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return out
 }

@@ -152,14 +152,17 @@ func (t *Tracker) secret() string {
 // observe takes in a hello: which addresses are proved, whether the peer can
 // be shown to others now, and who must hear of it.
 func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
-	oldAddrs, oldHosts := p.observed, []netip.AddrPort(nil)
+	oldAddrs, oldHosts, oldNAT := p.observed, []netip.AddrPort(nil), (*wire.SignalNAT)(nil)
 	if p.hello != nil {
-		oldHosts = p.hello.Hosts
+		oldHosts, oldNAT = p.hello.Hosts, p.hello.NAT
 	}
 	claimed := p.hello == nil || p.hello.UplinkBPS != a.Hello.UplinkBPS
 	hello := *a.Hello
 	hello.Tokens, hello.Hosts = nil, privateHosts(a.Hello.Hosts)
 	p.hello = &hello
+	f := p.facts()
+	p.kind, p.kindKnown = f.Kind()
+	p.isHard = f.Hard()
 	p.observed, p.token, p.expiry = nil, nil, time.Time{}
 	if a.Trusted {
 		p.observed = usable(a.Addrs)
@@ -196,8 +199,8 @@ func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
 	if !was && p.hello.Role == wire.RoleSeed {
 		t.feedAll(p)
 	}
-	if was && len(c.Members) == 0 && !(slices.Equal(oldAddrs, p.observed) && slices.Equal(oldHosts, hello.Hosts)) {
-		// The topology sees no addresses: those who know the peer must.
+	if was && len(c.Members) == 0 && !(slices.Equal(oldAddrs, p.observed) && slices.Equal(oldHosts, hello.Hosts) && oldNAT.Equal(hello.NAT)) {
+		// The topology sees no addresses and no NATs: those who know the peer must.
 		c = t.knowing(p)
 	}
 	t.apply(p.room, c)

@@ -125,6 +125,10 @@ func (p *peer) next(now time.Time) wire.Signal {
 			UplinkBPS: p.uplink, Upload: p.hello.Upload, Hard: p.hard(), Members: members, SeedCost: p.seedCost(),
 			Banned: slices.Clone(p.room.books.banned), Left: left,
 		}
+	case len(p.punches) > 0:
+		m := p.punches[0]
+		p.punches = p.punches[1:]
+		return m
 	case p.reset || len(p.feed) > 0:
 		return p.nextFeed(now)
 	}
@@ -158,12 +162,12 @@ func (p *peer) meet(now time.Time, v topology.View) []wire.SignalMember {
 	out := make([]wire.SignalMember, 0, len(v.Members))
 	for _, m := range v.Members {
 		o := p.room.peers[wire.PeerID(m.ID)]
-		if o == nil || o == p || p.hard() && o.hard() {
+		if o == nil || o == p || strangers(p, o) {
 			continue
 		}
 		s := wire.SignalMember{
 			ID: o.id, Key: o.hello.Key, Addrs: addrsFor(p, o), Role: o.hello.Role,
-			Upload: o.hello.Upload, UplinkBPS: o.uplink, Hard: o.hard(), Tier: int8(m.Tier), Group: m.Group, Cost: p.cost(o), Standing: o.standing(),
+			Upload: o.hello.Upload, UplinkBPS: o.uplink, Hard: o.hard(), NAT: o.hello.NAT, Tier: int8(m.Tier), Group: m.Group, Cost: p.cost(o), Standing: o.standing(),
 		}
 		if now.Before(o.expiry) && len(s.Addrs) > 0 && s.Addrs[0] == o.observed[0] {
 			s.Token = o.token

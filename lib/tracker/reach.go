@@ -11,17 +11,27 @@ import (
 // of one pair alone nobody knows whose NAT it is.
 const apartFrom = 2
 
-// hard reports whether a peer's NAT gives each destination another address, so
-// that it cannot meet others like it: it says so, two servers have seen it at one
-// address with two ports, or it and others have tried.
-func (p *peer) hard() bool {
-	switch {
-	case p.hello.Role == wire.RoleSeed:
-		return false
-	case p.hello.Hard, len(p.apart) >= apartFrom:
-		return true
+// facts are what a peer says of its NAT.
+func (p *peer) facts() (f nat.Facts) {
+	if n := p.hello.NAT; n != nil {
+		f = nat.FactsOf(nat.Report{Candidates: n.Classes, Mapping: n.Mapping, Filtering: n.Filtering, Allocation: n.Allocation})
 	}
-	return nat.PerDestination(p.observed)
+	return f
+}
+
+// hard reports whether a peer's NAT gives each destination another address, so
+// that it cannot meet others like it: it says so, or it and others have tried.
+func (p *peer) hard() bool {
+	if p.hello.Role == wire.RoleSeed {
+		return false
+	}
+	return len(p.apart) >= apartFrom || p.isHard
+}
+
+// strangers reports whether there is no way between two peers but through a relay,
+// as far as their NATs tell.
+func strangers(p, o *peer) bool {
+	return p.hard() && o.hard() || p.kindKnown && o.kindKnown && nat.WayBetween(p.kind, o.kind) == nat.Relayed
 }
 
 // part takes a peer's word on whom it cannot reach. It counts where the other

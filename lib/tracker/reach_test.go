@@ -26,10 +26,12 @@ func (w *lab) named(session Session) (all, hard []wire.PeerID) {
 func TestThoseWhoCannotMeetAreNotToldOfEachOther(t *testing.T) {
 	w := newLab(t, "balanced", Config{})
 	says := w.hello(1, 1, "198.51.100.1", "198.51.100.1:5000")
-	says.Hello.Hard = true
+	says.Hello.NAT = &wire.SignalNAT{Classes: []string{"symmetric"}, Allocation: "random"}
 	anna := w.join(says)
-	// Two servers have seen him at one address, and not at one port.
-	bert := w.join(w.hello(2, 2, "198.51.100.2", "198.51.100.2:5000", "198.51.100.2:5001"))
+	// He does not know more than that.
+	half := w.hello(2, 2, "198.51.100.2", "198.51.100.2:5000", "198.51.100.2:5001")
+	half.Hello.NAT = &wire.SignalNAT{Mapping: "address-and-port-dependent"}
+	bert := w.join(half)
 	carl := w.join(w.hello(3, 3, "198.51.100.3", "198.51.100.3:5000", "10.0.0.3:5000"))
 	for session, want := range map[Session][]wire.PeerID{1: {carl}, 2: {carl}, 3: {anna, bert}} {
 		all, hard := w.named(session)

@@ -48,6 +48,7 @@ func (t *Tracker) Report(session Session, m *wire.SignalReport) (*measure.Report
 	}
 	t.accuse(p, r)
 	t.part(p, m.Unreached)
+	t.countWays(p, r, m.Unreached)
 	return r, nil
 }
 

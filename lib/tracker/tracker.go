@@ -9,12 +9,18 @@
 //
 // # NATs
 //
-// Peers whose NATs give each destination another port cannot meet each other. A
-// peer is taken for one of them if it says so, if two servers saw it at two ports
-// of one address, or if it and others, in two networks, have each reported that
-// they found no way to the other: the word of one alone counts for nothing, for he
-// may have left. Two such peers are not told of each other, and the topology is
-// told which they are (topology.Member.Hard).
+// Peers say what kind of NAT they are behind. Two between whom there is no way but a
+// relay (nat.WayBetween) are not told of each other. Who is behind a NAT that gives
+// each destination another port which nobody can foretell is hard to reach, and so
+// is who has reported, as others in two networks have of it, that they found no way
+// to each other: the word of one alone counts for nothing, for he may have left. Two
+// such peers are not told of each other either, and the topology is told which
+// they are (topology.Member.Hard).
+//
+// Two who know of each other and want to meet through their NATs exchange messages
+// through the tracker (wire.SignalPunch). It passes on no address that no server
+// has observed, private ones among peers at one public address aside, and makes the
+// key that only the two of them have.
 //
 // # Accounts
 //
@@ -50,6 +56,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/zone"
@@ -76,7 +83,9 @@ type Config struct {
 	// SeedKeys may take the role of a seed without being attached in process.
 	SeedKeys []wire.Key
 	// Zones says who is near whom; nil: everybody is.
-	Zones      zone.Source
+	Zones zone.Source
+	// Relays are the addresses of TURN servers, at which they take packets for peers.
+	Relays     []netip.Addr
 	MaxRooms   int // 0: DefaultMaxRooms, and so on
 	MaxPeers   int
 	MaxPerAddr int
@@ -106,6 +115,8 @@ type Tracker struct {
 	notices  []Message
 	nextTick time.Time
 	nextTend time.Time
+	punchKey []byte // makes the keys of SignalPunch; nil: without entropy
+	ways     ways
 	clock    time.Time // of the last call that said what time it is
 }
 
@@ -139,13 +150,20 @@ type peer struct {
 	zone     zone.ID
 	located  bool // counted in its zone
 	uplink   int64
-	report   *measure.Report
-	account  *account // nil at a seed
-	stream   source   // a seed's word
-	joined   time.Time
+	// Of hello.NAT: the row of the matrix, if there is one, and whether others like
+	// it are out of reach.
+	kind      nat.Kind
+	kindKnown bool
+	isHard    bool
+	report    *measure.Report
+	account   *account // nil at a seed
+	stream    source   // a seed's word
+	joined    time.Time
 
-	unreached []wire.PeerID  // by its last report
-	apart     []netip.Prefix // of those who and it found no way to each other
+	punches   []*wire.SignalPunch // to be passed on to it
+	met       []wire.PeerID       // whose way to it was counted, ascending
+	unreached []wire.PeerID       // by its last report
+	apart     []netip.Prefix      // of those who and it found no way to each other
 
 	queued  bool          // in Tracker.pending
 	welcome bool          // to be sent
@@ -169,7 +187,13 @@ func New(cfg Config) *Tracker {
 	if cfg.MaxPerAddr == 0 {
 		cfg.MaxPerAddr = DefaultMaxPerAddr
 	}
-	return &Tracker{cfg: cfg, rooms: map[string]*room{}, sessions: map[Session]*peer{}}
+	t := &Tracker{cfg: cfg, rooms: map[string]*room{}, sessions: map[Session]*peer{}}
+	if key := make([]byte, 32); cfg.Entropy != nil {
+		if _, err := io.ReadFull(cfg.Entropy, key); err == nil {
+			t.punchKey = key
+		}
+	}
+	return t
 }
 
 // Open makes a room, with the named topology.

@@ -12,6 +12,7 @@
 // The first byte of a datagram says whose it is (RFC 7983 and its spirit):
 //
 //	  0 …   3   STUN
+//	  8,    9   Punch
 //	 64 … 127   XNTP, data packet (short header)
 //	192 … 255   XNTP, handshake packet (long header)
 //	the rest    nobody's; dropped

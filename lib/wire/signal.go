@@ -28,7 +28,8 @@ var ErrSignalType = errors.New("unknown type of signalling message")
 
 // A Signal is a signalling message: one of SignalHello, SignalReport and
 // SignalBye from a peer, one of SignalWelcome, SignalNeighbours, SignalFeed and
-// SignalError from the tracker, always by pointer.
+// SignalError from the tracker, SignalPunch from one peer to another through it,
+// always by pointer.
 type Signal interface {
 	signalType() string
 	check() error
@@ -54,10 +55,9 @@ type SignalHello struct {
 	Role      Role             `json:"role"`
 	Upload    bool             `json:"upload"`
 	UplinkBPS int64            `json:"uplink_bps,omitempty"` // 0: not known
-	// Hard says that the peer's NAT gives each destination another port
-	// (nat.PerDestination): two such peers cannot meet.
-	Hard bool   `json:"hard_nat,omitempty"`
-	Name string `json:"name,omitempty"` // for people and logs
+	// NAT is what the peer knows of the network that it is in; nil: nothing.
+	NAT  *SignalNAT `json:"nat,omitempty"`
+	Name string     `json:"name,omitempty"` // for people and logs
 	// Resume is what the last SignalWelcome said: it lets a peer that comes
 	// back from another address take its old place.
 	Resume string `json:"resume,omitempty"`
@@ -97,6 +97,7 @@ type SignalMember struct {
 	Upload    bool             `json:"upload"`
 	UplinkBPS int64            `json:"uplink_bps,omitempty"`
 	Hard      bool             `json:"hard_nat,omitempty"`
+	NAT       *SignalNAT       `json:"nat,omitempty"` // by its own word
 	// Where it stands, seen from the receiver (package topology): -1 feeds it, 1
 	// is fed by it, 0 is a fellow. Group is its group, Cost what a byte costs
 	// between the two (package zone).
@@ -181,6 +182,7 @@ func (*SignalWelcome) signalType() string    { return "welcome" }
 func (*SignalNeighbours) signalType() string { return "neighbours" }
 func (*SignalFeed) signalType() string       { return "feed" }
 func (*SignalError) signalType() string      { return "error" }
+func (*SignalPunch) signalType() string      { return "punch" }
 
 func newSignal(name string) Signal {
 	switch name {
@@ -198,6 +200,8 @@ func newSignal(name string) Signal {
 		return new(SignalFeed)
 	case "error":
 		return new(SignalError)
+	case "punch":
+		return new(SignalPunch)
 	}
 	return nil
 }

@@ -73,14 +73,11 @@ func (r Role) check() error {
 	return nil
 }
 
-func (m *SignalHello) check() error {
-	if m.Key == (Key{}) {
-		return errors.New("key: none")
+func checkTokens(tokens []Token) error {
+	if len(tokens) > MaxSignalAddrs {
+		return fmt.Errorf("%d tokens are more than %d", len(tokens), MaxSignalAddrs)
 	}
-	if len(m.Tokens) > MaxSignalAddrs {
-		return fmt.Errorf("%d tokens are more than %d", len(m.Tokens), MaxSignalAddrs)
-	}
-	for _, t := range m.Tokens {
+	for _, t := range tokens {
 		if len(t) == 0 {
 			return errors.New("token: empty")
 		}
@@ -88,7 +85,17 @@ func (m *SignalHello) check() error {
 			return err
 		}
 	}
-	return cmp.Or(checkAddrs(m.Hosts), m.Role.check(), checkUplink(m.UplinkBPS),
+	return nil
+}
+
+func (m *SignalHello) check() error {
+	if m.Key == (Key{}) {
+		return errors.New("key: none")
+	}
+	if err := checkTokens(m.Tokens); err != nil {
+		return err
+	}
+	return cmp.Or(checkAddrs(m.Hosts), m.Role.check(), checkUplink(m.UplinkBPS), m.NAT.check(),
 		checkText("name", m.Name, maxSignalName), checkText("resume", m.Resume, maxSignalName))
 }
 
@@ -132,7 +139,7 @@ func (m *SignalMember) check() error {
 	if m.Tier < -1 || m.Tier > 1 {
 		return fmt.Errorf("member: tier %d", m.Tier)
 	}
-	return cmp.Or(checkAddrs(m.Addrs), m.Token.check(), m.Role.check(), checkUplink(m.UplinkBPS))
+	return cmp.Or(checkAddrs(m.Addrs), m.Token.check(), m.Role.check(), checkUplink(m.UplinkBPS), m.NAT.check())
 }
 
 func checkMembers(members []SignalMember) error {

@@ -27,14 +27,18 @@ func testMember(n int) SignalMember {
 	}
 }
 
+func testNAT() *SignalNAT {
+	return &SignalNAT{Classes: []string{"symmetric"}, Mapping: "address-and-port-dependent", Filtering: "address-and-port-dependent", Allocation: "sequential", Delta: -4, Low: 1024, High: 2048, Block: 512}
+}
+
 func testSignals() []Signal {
 	members := []SignalMember{testMember(1), testMember(2)}
 	members[1].Role = RoleSeed
-	members[0].Hard = true
+	members[0].Hard, members[1].NAT = true, testNAT()
 	return []Signal{
 		&SignalHello{
 			Key: testKey(3), Tokens: []Token{members[0].Token}, Hosts: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.7:4711")},
-			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, Hard: true, Name: "living room", Resume: "abc", ReceiptKey: testKey(4),
+			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, NAT: testNAT(), Name: "living room", Resume: "abc", ReceiptKey: testKey(4),
 		},
 		&SignalReport{Report: json.RawMessage(`{"peer_bytes":7}`), Receipts: []Receipt{testReceipt(7, 8, 1), testReceipt(9, 8, MaxReceiptBytes)}, Unreached: []PeerID{5, 6}},
 		&SignalBye{},
@@ -42,6 +46,10 @@ func testSignals() []Signal {
 		&SignalNeighbours{Version: 4, Topology: "balanced", Group: 1 << 60, UplinkBPS: 5, Upload: true, Hard: true, SeedCost: 7, Members: members, Banned: []PeerID{77}},
 		&SignalFeed{Topology: "balanced", Reset: true, Groups: []SignalGroup{{Group: 1, Version: 2, Members: members}, {Group: 2, Version: 3}}},
 		&SignalError{Code: SignalFull, Message: "come back later"},
+		&SignalPunch{
+			Peer: 5, Session: 1 << 63, Round: 2, Answer: true, Relay: true, NAT: *testNAT(), RTTms: 40, Tokens: []Token{members[0].Token}, Hosts: members[0].Addrs,
+			Relayed: members[0].Addrs, Addrs: members[1].Addrs, MAC: testKey(5),
+		},
 	}
 }
 
@@ -119,7 +127,14 @@ func TestSignalsAreRefused(t *testing.T) {
 		"a receipt of nobody":        `{"type":"report","report":{},"receipts":["` + strings.Repeat("A", 128) + `"]}`,
 		"receipts beyond the bound":  `{"type":"report","report":{},"receipts":[` + receipt + strings.Repeat(","+receipt, MaxSignalReceipts) + `]}`,
 		"unreached beyond the bound": `{"type":"report","report":{},"unreached":["0000000000000001"` + strings.Repeat(`,"0000000000000001"`, MaxSignalMembers) + `]}`,
-		"a NAT in words":             hello(`,"hard_nat":"symmetric"`),
+		"a NAT in words":             hello(`,"nat":"symmetric"`),
+		"a NAT in many words":        hello(`,"nat":{"mapping":"` + strings.Repeat("x", 33) + `"}`),
+		"ports upside down":          hello(`,"nat":{"low":5,"high":4}`),
+		"a step beyond all ports":    hello(`,"nat":{"delta":65536}`),
+		"a punch at nobody":          `{"type":"punch","session":"1","round":1,"nat":{}}`,
+		"a punch of no session":      `{"type":"punch","peer":"0000000000000001","session":"0","round":1,"nat":{}}`,
+		"a fourth round":             `{"type":"punch","peer":"0000000000000001","session":"1","round":4,"nat":{}}`,
+		"a punch with a short key":   `{"type":"punch","peer":"0000000000000001","session":"1","round":1,"nat":{},"mac_key":"AAAA"}`,
 		"a welcome to nobody":        `{"type":"welcome","time_unix_ms":0}`,
 		"an id as a number":          `{"type":"welcome","id":5,"time_unix_ms":0}`,
 		"a crowd":                    `{"type":"neighbours","version":1,"topology":"mesh","group":"0","members":[` + strings.Join(crowd, ",") + `]}`,
@@ -141,7 +156,7 @@ func TestTheLargestListFits(t *testing.T) {
 	long := netip.MustParseAddrPort("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535")
 	token := AppendToken(nil, testTokenKey, long, testTime)
 	for i := range MaxSignalMembers {
-		x := SignalMember{ID: PeerID(1<<63 | uint64(i)), Key: testKey(9), Role: RolePeer, Upload: true, UplinkBPS: maxUplink, Token: token, Tier: -1, Group: 1 << 63, Cost: 1<<32 - 1, Standing: 255}
+		x := SignalMember{ID: PeerID(1<<63 | uint64(i)), Key: testKey(9), Role: RolePeer, Upload: true, UplinkBPS: maxUplink, Token: token, Tier: -1, Group: 1 << 63, Cost: 1<<32 - 1, Standing: 255, NAT: testNAT()}
 		for range MaxSignalAddrs {
 			x.Addrs = append(x.Addrs, long)
 		}

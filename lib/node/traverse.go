@@ -1,0 +1,315 @@
+package node
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/nat"
+	"github.com/xp2p/xp2p/lib/punch"
+	"github.com/xp2p/xp2p/lib/wire"
+	"github.com/xp2p/xp2p/lib/xntp"
+)
+
+// Our choices but where a source is named.
+const (
+	keepaliveMax = 25 * time.Second
+	// natPatience is how long viewers are not dialed while their own NAT is being
+	// looked at: most who are behind one would not be reached.
+	natPatience = 700 * time.Millisecond
+	// betterEvery is how often those who meet at a relay look for a better way.
+	betterEvery = time.Minute
+)
+
+// ExpectNAT tells that somebody is finding out what our NAT is like, and that SetNAT
+// will come in a moment.
+func (n *Node) ExpectNAT(now time.Time) { n.natBy = now.Add(natPatience) }
+
+// SetNAT tells what is known of our NAT. Others hear of it, and those who were not
+// reached yet are tried again.
+func (n *Node) SetNAT(now time.Time, f nat.Facts) {
+	n.natBy = time.Time{}
+	n.setFacts(f)
+	for _, r := range n.rooms {
+		if !r.cfg.NoSignal && !r.hello.at.IsZero() {
+			r.helloAt = now
+		}
+	}
+	for _, p := range n.peers {
+		if len(p.named) > 0 && (p.conn == nil || !p.conn.up) {
+			n.dialSoon(now, p)
+		}
+	}
+	n.Advance(now)
+}
+
+func (n *Node) setFacts(f nat.Facts) {
+	n.facts = f
+	if n.punch != nil {
+		n.punch.SetFacts(f)
+	}
+}
+
+// saidNAT is what others hear of our NAT. Before it is known, two servers may have
+// told the worst of it; that it may be good is no news.
+func (n *Node) saidNAT() *wire.SignalNAT {
+	f := n.facts
+	if len(f.Classes) == 0 {
+		var seen []nat.Sighting
+		for _, o := range n.tokens {
+			seen = append(seen, nat.Sighting{Server: o.server, Mapped: o.mapped})
+		}
+		f.Mapping = nat.MappingOf(seen)
+		if n.cfg.Hard {
+			f.Mapping = nat.Only(nat.AddressAndPortDependent)
+		}
+		if f.Mapping.Has(nat.EndpointIndependent) {
+			return nil
+		}
+	}
+	return punch.Say(f)
+}
+
+// NetworkChanged tells that the machine has other addresses now: hosts, with the port
+// of socket 0. Servers are asked where we are, peers are shown, and what was being
+// looked for is looked for anew. What is known of the NAT is forgotten.
+func (n *Node) NetworkChanged(now time.Time, hosts []netip.AddrPort) {
+	n.SetHosts(hosts)
+	n.setFacts(nat.Facts{})
+	n.tokens = nil
+	n.bind.Probe(now)
+	if n.punch != nil {
+		n.punch.Reset()
+	}
+	if e, ok := n.xn.(*xntp.Endpoint); ok {
+		e.Probe(now)
+	}
+	n.turn(now)
+}
+
+// setPunchServers names those STUN servers that have answered.
+func (n *Node) setPunchServers() {
+	if n.punch == nil {
+		return
+	}
+	var list []netip.AddrPort
+	for _, o := range n.tokens {
+		if len(o.token) > 0 {
+			list = append(list, o.server)
+		}
+	}
+	n.punch.SetServers(list)
+}
+
+// dialSoon dials a peer now, or leaves it a while to dial us.
+func (n *Node) dialSoon(now time.Time, p *peer) {
+	p.dialAt = now
+	if !n.begins(p) {
+		p.dialAt = now.Add(expectTime)
+	}
+	n.wakeDial(p.dialAt)
+}
+
+// begins says whether we are the one who dials: always a seed; of two viewers who
+// has the lower key, unless that one cannot be reached and the other can.
+func (n *Node) begins(p *peer) bool {
+	if len(p.seeds) > 0 {
+		return true
+	}
+	if p.nat != nil && len(n.facts.Classes) > 0 {
+		if f := punch.FactsOf(p.nat); f.Open() != n.facts.Open() {
+			return f.Open()
+		}
+	}
+	return n.Public().Compare(p.key) < 0
+}
+
+// traverse looks for a way to a peer through NATs; done is false where it is just
+// dialed: nobody knows of any NAT, or strangers may come in at its.
+func (n *Node) traverse(now time.Time, p *peer) (done bool) {
+	if n.punch == nil || n.cfg.Role == wire.RoleSeed {
+		return false
+	}
+	if now.Before(n.natBy) && len(p.seeds) == 0 {
+		p.dialAt = n.natBy
+		n.wakeDial(p.dialAt)
+		return true
+	}
+	r := n.signalRoom(p)
+	way, ok := n.punch.Way(p.nat)
+	if !ok || r == nil || way == nat.OverTCP {
+		return false
+	}
+	theirs := punch.FactsOf(p.nat)
+	switch {
+	case n.punch.Looks(p.id):
+		return true
+	case theirs.Open() && !p.knocked:
+		p.knocked = true // and if it does not open within a moment, see below
+		return false
+	}
+	if p.since.IsZero() {
+		p.since = now
+	}
+	n.punch.Meet(now, p.id, p.nat, false)
+	return true
+}
+
+// signalRoom is a room with a tracker that both we and a peer are in; nil if there is
+// none.
+func (n *Node) signalRoom(p *peer) *room {
+	for _, r := range p.named {
+		if !r.cfg.NoSignal && r.listed {
+			return r
+		}
+	}
+	return nil
+}
+
+// punched takes what a peer said through the tracker.
+func (r *room) punched(now time.Time, m *wire.SignalPunch) {
+	n := r.n
+	if n.punch == nil {
+		return
+	}
+	p := n.peer(m.Peer)
+	switch {
+	case p == nil && n.cfg.Role != wire.RoleSeed:
+		return // the list does not name it
+	case p != nil && n.cfg.Role != wire.RoleSeed && len(p.named) == 0:
+		return
+	case p != nil && p.conn != nil && p.conn.up && p.conn.way < nat.Relayed && !m.Answer && now.Sub(p.conn.began) < redialMin:
+		return // it has not heard yet that we are connected
+	}
+	if len(n.punchRoom) >= maxPeers {
+		clear(n.punchRoom)
+	}
+	n.punchRoom[m.Peer] = r
+	n.punch.Signal(now, m)
+}
+
+// drainPunch takes what the puncher found.
+func (n *Node) drainPunch(now time.Time) (moved bool) {
+	if n.punch == nil {
+		return false
+	}
+	for {
+		e, ok := n.punch.NextEvent()
+		if !ok {
+			return moved
+		}
+		moved = true
+		switch e.Kind {
+		case punch.EventSignal:
+			r := n.punchRoom[e.Peer]
+			if p := n.peer(e.Peer); p != nil {
+				if named := n.signalRoom(p); named != nil {
+					r = named
+				}
+			}
+			if r != nil && !r.leaving {
+				n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: e.Signal})
+			}
+		case punch.EventOpen:
+			o := OpenSocket{Kind: SocketUDP}
+			if e.Relay && len(n.relays) > 0 {
+				o.Kind, o.Relay = SocketRelay, n.relays[0]
+			}
+			if !n.openSocket(o, e.Ref) {
+				n.punch.Opened(now, e.Ref, 0, netip.AddrPort{}, errTooManySockets)
+			}
+		case punch.EventClose:
+			n.closeSocket(e.Socket)
+		case punch.EventPath:
+			if p := n.peer(e.Peer); p != nil {
+				n.connectAt(now, p, e)
+			} else {
+				n.punch.Stop(e.Peer)
+			}
+		case punch.EventFailed:
+			delete(n.punchRoom, e.Peer)
+			if p := n.peer(e.Peer); p != nil {
+				n.noWay(now, p, e)
+			}
+		}
+	}
+}
+
+var errTooManySockets = errors.New("too many sockets")
+
+// connectAt connects to a peer where it was found, or brings the connection there
+// that goes another way.
+func (n *Node) connectAt(now time.Time, p *peer, e punch.Event) {
+	xn, ok := n.xn.(*xntp.Endpoint)
+	switch {
+	case !ok || n.closed || len(p.named) == 0:
+		n.punch.Stop(p.id)
+		return
+	case p.conn != nil && p.conn.up && p.conn.way <= e.Way:
+		n.punch.Stop(p.id) // meanwhile another way was found, as good
+		return
+	case p.conn != nil && p.conn.up:
+		if xn.Move(now, p.conn.id, e.Socket, e.Remote) != nil {
+			n.punch.Stop(p.id)
+		}
+		return
+	}
+	n.dialTo(now, p, e.Socket, e.Remote)
+}
+
+// noWay puts a peer off to whom no way was found. A relay is asked for next, if there
+// is one.
+func (n *Node) noWay(now time.Time, p *peer, e punch.Event) {
+	if len(p.named) == 0 || p.conn != nil && p.conn.up || n.closed || n.cfg.Role == wire.RoleSeed {
+		return
+	}
+	if len(n.relays) > 0 && e.Way != nat.Relayed && e.Way != nat.OverTCP && n.begins(p) {
+		n.punch.Meet(now, p.id, p.nat, true)
+		return
+	}
+	if e.Retry.IsZero() || e.Way != nat.Birthday {
+		n.tried(now, p)
+	}
+	p.dialAt = now.Add(min(redialMin<<min(p.fails, 8), redialMax))
+	if !n.begins(p) {
+		p.dialAt = p.dialAt.Add(expectTime)
+	}
+	p.fails++
+	if e.Retry.After(p.dialAt) {
+		p.dialAt = e.Retry
+	}
+	n.wakeDial(p.dialAt)
+}
+
+// lookForBetter has those who meet at a relay look for another way now and then.
+func (n *Node) lookForBetter(now time.Time, p *peer) {
+	c := p.conn
+	if n.punch == nil || c.way != nat.Relayed || !n.begins(p) || now.Before(c.betterAt) || n.cfg.Role == wire.RoleSeed {
+		return
+	}
+	c.betterAt = now.Add(betterEvery)
+	if way, ok := n.punch.Way(p.nat); ok && way < nat.OverTCP && n.signalRoom(p) != nil {
+		n.punch.Meet(now, p.id, p.nat, false)
+	}
+}
+
+// arrived notes which way a connection goes that has just been made or moved.
+func (n *Node) arrived(now time.Time, c *conn, socket machine.Socket, addr netip.AddrPort) {
+	old := c.socket
+	c.addr, c.socket = addr, socket
+	if n.punch != nil {
+		if way, ok := n.punch.Done(now, c.peer.id, socket, addr); ok {
+			c.way = way
+		} else if n.sockets.open[socket] == SocketRelay {
+			c.way = nat.Relayed
+		}
+		if n.sockets.open[socket] == SocketTCP {
+			c.way = nat.OverTCP
+		}
+		delete(n.punchRoom, c.peer.id)
+	}
+	if old != socket && !n.used(old) {
+		n.leaveSocket(now, old)
+	}
+}

@@ -1,0 +1,437 @@
+package punch
+
+import (
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/nat"
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// A stage is where a session stands.
+type stage uint8
+
+const (
+	stageOpening   stage = iota // sockets were asked for
+	stageObserving              // servers are asked how they see them
+	stageOffered                // the other side has to answer
+	stageChecking
+	stageWaiting // the round has failed, and the other side has to offer the next
+	stageFound   // a check was answered; a connection has to come
+)
+
+// Times of a session.
+const (
+	openWait    = time.Second
+	observeWait = 600 * time.Millisecond
+	answerWait  = 4 * time.Second // for the other side, which opens and asks, too
+	foundWait   = 4 * time.Second
+	roundTime   = 900 * time.Millisecond // and two round trips
+	guessRTT    = 100 * time.Millisecond // where none was measured
+)
+
+// A session is the search for a way to one peer.
+type session struct {
+	p       *Puncher
+	peer    wire.PeerID
+	id      uint64
+	first   bool // we offered the session, and are the one who connects
+	offers  bool // we offer this round
+	relayed bool // want a relay
+	round   uint8
+	way     nat.Way
+	stage   stage
+	due     time.Time // when the stage is over
+
+	theirs   nat.Facts
+	addrs    []netip.AddrPort
+	rtt      time.Duration // of their server
+	key      wire.Key
+	socks    []sock
+	schedule []send // in order of time
+	next     int
+	sent     []check
+	back     []check // checks that were sent because one came
+	watch    time.Time
+}
+
+// A sock is a socket of a session.
+type sock struct {
+	ref    uint64
+	id     machine.Socket
+	open   bool
+	failed bool
+	own    bool // opened for the session; else it is socket 0
+	relay  bool
+	local  netip.AddrPort
+	asked  int // questions to a server
+	askAt  time.Time
+	tries  [observeTries]wire.STUNTransaction
+	mapped netip.AddrPort
+	token  wire.Token
+}
+
+// A send is a check to be sent.
+type send struct {
+	at   time.Time
+	sock int
+	to   netip.AddrPort
+	ttl  uint8
+}
+
+// A check is one that was sent; its place is its number.
+type check struct {
+	socket machine.Socket
+	to     netip.AddrPort
+	at     time.Time
+}
+
+// prepare begins a round: it opens what is needed for it.
+func (s *session) prepare(now time.Time) {
+	s.closeAll()
+	s.schedule, s.next, s.sent, s.back = nil, 0, nil, nil
+	n, ok := s.plan(now)
+	if !ok {
+		s.fail(now)
+		return
+	}
+	s.stage, s.due = stageOpening, now.Add(openWait)
+	if n == 0 {
+		s.socks = []sock{{open: true}}
+		s.prepared(now)
+		return
+	}
+	for range n {
+		s.p.ref++
+		s.p.byRef[s.p.ref] = s
+		s.socks = append(s.socks, sock{ref: s.p.ref, own: true, relay: s.way == nat.Relayed})
+		s.p.tell(Event{Kind: EventOpen, Peer: s.peer, Ref: s.p.ref, Relay: s.way == nat.Relayed})
+	}
+}
+
+// plan chooses the way, and says how many sockets of its own a round needs.
+func (s *session) plan(now time.Time) (sockets int, ok bool) {
+	theirs, ok := s.theirs.Kind()
+	if !ok || !s.p.known {
+		return 0, false
+	}
+	s.way = nat.WayBetween(s.p.kind, theirs)
+	if s.relayed && s.way != nat.OverTCP {
+		s.way = nat.Relayed
+	}
+	fresh := 0
+	if s.round > 1 {
+		fresh = 1
+	}
+	switch s.way {
+	case nat.Direct:
+		return fresh, true
+	case nat.Predicted:
+		if s.p.kind == nat.KindSequential {
+			return burst, len(s.p.servers) > 0
+		}
+		return fresh, true
+	case nat.Birthday:
+		if now.Before(s.p.birthday) || s.round > 1 {
+			return 0, false
+		}
+		s.p.birthday = now.Add(BirthdayEvery)
+		if s.p.kind != nat.KindRandom {
+			return 0, true
+		}
+		if s.p.facts.Allocation == nat.Block {
+			return blockSockets, true
+		}
+		return BirthdaySockets, true
+	case nat.Relayed:
+		if s.p.relay {
+			return 1, true
+		}
+		return 0, !s.offers // the other side may have one
+	}
+	return 0, false
+}
+
+// opened takes note of a socket.
+func (s *session) opened(now time.Time, ref uint64, id machine.Socket, local netip.AddrPort, ok bool) {
+	waiting := false
+	for i := range s.socks {
+		k := &s.socks[i]
+		if k.ref == ref {
+			k.id, k.local, k.open, k.failed = id, local, ok, !ok
+		}
+		waiting = waiting || !k.open && !k.failed
+	}
+	if !waiting && s.stage == stageOpening {
+		s.haveSockets(now)
+	}
+}
+
+// haveSockets goes on with those sockets that were opened.
+func (s *session) haveSockets(now time.Time) {
+	for _, k := range s.socks {
+		if !k.open {
+			delete(s.p.byRef, k.ref) // what comes now is closed again
+		}
+	}
+	s.socks = slices.DeleteFunc(s.socks, func(k sock) bool { return !k.open })
+	switch {
+	case len(s.socks) == 0:
+		s.socks = []sock{{open: true}} // better than nothing
+		s.prepared(now)
+	case s.way == nat.Birthday || s.way == nat.Relayed || len(s.p.servers) == 0:
+		s.prepared(now)
+	default:
+		s.stage, s.due = stageObserving, now.Add(observeWait)
+		for i := range s.socks {
+			s.socks[i].askAt = now
+		}
+	}
+}
+
+// prepared tells the other side what was found out.
+func (s *session) prepared(now time.Time) {
+	n := Say(s.p.facts)
+	if n == nil {
+		n = &wire.SignalNAT{}
+	}
+	m := &wire.SignalPunch{Peer: s.peer, Session: s.id, Round: s.round, Answer: !s.offers, Relay: s.relayed, NAT: *n, RTTms: uint16(min(s.p.rtt.Milliseconds(), 1<<16-1))}
+	if s.way == nat.Relayed {
+		for _, k := range s.socks {
+			if k.own && k.relay && len(m.Relayed) < wire.MaxSignalAddrs && wire.CheckAddr(k.local) == nil {
+				m.Relayed = append(m.Relayed, k.local)
+			}
+		}
+	} else {
+		s.sayObserved(m)
+	}
+	s.p.tell(Event{Kind: EventSignal, Peer: s.peer, Signal: m})
+	if s.offers {
+		s.stage, s.due = stageOffered, now.Add(answerWait)
+		return
+	}
+	s.begin(now)
+}
+
+// answer takes an offer.
+func (s *session) answer(now time.Time, m *wire.SignalPunch) {
+	s.round, s.offers = m.Round, false
+	s.hear(m)
+	s.relayed = m.Relay
+	s.prepare(now)
+}
+
+// hear takes what the other side knows.
+func (s *session) hear(m *wire.SignalPunch) {
+	s.key, s.theirs, s.addrs, s.rtt = m.MAC, FactsOf(&m.NAT), slices.Clone(m.Addrs), time.Duration(m.RTTms)*time.Millisecond
+}
+
+// halfTrip is how long the tracker's word takes from one of us to the other, or a
+// packet: as far as the servers' answers tell.
+func (s *session) halfTrip() time.Duration {
+	mine, theirs := s.p.rtt, s.rtt
+	if mine <= 0 {
+		mine = guessRTT
+	}
+	if theirs <= 0 {
+		theirs = guessRTT
+	}
+	return (mine + theirs) / 2
+}
+
+// begin sends checks.
+func (s *session) begin(now time.Time) {
+	if len(s.addrs) == 0 {
+		s.fail(now)
+		return
+	}
+	trip := s.halfTrip()
+	start := now
+	if !s.offers {
+		start = now.Add(trip) // the answer has to arrive
+	}
+	s.stage = stageChecking
+	s.due = start.Add(roundTime + 2*trip)
+	s.aim(now, start, trip)
+	slices.SortStableFunc(s.schedule, func(a, b send) int { return a.at.Compare(b.at) })
+	if n := len(s.schedule); n > 0 && s.way == nat.Birthday {
+		if end := s.schedule[n-1].at.Add(roundTime/2 + 2*trip); end.After(s.due) {
+			s.due = end
+		}
+		s.due = s.due.Add(BirthdayProbes * probeEvery) // the other side's take so long
+	}
+}
+
+// receive takes what is authentic.
+func (s *session) receive(now time.Time, socket machine.Socket, from netip.AddrPort, m *wire.Punch) {
+	if m.Answer {
+		i := int(m.Number)
+		if i < len(s.sent) && s.sent[i].socket == socket && s.sent[i].to == from && s.stage == stageChecking {
+			s.found(now, socket, from)
+		}
+		return
+	}
+	if s.p.replies.Len() >= maxReplies || s.stage < stageOffered || s.stage == stageWaiting {
+		return
+	}
+	s.p.counts.Answers++
+	s.p.replies.Push(reply{socket, from, wire.Punch{Answer: true, Answerer: !s.first, Session: s.id, Number: m.Number}, s.key})
+	if s.stage == stageChecking && s.mayCheckBack(now, socket, from) {
+		s.p.counts.Checks++
+		s.p.replies.Push(reply{socket, from, s.number(now, socket, from), s.key})
+	}
+}
+
+// mayCheckBack says whether a check that came is a reason to send one: not twice in
+// a moment, and to so many places only.
+func (s *session) mayCheckBack(now time.Time, socket machine.Socket, from netip.AddrPort) bool {
+	const most, again = 64, 40 * time.Millisecond
+	for i := range s.back {
+		if b := &s.back[i]; b.socket == socket && b.to == from {
+			ok := now.Sub(b.at) >= again
+			if ok {
+				b.at = now
+			}
+			return ok
+		}
+	}
+	if len(s.back) >= most {
+		return false
+	}
+	s.back = append(s.back, check{socket, from, now})
+	return true
+}
+
+// number is the check that is sent now.
+func (s *session) number(now time.Time, socket machine.Socket, to netip.AddrPort) wire.Punch {
+	s.sent = append(s.sent, check{socket, to, now})
+	return wire.Punch{Answerer: !s.first, Session: s.id, Number: uint32(len(s.sent) - 1)}
+}
+
+// found ends the checks: there is a way.
+func (s *session) found(now time.Time, socket machine.Socket, remote netip.AddrPort) {
+	s.stage, s.due = stageFound, now.Add(foundWait)
+	s.schedule, s.next = nil, 0
+	if s.first {
+		s.p.tell(Event{Kind: EventPath, Peer: s.peer, Socket: socket, Remote: remote, Way: s.wayOf(socket, remote)})
+	}
+}
+
+// wayOf is what a path is called. Where a relay was wanted, the packets may have found
+// one without.
+func (s *session) wayOf(socket machine.Socket, remote netip.AddrPort) nat.Way {
+	if s.way != nat.Relayed || len(s.addrs) == 0 {
+		return s.way
+	}
+	for i := range s.socks {
+		if k := &s.socks[i]; k.id == socket && k.relay {
+			return nat.Relayed
+		}
+	}
+	if remote.Addr() == s.addrs[0].Addr() {
+		return nat.Direct
+	}
+	return nat.Relayed
+}
+
+// advance does what time has made due.
+func (s *session) advance(now time.Time) {
+	if s.due.IsZero() || now.Before(s.due) {
+		return
+	}
+	switch s.stage {
+	case stageOpening:
+		s.haveSockets(now)
+	case stageObserving:
+		s.prepared(now)
+	case stageChecking:
+		s.lost(now)
+	default:
+		s.fail(now)
+	}
+}
+
+// lost ends a round without success. The next is the other side's to offer, so that
+// now it sends first.
+func (s *session) lost(now time.Time) {
+	switch {
+	case s.round >= wire.PunchRounds || s.way == nat.Birthday || s.way == nat.Relayed:
+		s.fail(now)
+	case s.offers:
+		s.stage, s.due = stageWaiting, now.Add(answerWait)
+	default:
+		s.round++
+		s.offers = true
+		s.prepare(now)
+	}
+}
+
+// fail gives up.
+func (s *session) fail(now time.Time) {
+	e := Event{Kind: EventFailed, Peer: s.peer, Way: s.way}
+	if s.way == nat.Birthday {
+		e.Retry = s.p.birthday
+	}
+	s.p.counts.Failed++
+	s.end()
+	s.p.tell(e)
+}
+
+// end forgets the session and its sockets.
+func (s *session) end() {
+	s.closeAll()
+	s.p.remove(s)
+}
+
+func (s *session) closeAll() {
+	for _, k := range s.socks {
+		switch {
+		case !k.own:
+		case k.open:
+			delete(s.p.bySocket, k.id)
+			s.p.tell(Event{Kind: EventClose, Socket: k.id})
+		default:
+			delete(s.p.byRef, k.ref)
+		}
+	}
+	s.socks = nil
+}
+
+func (s *session) nextTimeout() time.Time {
+	t := s.due
+	if s.next < len(s.schedule) {
+		t = earlier(t, s.schedule[s.next].at)
+	}
+	if s.stage == stageObserving {
+		for i := range s.socks {
+			if k := &s.socks[i]; !k.mapped.IsValid() && k.asked < observeTries {
+				t = earlier(t, k.askAt)
+			}
+		}
+	}
+	return t
+}
+
+// append returns the next datagram that is due.
+func (s *session) append(now time.Time, dst []byte) (machine.Packet, bool) {
+	if s.stage == stageObserving {
+		return s.ask(now, dst)
+	}
+	if s.next >= len(s.schedule) || now.Before(s.schedule[s.next].at) {
+		return machine.Packet{}, false
+	}
+	c := s.schedule[s.next]
+	s.next++
+	k := s.socks[c.sock]
+	s.p.counts.Checks++
+	m := s.number(now, k.id, c.to)
+	return machine.Packet{Socket: k.id, Remote: c.to, TTL: c.ttl, Data: m.Append(dst, &s.key)}, true
+}
+
+func (s *session) transaction() (id wire.STUNTransaction, ok bool) {
+	_, err := io.ReadFull(s.p.cfg.Entropy, id[:])
+	return id, err == nil
+}
