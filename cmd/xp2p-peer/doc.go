@@ -34,6 +34,8 @@
 //	                          /live/ROOM.flv or .mp4, / in a browser, /stat
 //	--room-key KEY            the room's key, as behind # in the URL
 //	--listen ADDR             UDP address to meet other viewers at
+//	--nat FILE                what xp2p-natprobe --json said of this network, instead
+//	                          of finding it out; "-" is stdin
 //	--max-upload RATE         upload at most so many bits per second
 //	--no-upload               upload nothing
 //	--upload-quota BYTES      upload at most so much in a calendar month (2G)
@@ -76,6 +78,20 @@
 // Counters go to the room's log: with the tracker's connection where log and
 // tracker are one server, else by POST.
 //
+// # Neighbours behind NATs
+//
+// Beside everything else, a viewer finds out what kind of NAT it is behind, which
+// takes some 0.4 s, and the tracker tells viewers of those whom they can reach. Two
+// who are both behind NATs begin at one time, and each lets the other's packets in by
+// sending some: up to ten sockets more for a NAT that counts ports up, and 512 for a
+// moment, at most once a minute, for one that draws them. Nothing of this delays the
+// stream, which comes from the origin until neighbours bring it.
+//
+// Who has run xp2p-natprobe need not have it found out again:
+//
+//	xp2p-natprobe --json http://seed.example:8080/match > nat.json
+//	xp2p-peer --nat nat.json http://seed.example:8080/match | ffplay -
+//
 // # Manners
 //
 // A viewer passes on what it has, within what its user allows. --max-upload
@@ -114,7 +130,10 @@
 // that came from viewers, start-up included, lag_ms the time from the origin's
 // taking in of a moment to this program's writing it, buffer_ms what is held
 // ahead of the model player, startup_ms the time from the program's start to
-// the first keyframe's byte, neighbours those we know. upload_allowed says
+// the first keyframe's byte. neighbours are those we know, each with its id, addr,
+// rtt_ms, connect_ms (from when it was to be met until it was) and path: direct,
+// predicted (its NAT's or ours gives out ports that were foretold), birthday (many
+// sockets were tried against many ports), tcp or relay. upload_allowed says
 // whether something is uploaded now, upload_reason if not, why (flag, metered,
 // quota, ratio), quota_left_bytes what this month allows yet, age_ms the time that
 // all this is of.

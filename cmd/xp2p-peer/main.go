@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/tool"
@@ -34,6 +35,7 @@ func commandWith(o *options) *tool.Command {
 			tool.String(&o.http, "http", "serve the room to players on this machine at `ADDR`"),
 			tool.String(&o.roomKey, "room-key", "the room's `KEY`, as behind # in the URL"),
 			tool.String(&o.listen, "listen", "UDP `ADDR` to meet other viewers at"),
+			tool.String(&o.nat, "nat", "what xp2p-natprobe --json said of this network, in `FILE`, instead of finding it out; - is stdin"),
 			tool.Rate(&o.maxUpload, "max-upload", "upload at most so much; 0 is no bound"),
 			tool.Bool(&o.noUpload, "no-upload", "upload nothing"),
 			tool.Size(&o.uploadQuota, "upload-quota", "upload at most so much in a calendar month; 0 is no bound"),
@@ -58,7 +60,8 @@ func commandWith(o *options) *tool.Command {
 
 type options struct {
 	start, output, format, http, roomKey, listen, stats string
-	qlog                                                string
+	qlog, nat                                           string
+	facts                                               nat.Facts // of the file --nat
 	maxUpload, uplink                                   int64
 	noUpload, originOnly, explain, background           bool
 	uploadQuota                                         int64 // bytes in a month
@@ -95,6 +98,9 @@ func (o *options) check(args []string) (err error) {
 	}
 	if o.local, err = netip.ParseAddrPort(o.listen); err != nil {
 		return tool.Usage("--listen: %w", err).Hint("an address and a port: [::]:0 or 192.0.2.7:4000")
+	}
+	if err := o.checkNAT(); err != nil {
+		return err
 	}
 	if o.noUpload && o.maxUpload > 0 {
 		return tool.Usage("--no-upload and --max-upload exclude each other")

@@ -66,17 +66,27 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	if b.doc == nil {
 		return nil
 	}
-	m := node.Meeting{Seeds: b.doc.Seeds, STUN: signal.Resolve(ctx, b.doc.STUN)}
+	m := node.Meeting{Seeds: b.doc.Seeds, STUN: signal.Resolve(ctx, b.doc.STUN), Relays: b.doc.Relays}
 	if b.doc.TokenKey != nil {
 		m.TokenKeys = []ed25519.PublicKey{b.doc.TokenKey[:]}
 	}
 	hello := make(chan *wire.SignalHello, 1)
 	if err := s.ep.DoContext(ctx, func(now time.Time) {
 		s.hello = hello
+		if s.o.nat != "" && s.o.nat != "-" || len(m.STUN) == 0 {
+			s.node.Meet(now, s.name, m)
+			return
+		}
+		s.node.ExpectNAT(now)
 		s.node.Meet(now, s.name, m)
 	}); err != nil || b.doc.Signal == "" {
 		return nil
 	}
+	s.work.Go(func() {
+		if err := s.knowNAT(ctx, m.STUN); err != nil {
+			s.over(err)
+		}
+	})
 	var first *wire.SignalHello
 	select {
 	case first = <-hello:

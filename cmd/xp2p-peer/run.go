@@ -100,7 +100,7 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	s.node = node.New(node.Config{
 		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
 		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload || s.o.originOnly, Uplink: s.o.uplink, Polite: &bounds, Explain: s.o.explain, Born: s.began,
-		Trace: records,
+		Trace: records, NAT: s.o.facts,
 	})
 	var class uint8
 	if s.o.background {

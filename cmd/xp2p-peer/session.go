@@ -95,6 +95,10 @@ func (s *session) step(now time.Time) {
 		case node.EventDown:
 			s.waiting.met(ev.Neighbour, false)
 			s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
+		case node.EventOpenSocket:
+			s.openSocket(now, ev.Open)
+		case node.EventCloseSocket:
+			s.ep.CloseSocket(ev.Socket)
 		case node.EventExplain:
 			s.explain(ev)
 		}

@@ -2,11 +2,14 @@ package main
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/endpoint"
+	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/tool"
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -102,4 +105,19 @@ func (s *seed) describeSTUN(r *http.Request, d *wire.RoomDocument) {
 	if len(own) > 0 {
 		d.STUN, d.TokenKey = append(d.STUN, own...), &token
 	}
+}
+
+// openSocket opens a socket that the node asks for, where socket 0 listens. On the
+// loop.
+func (s *seed) openSocket(now time.Time, o node.OpenSocket) {
+	if o.Kind != node.SocketUDP {
+		s.node.Opened(now, o.Ref, 0, netip.AddrPort{}, errors.New("no such kind of socket"))
+		return
+	}
+	at := o.Local
+	if !at.IsValid() {
+		at = netip.AddrPortFrom(s.ep.LocalAddr(0).Addr(), 0)
+	}
+	id, err := s.ep.OpenSocket(at)
+	s.node.Opened(now, o.Ref, id, s.ep.SocketAddr(id), err)
 }

@@ -30,6 +30,10 @@ func (s *seed) step(now time.Time) {
 		switch ev.Kind {
 		case node.EventSignal:
 			s.signal(ev.Room, ev.Signal)
+		case node.EventOpenSocket:
+			s.openSocket(now, ev.Open)
+		case node.EventCloseSocket:
+			s.ep.CloseSocket(ev.Socket)
 		case node.EventUp:
 			s.t.Log.Info("a viewer has come", "room", ev.Room, "id", ev.Neighbour, "addr", ev.Addr)
 		case node.EventDown:

@@ -231,6 +231,9 @@ func (s *Server) take(session tracker.Session, a arrival, m wire.Signal) (over b
 			}
 		}
 		return false, nil
+	case *wire.SignalPunch:
+		err := s.tracker.Punch(time.Now(), session, m)
+		return err != nil, err
 	case *wire.SignalBye:
 		return true, nil
 	}
