@@ -131,8 +131,12 @@ func (n *Node) traverse(now time.Time, p *peer) (done bool) {
 	if n.punch == nil || n.cfg.Role == wire.RoleSeed {
 		return false
 	}
-	if now.Before(n.natBy) && len(p.seeds) == 0 {
-		p.dialAt = n.natBy
+	wait := n.natBy
+	if n.punch.Ready() && p.nat == nil {
+		wait = p.since.Add(natPatience) // it will say what its NAT is
+	}
+	if now.Before(wait) && len(p.seeds) == 0 {
+		p.dialAt = wait
 		n.wakeDial(p.dialAt)
 		return true
 	}
