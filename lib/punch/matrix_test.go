@@ -9,7 +9,7 @@ import (
 )
 
 // All 28 pairs that UDP can pass between, either side offering, meet by the way that
-// the matrix says; those that can meet at a relay only are told so at once.
+// the matrix says, and send to nobody but the server and each other; those that can meet at a relay only are told so at once.
 func TestEveryPairMeetsAsTheMatrixSays(t *testing.T) {
 	seeds := uint64(10)
 	if testing.Short() {
@@ -25,6 +25,9 @@ func TestEveryPairMeetsAsTheMatrixSays(t *testing.T) {
 			failed := 0
 			for seed := range seeds {
 				x, ok := between(t, seed+1, a, b)
+				for _, to := range x.strangers {
+					t.Errorf("%v and %v: a packet to %v, where no server saw anybody", a, b, to)
+				}
 				switch {
 				case way == nat.Relayed && (ok || x.w.Elapsed() > 250*time.Millisecond):
 					t.Errorf("%v and %v: a way where there is none, or it took %v to say so", a, b, x.w.Elapsed())

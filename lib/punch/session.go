@@ -256,7 +256,7 @@ func (s *session) begin(now time.Time) {
 	s.stage = stageChecking
 	s.due = start.Add(roundTime + 2*trip)
 	s.aim(now, start, trip)
-	slices.SortStableFunc(s.schedule, func(a, b send) int { return a.at.Compare(b.at) })
+	s.sort()
 	if n := len(s.schedule); n > 0 && s.way == nat.Birthday {
 		if end := s.schedule[n-1].at.Add(roundTime/2 + 2*trip); end.After(s.due) {
 			s.due = end
@@ -302,7 +302,25 @@ func (s *session) mayCheckBack(now time.Time, socket machine.Socket, from netip.
 		return false
 	}
 	s.back = append(s.back, check{socket, from, now})
+	s.insist(now, socket, from)
 	return true
+}
+
+// insist has checks sent again to where one came from: this or its answer may be lost.
+func (s *session) insist(now time.Time, socket machine.Socket, to netip.AddrPort) {
+	i := slices.IndexFunc(s.socks, func(k sock) bool { return k.id == socket })
+	if i < 0 {
+		return
+	}
+	for _, d := range repeats[1:] {
+		s.add(now.Add(d), i, to, 0)
+	}
+	s.sort()
+}
+
+// sort puts what is still to be sent in order of time.
+func (s *session) sort() {
+	slices.SortStableFunc(s.schedule[s.next:], func(a, b send) int { return a.at.Compare(b.at) })
 }
 
 // number is the check that is sent now.
@@ -315,7 +333,9 @@ func (s *session) number(now time.Time, socket machine.Socket, to netip.AddrPort
 func (s *session) found(now time.Time, socket machine.Socket, remote netip.AddrPort) {
 	s.stage, s.due = stageFound, now.Add(foundWait)
 	s.schedule, s.next = nil, 0
-	if s.first {
+	if !s.first {
+		s.insist(now, socket, remote) // it may not know yet
+	} else {
 		s.p.tell(Event{Kind: EventPath, Peer: s.peer, Socket: socket, Remote: remote, Way: s.wayOf(socket, remote)})
 	}
 }

@@ -23,6 +23,8 @@ type pair struct {
 	a, b   *side
 	heard  time.Time // when the offerer first had the answer's candidates
 	signal int       // messages
+	// strangers were sent to.
+	strangers []netip.AddrPort
 }
 
 const peerTrip = 50 * time.Millisecond
@@ -156,6 +158,12 @@ func newPair(t testing.TB, seed uint64, a, b boxes) *pair {
 	x.stun = stun.Run(natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: key, Rand: x.w.Rand("stun")}), 3478, nil).Addr(0)
 	x.a, x.b = x.side(1, a), x.side(2, b)
 	x.a.other, x.b.other = x.b, x.a
+	x.w.Tap(func(_ time.Time, from, to netip.AddrPort, _ []byte) bool {
+		if known := to == x.stun || from == x.stun || x.a.seen.Addr() == to.Addr() || x.b.seen.Addr() == to.Addr(); !known && a.foreign+b.foreign == 0 {
+			x.strangers = append(x.strangers, to)
+		}
+		return true
+	})
 	return x
 }
 
