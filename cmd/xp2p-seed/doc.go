@@ -167,6 +167,9 @@
 //	                                 upstream or tracker does not answer, or the disk
 //	                                 takes no more
 //
+// Of viewers behind NATs, xp2p_traversals_total counts how many pairs met, by the
+// kinds of NAT (a, b) and the path: direct, predicted, birthday, tcp, relay; or failed.
+//
 // # Who gave how much
 //
 // A viewer signs for each of the others how much it had of it, and the tracker

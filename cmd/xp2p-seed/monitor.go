@@ -13,7 +13,7 @@ import (
 
 // newMonitor counts what this seed does and what viewers report.
 func (s *seed) newMonitor() *monitor.Monitor {
-	m := monitor.New(monitor.Config{Rooms: s.roomsNow, Account: s.account})
+	m := monitor.New(monitor.Config{Rooms: s.roomsNow, Account: s.account, Ways: s.ways})
 	if s.content != nil {
 		served := s.content.Served()
 		for name, n := range map[string]func() int64{
@@ -110,6 +110,17 @@ func (s *seed) account(room string) (monitor.Account, bool) {
 		PayloadBytes: a.PayloadBytes, VouchedBytes: a.VouchedBytes, LocalBytes: a.LocalBytes, ClaimedBytes: a.ClaimedBytes,
 		CutBytes: a.CutBytes, VouchedShare: a.VouchedShare, Refused: a.Refused, FreeRiders: len(a.FreeRiders), Polluters: len(a.Polluters),
 	}, ok
+}
+
+// ways is how viewers behind NATs met, as the tracker in this process counted.
+func (s *seed) ways() (list []monitor.Way) {
+	if s.tracker == nil {
+		return nil
+	}
+	for w, n := range s.tracker.Ways() {
+		list = append(list, monitor.Way{A: w.A.Label(), B: w.B.Label(), Path: w.Path, Count: n})
+	}
+	return list
 }
 
 // tallyEvery is how often the log says how the rooms are.

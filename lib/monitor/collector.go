@@ -24,6 +24,10 @@ var (
 	descShare     = prometheus.NewDesc("xp2p_share_ratio", "Peer share: peer bytes of all payload, by the receivers' word.", []string{"room"}, nil)
 	descReporting = prometheus.NewDesc("xp2p_reporting_peers", "Peers that reported of late.", []string{"room"}, nil)
 
+	// By what viewers report to the tracker in this process.
+	descWays = prometheus.NewDesc("xp2p_traversals_total", "Pairs of viewers that met, by their kinds of NAT and the path; failed are those that did not within some seconds.",
+		[]string{"a", "b", "path"}, nil)
+
 	// By what receivers signed; only where the tracker is in this process.
 	descVouched      = prometheus.NewDesc("xp2p_peer_bytes_vouched_total", "Payload between peers that its receivers signed for.", []string{"room"}, nil)
 	descLocal        = prometheus.NewDesc("xp2p_peer_bytes_vouched_local", "Of the vouched bytes, those between two at one address.", []string{"room"}, nil)
@@ -40,7 +44,7 @@ type collector Monitor
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descRooms, descPeers, descBytes, descInterZone, descUpload, descWaste, descPieces, descShare, descReporting,
-		descVouched, descLocal, descVouchedShare, descCut, descRefused, descFreeRiders, descPolluters} {
+		descVouched, descLocal, descVouchedShare, descCut, descRefused, descFreeRiders, descPolluters, descWays} {
 		ch <- d
 	}
 }
@@ -56,6 +60,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(descRooms, float64(len(rooms)))
+	if m.cfg.Ways != nil {
+		for _, w := range m.cfg.Ways() {
+			count(descWays, int64(w.Count), w.A, w.B, w.Path)
+		}
+	}
 	for _, r := range rooms {
 		a, ok := m.account(r.Name)
 		if !ok {

@@ -36,6 +36,16 @@ type Config struct {
 	// Account returns what the tracker's receipts come to in a room. Nil without a
 	// tracker; false if it has no such room.
 	Account func(room string) (Account, bool)
+	// Ways returns how viewers behind NATs met, by the tracker's counters. Nil without
+	// a tracker.
+	Ways func() []Way
+}
+
+// A Way is how often viewers behind two kinds of NAT met by a path, or failed to: its
+// words are few, and bounded by their number.
+type Way struct {
+	A, B, Path string
+	Count      uint64
 }
 
 // A Room is what the tracker knows of a room.

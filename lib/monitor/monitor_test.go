@@ -62,6 +62,13 @@ func (p *patientWriter) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
+func TestWaysBecomeMetrics(t *testing.T) {
+	m := New(Config{Rooms: func() []Room { return nil }, Ways: func() []Way { return []Way{{"public", "symmetric-random", "direct", 7}} }})
+	if got := metrics(t, serve(m)); !strings.Contains(got, `xp2p_traversals_total{a="public",b="symmetric-random",path="direct"} 7`) {
+		t.Error(got)
+	}
+}
+
 func TestAReportThatTricklesInIsCutOff(t *testing.T) {
 	w := &patientWriter{ResponseRecorder: httptest.NewRecorder()}
 	serve(testMonitor()).ServeHTTP(w, httptest.NewRequest("POST", "/v1/rooms/match/log", strings.NewReader(`{"id":"`+anna+`"}`)))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/media"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/simnet"
@@ -78,6 +79,7 @@ type viewer struct {
 	starts int // runs
 	lags   []time.Duration
 	downs  []string
+	opened int // sockets at a time
 	ended  bool
 }
 
@@ -85,6 +87,7 @@ type hostOptions struct {
 	up, down simnet.Rate
 	delay    time.Duration // of the access link, each way
 	loss     float64
+	box      *nat.BoxConfig // that the host is behind; its Public is filled in
 }
 
 func newWorld(t *testing.T, seed uint64, topo string, with ...func(*tracker.Config)) *world {
@@ -292,7 +295,16 @@ func (x *world) join(after time.Duration, name string, o hostOptions, with ...fu
 	if o.delay == 0 {
 		o.delay = 5 * time.Millisecond
 	}
-	v.host = x.w.AddHost(simnet.HostConfig{Addr: addr,
+	var behind *simnet.NAT
+	if o.box != nil {
+		c := *o.box
+		if c.Mapping != nat.Unknown && c.Allocation != nat.AllocationUnknown {
+			c.Public = []netip.Addr{addr}
+			addr = netip.AddrFrom4([4]byte{192, 168, 1, byte(10 + i)})
+		}
+		behind = x.w.AddNAT(simnet.NATConfig{BoxConfig: c})
+	}
+	v.host = x.w.AddHost(simnet.HostConfig{Addr: addr, Behind: behind,
 		Up:   simnet.Link{Rate: o.up, Delay: o.delay, Loss: o.loss},
 		Down: simnet.Link{Rate: o.down, Delay: o.delay, Loss: o.loss}})
 	x.w.After(after, func() {
@@ -331,6 +343,12 @@ func (v *viewer) step(now time.Time) {
 			v.output(now, e.Output)
 		case EventDown:
 			v.downs = append(v.downs, e.Why)
+		case EventOpenSocket:
+			s := v.proc.OpenSocket(0)
+			v.n.Opened(now, e.Open.Ref, s, v.proc.Addr(s), nil)
+			v.opened = max(v.opened, len(v.n.sockets.open))
+		case EventCloseSocket:
+			v.proc.CloseSocket(e.Socket)
 		case EventStall:
 			v.stalls++
 			if debug {
@@ -370,6 +388,11 @@ func (v *viewer) signal(m wire.Signal) {
 			if !x.trGone {
 				_, err := x.tr.Report(v.sess, m)
 				x.must(err)
+				x.drainTracker()
+			}
+		case *wire.SignalPunch:
+			if !x.trGone {
+				x.must(x.tr.Punch(x.w.Now(), v.sess, m))
 				x.drainTracker()
 			}
 		case *wire.SignalBye:

@@ -145,6 +145,13 @@ func (s *Server) Account(room string) (tracker.Account, bool) {
 	return s.tracker.Account(room)
 }
 
+// Ways returns how viewers behind NATs met.
+func (s *Server) Ways() map[tracker.WayCount]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tracker.Ways()
+}
+
 // Rooms returns the names of all rooms, ascending.
 func (s *Server) Rooms() []string {
 	s.mu.Lock()
