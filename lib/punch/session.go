@@ -178,6 +178,9 @@ func (s *session) haveSockets(now time.Time) {
 		}
 	}
 	s.socks = slices.DeleteFunc(s.socks, func(k sock) bool { return !k.open })
+	if s.way == nat.Relayed && len(s.socks) > 0 {
+		s.socks = append(s.socks, sock{open: true}) // the other side may have a relay, too
+	}
 	switch {
 	case len(s.socks) == 0:
 		s.socks = []sock{{open: true}} // better than nothing

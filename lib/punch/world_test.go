@@ -23,9 +23,12 @@ type pair struct {
 	a, b   *side
 	heard  time.Time // when the offerer first had the answer's candidates
 	signal int       // messages
+	relay  *simnet.NAT
 	// strangers were sent to.
 	strangers []netip.AddrPort
 }
+
+var relayAddr = netip.MustParseAddr("192.0.2.8")
 
 const peerTrip = 50 * time.Millisecond
 
@@ -97,7 +100,15 @@ func (s *side) step(now time.Time) {
 		}
 		switch e.Kind {
 		case EventOpen:
-			id := s.proc.OpenSocket(0)
+			var id machine.Socket
+			if e.Relay {
+				// An allocation is as a socket of a host behind a box of the relay's.
+				h := s.x.w.AddHost(simnet.HostConfig{Addr: netip.AddrFrom4([4]byte{10, 8, 0, byte(s.id)}), Behind: s.x.relay})
+				id = s.proc.OpenSocketOn(h, 50000+uint16(s.id))
+				s.Opened(now, e.Ref, id, netip.AddrPortFrom(relayAddr, 50000+uint16(s.id)), nil)
+				continue
+			}
+			id = s.proc.OpenSocket(0)
 			s.Opened(now, e.Ref, id, s.proc.Addr(id), nil)
 		case EventClose:
 			s.proc.CloseSocket(e.Socket)
@@ -129,6 +140,7 @@ func (x *pair) pass(s *side, m *wire.SignalPunch) {
 	if len(out.Addrs) == 0 {
 		out.Addrs = []netip.AddrPort{s.seen}
 	}
+	out.Addrs, out.Relayed = append(out.Addrs, m.Relayed...), nil
 	b, err := wire.AppendSignal(nil, &out)
 	if err != nil {
 		x.t.Fatal(err)
