@@ -10,6 +10,8 @@ import (
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/simnet"
+	"github.com/xp2p/xp2p/lib/tracker"
+	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // home is a kind of network: its box, and what a probe says of it.
@@ -165,5 +167,90 @@ func TestAnotherNetworkIsAnotherSearch(t *testing.T) {
 	}
 	if vs[0].stalls+vs[1].stalls > 0 {
 		t.Errorf("stalls: %d, %d", vs[0].stalls, vs[1].stalls)
+	}
+}
+
+// While nothing passes between two but through the relay they meet there; when more
+// does, the connection moves, and nothing is lost or comes twice.
+func TestAConnectionMovesFromTheRelayToTheDirectPath(t *testing.T) {
+	x := newWorld(t, 9, "balanced", func(c *tracker.Config) { c.Relays = []netip.Addr{relayAddr} })
+	x.broadcast(800_000, time.Second, 150*time.Second)
+	box, f := home(nat.KindPortRestricted)
+	closed := true
+	x.w.Tap(func(_ time.Time, from, to netip.AddrPort, _ []byte) bool {
+		home := func(a netip.AddrPort) bool {
+			return a.Addr().IsPrivate() && a.Addr().As4()[0] == 192 || a.Addr().As4()[0] == 198
+		}
+		return !closed || !home(from) || !home(to)
+	})
+	var vs []*viewer
+	for i := range 2 {
+		v := x.join(0, fmt.Sprintf("viewer %d", i+1), hostOptions{box: box}, func(c *Config, _ *Room) { c.NAT = f })
+		x.w.After(time.Millisecond, func() {
+			v.n.relays = []wire.RoomRelay{{URL: "turn:relay.example"}}
+			v.n.punch.SetRelay(true)
+		})
+		vs = append(vs, v)
+	}
+	path := func() (list []string) {
+		for i, v := range vs {
+			for _, n := range v.report().Neighbours {
+				if n.ID == vs[1-i].n.ID().String() {
+					list = append(list, n.Path)
+				}
+			}
+		}
+		return list
+	}
+	x.run(30 * time.Second)
+	if got := path(); !slices.Equal(got, []string{"relay", "relay"}) {
+		t.Fatalf("paths %v", got)
+	}
+	closed = false
+	before := x.totals()
+	x.run(100 * time.Second)
+	if got := path(); !slices.Equal(got, []string{"direct", "direct"}) {
+		t.Errorf("paths %v", got)
+	}
+	s := x.totals()
+	t.Log(before, s)
+	if s.stalls > before.stalls || s.dup > before.dup || len(vs[0].downs)+len(vs[1].downs) > 0 {
+		t.Errorf("%d stalls, %d bytes twice, gone: %v %v", s.stalls-before.stalls, s.dup-before.dup, vs[0].downs, vs[1].downs)
+	}
+	x.run(22 * time.Second)
+	for _, v := range vs {
+		x.complete(v)
+		if n := len(v.n.sockets.open); n > 0 {
+			t.Errorf("%s: %d sockets are open", v.name, n)
+		}
+	}
+}
+
+// A seed at home is reached through its NAT as any viewer is.
+func TestASeedBehindANATIsReached(t *testing.T) {
+	for _, k := range []nat.Kind{nat.KindPortRestricted, nat.KindSequential, nat.KindRandom} {
+		x := newWorld(t, 60+uint64(k), "balanced", func(c *tracker.Config) {
+			// The key is the one that the world makes for this name.
+			key := (&world{t: t, w: simnet.New(60 + uint64(k))}).key("home")
+			c.SeedKeys = []wire.Key{wire.Key(key.Public())}
+		})
+		x.broadcast(500_000, time.Second, 15*time.Second)
+		box, facts := home(k)
+		seed := x.join(0, "home", hostOptions{box: box}, func(c *Config, r *Room) { c.NAT, c.Role, r.NoOrigin, r.Seeds = facts, wire.RoleSeed, true, nil })
+		cone, viewers := home(nat.KindPortRestricted)
+		v := x.join(500*time.Millisecond, "viewer", hostOptions{box: cone}, func(c *Config, _ *Room) { c.NAT = viewers })
+		x.run(8 * time.Second)
+		found := false
+		for _, n := range v.report().Neighbours {
+			if n.ID == seed.n.ID().String() {
+				found = true
+				if want := nat.WayBetween(k, nat.KindPortRestricted).String(); n.Path != want {
+					t.Errorf("%v: the path is %s, want %s", k, n.Path, want)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%v: the seed is no neighbour: %+v", k, v.report().Neighbours)
+		}
 	}
 }

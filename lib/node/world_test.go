@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/media"
 	"github.com/xp2p/xp2p/lib/nat"
@@ -56,6 +57,24 @@ type world struct {
 	originOut  int64 // bytes that the origin gave
 
 	viewers []*viewer
+	relay   *simnet.NAT // a TURN server; nil: there is none
+	relayed int         // allocations
+}
+
+var relayAddr = netip.MustParseAddr("192.0.2.8")
+
+// allocate is an allocation at the relay: a socket of a host behind a box that lets in
+// what comes from an address that was sent to.
+func (x *world) allocate(v *viewer) (machine.Socket, netip.AddrPort) {
+	if x.relay == nil {
+		x.relay = x.w.AddNAT(simnet.NATConfig{BoxConfig: nat.BoxConfig{
+			Public: []netip.Addr{relayAddr}, Mapping: nat.EndpointIndependent, Filtering: nat.AddressDependent,
+		}})
+	}
+	x.relayed++
+	at := netip.AddrPortFrom(relayAddr, 50000+uint16(x.relayed))
+	h := x.w.AddHost(simnet.HostConfig{Addr: netip.AddrFrom4([4]byte{10, 8, 0, byte(x.relayed)}), Behind: x.relay})
+	return v.proc.OpenSocketOn(h, at.Port()), at
 }
 
 // A viewer is a node with a player behind it, who checks every byte.
@@ -344,8 +363,14 @@ func (v *viewer) step(now time.Time) {
 		case EventDown:
 			v.downs = append(v.downs, e.Why)
 		case EventOpenSocket:
-			s := v.proc.OpenSocket(0)
-			v.n.Opened(now, e.Open.Ref, s, v.proc.Addr(s), nil)
+			s, at := machine.Socket(0), netip.AddrPort{}
+			if e.Open.Kind == SocketRelay {
+				s, at = v.world.allocate(v)
+			} else {
+				s = v.proc.OpenSocket(0)
+				at = v.proc.Addr(s)
+			}
+			v.n.Opened(now, e.Open.Ref, s, at, nil)
 			v.opened = max(v.opened, len(v.n.sockets.open))
 		case EventCloseSocket:
 			v.proc.CloseSocket(e.Socket)
