@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +56,7 @@ type seed struct {
 	node    *node.Node
 	ep      *endpoint.Endpoint     // nil without a UDP socket
 	links   map[string]trackerLink // of the endpoint's loop
+	asked   atomic.Bool            // somebody finds out what NAT we are behind
 	work    sync.WaitGroup
 	opened  chan struct{} // closed when the first room can be joined
 	once    sync.Once

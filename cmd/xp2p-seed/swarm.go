@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/discovery"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
@@ -164,6 +167,7 @@ func (s *seed) meet(ctx context.Context, name string) {
 			}
 			s.health.set("tracker of "+name, nil)
 			s.do(func(now time.Time) { s.node.Meet(now, name, m) })
+			s.knowNAT(ctx, m.STUN)
 			return
 		}
 		s.t.Log.Info("the tracker does not answer", "room", name, "err", err, "retry", wait)
@@ -174,4 +178,21 @@ func (s *seed) meet(ctx context.Context, name string) {
 			return
 		}
 	}
+}
+
+// knowNAT finds out what NAT the seed is behind, once, if it has to be reached through
+// one.
+func (s *seed) knowNAT(ctx context.Context, stun []netip.AddrPort) {
+	if len(stun) == 0 || !s.asked.CompareAndSwap(false, true) {
+		return
+	}
+	f, err := discovery.Run(ctx, discovery.Config{Servers: stun, Reached: true, Log: s.t.Log})
+	if err != nil {
+		if ctx.Err() == nil {
+			s.t.Log.Warn("cannot find out about the network", "err", err)
+		}
+		return
+	}
+	s.t.Log.Info("the network", "class", f.Report.Class, "candidates", f.Report.Candidates, "allocation", f.Report.Allocation)
+	s.do(func(now time.Time) { s.node.SetNAT(now, nat.FactsOf(f.Report)) })
 }
