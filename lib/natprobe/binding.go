@@ -66,12 +66,15 @@ type BindingEvent struct {
 type Binding struct {
 	cfg     BindingConfig
 	servers []server
+	alive   time.Duration // between two questions; 0: only when a token wants it
 	events  []BindingEvent
 	msg     wire.STUN
 }
 
 type server struct {
 	addr   netip.AddrPort
+	bare   bool      // the running question only keeps the mapping alive
+	full   time.Time // when the next question is due that is more
 	tries  []try     // of the running question, newest last
 	due    time.Time // of the next try, or of the verdict; zero: now
 	asking bool
@@ -109,6 +112,22 @@ func (b *Binding) SetServers(addrs []netip.AddrPort) {
 	}
 }
 
+// SetKeepalive has every server asked so often, if d is not 0: so that NATs keep the
+// mapping, and a change of it is noticed. Such a question asks for no token and makes
+// no event, unless the mapping is another.
+func (b *Binding) SetKeepalive(now time.Time, d time.Duration) {
+	b.alive = d
+	for i := range b.servers {
+		s := &b.servers[i]
+		if s.asking || s.fails > 0 || s.full.IsZero() {
+			continue
+		}
+		if s.due = s.full; d > 0 && s.due.After(now.Add(d)) {
+			s.due = now.Add(d)
+		}
+	}
+}
+
 // Probe asks all servers now: something about the network has changed.
 func (b *Binding) Probe(now time.Time) {
 	for i := range b.servers {
@@ -117,7 +136,7 @@ func (b *Binding) Probe(now time.Time) {
 }
 
 func (s *server) ask(now time.Time) {
-	s.asking, s.due, s.tries = true, now, s.tries[:0]
+	s.asking, s.due, s.tries, s.bare = true, now, s.tries[:0], false
 }
 
 // Receive implements machine.Machine.
@@ -144,6 +163,13 @@ func (b *Binding) Receive(now time.Time, p machine.Packet) {
 			s.fail(now)
 		} else if wire.CheckAddr(m.Mapped) != nil || len(m.Unknown) > 0 {
 			return // no answer to our question; another may come
+		} else if s.bare {
+			if s.mapped == m.Mapped {
+				s.rest(now, b.alive)
+			} else {
+				s.ask(now) // with all that goes with it
+			}
+			return
 		} else {
 			b.observed(now, s, &e)
 		}
@@ -166,6 +192,17 @@ func (b *Binding) observed(now time.Time, s *server, e *BindingEvent) {
 		if half := expiry.Sub(now) / 2; half < refresh {
 			s.due = now.Add(max(half, again))
 		}
+	}
+	s.full = s.due
+	s.rest(now, b.alive)
+}
+
+// rest waits for the next question: one that is due anyhow, or one that keeps the
+// mapping alive.
+func (s *server) rest(now time.Time, alive time.Duration) {
+	s.asking, s.fails, s.tries, s.bare = false, 0, s.tries[:0], false
+	if s.due = s.full; alive > 0 && s.due.After(now.Add(alive)) {
+		s.due = now.Add(alive)
 	}
 }
 
@@ -204,7 +241,9 @@ func (b *Binding) Advance(now time.Time) {
 		}
 		switch {
 		case !s.asking:
+			bare := now.Before(s.full) && s.fails == 0
 			s.ask(now)
+			s.bare = bare
 		case len(s.tries) >= maxTries:
 			b.event(BindingEvent{Kind: Silent, Server: s.addr, Tries: len(s.tries)})
 			s.fail(now)
@@ -246,7 +285,7 @@ func (b *Binding) AppendDatagram(now time.Time, dst []byte) (p machine.Packet, o
 			s.due = now.Add(giveUp)
 		}
 		return machine.Packet{
-			Socket: b.cfg.Socket, Remote: s.addr, Data: wire.AppendSTUNRequest(dst, id, b.cfg.WantToken),
+			Socket: b.cfg.Socket, Remote: s.addr, Data: wire.AppendSTUNRequest(dst, id, b.cfg.WantToken && !s.bare),
 		}, true
 	}
 	return p, false

@@ -207,6 +207,49 @@ func TestATokenIsFetchedAnewBeforeItEnds(t *testing.T) {
 }
 
 // ask gives a responder one datagram and returns its answer.
+// A binding that keeps a mapping alive asks every 15 s, and says so only if the mapping
+// is another.
+func TestABindingKeepsAMappingAlive(t *testing.T) {
+	k := newTalk(t, BindingConfig{Servers: []netip.AddrPort{serverA}, WantToken: true})
+	k.run(ms(20))
+	k.answer(serverA, outside, wire.AppendToken(nil, tokenKey, outside, start.Add(TokenLife)))
+	k.event()
+	k.SetKeepalive(k.now, 15*time.Second)
+	long := len(k.last[serverA])
+	var at []time.Duration
+	for i := range 4 {
+		before := len(k.sent)
+		k.run(k.now.Add(15 * time.Second))
+		if len(k.sent) != before+1 || len(k.last[serverA]) >= long {
+			t.Fatalf("keepalive %d: sent %v, the last with %d bytes", i, k.sent[before:], len(k.last[serverA]))
+		}
+		at = append(at, k.now.Sub(start))
+		k.answer(serverA, outside, nil)
+		if e, ok := k.NextEvent(); ok {
+			t.Errorf("at %v: %+v", at, e)
+		}
+	}
+	// We have moved: that is asked for with all that proves it.
+	k.run(k.now.Add(15 * time.Second))
+	moved := netip.AddrPortFrom(outside.Addr(), 999)
+	k.answer(serverA, moved, nil)
+	if e, ok := k.NextEvent(); ok {
+		t.Errorf("%+v", e)
+	}
+	k.run(k.now.Add(10 * time.Millisecond))
+	k.answer(serverA, moved, wire.AppendToken(nil, tokenKey, moved, k.now.Add(TokenLife)))
+	if e := k.event(); e.Kind != Observed || !e.Moved || e.Mapped != moved || len(e.Token) == 0 {
+		t.Errorf("%+v", e)
+	}
+	// Without a need for it, it asks when the token wants it.
+	k.SetKeepalive(k.now, 0)
+	before := len(k.sent)
+	k.run(k.now.Add(60 * time.Second))
+	if got := len(k.sent) - before; got > 0 {
+		t.Errorf("sent %d times without a need", got)
+	}
+}
+
 func ask(r *Responder, now time.Time, from netip.AddrPort, data []byte) []byte {
 	r.Receive(now, machine.Packet{Remote: from, Data: data})
 	p, ok := r.AppendDatagram(now, nil)

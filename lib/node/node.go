@@ -40,6 +40,9 @@ type Node struct {
 	punch *punch.Puncher // nil: the transport is none that NATs mean anything to
 	facts nat.Facts      // of our NAT
 	natBy time.Time      // until when to wait for them
+	// keepAlive is how often servers are asked, so that our NAT keeps what it has given
+	// to socket 0; 0: as often as their word wants it.
+	keepAlive time.Duration
 	// relays are for those whom nothing else reaches.
 	relays []wire.RoomRelay
 	// punchRoom is through which room's tracker a peer is spoken to of whom no list
@@ -105,6 +108,7 @@ func New(cfg Config) *Node {
 	}
 	n.send = n.xn.Send
 	n.bind = *natprobe.NewBinding(natprobe.BindingConfig{Entropy: cfg.Entropy, WantToken: true})
+	n.bind.SetKeepalive(time.Time{}, n.keepAlive)
 	if cfg.Role == wire.RoleSeed {
 		n.answer = natprobe.NewResponder(natprobe.ResponderConfig{TokenKey: cfg.TokenKey, Rand: cfg.Rand, Trusted: cfg.STUNTrusted})
 	}

@@ -14,7 +14,9 @@ import (
 
 // Our choices but where a source is named.
 const (
-	keepaliveMax = 25 * time.Second
+	// Many NATs forget a mapping after 30 s, whatever RFC 4787 REQ-5 says.
+	keepaliveUsual = 15 * time.Second
+	keepaliveMax   = 25 * time.Second // where the lifetime was measured
 	// natPatience is how long viewers are not dialed while their own NAT is being
 	// looked at: most who are behind one would not be reached.
 	natPatience = 700 * time.Millisecond
@@ -31,6 +33,7 @@ func (n *Node) ExpectNAT(now time.Time) { n.natBy = now.Add(natPatience) }
 func (n *Node) SetNAT(now time.Time, f nat.Facts) {
 	n.natBy = time.Time{}
 	n.setFacts(f)
+	n.bind.SetKeepalive(now, n.keepAlive)
 	for _, r := range n.rooms {
 		if !r.cfg.NoSignal && !r.hello.at.IsZero() {
 			r.helloAt = now
@@ -46,6 +49,13 @@ func (n *Node) SetNAT(now time.Time, f nat.Facts) {
 
 func (n *Node) setFacts(f nat.Facts) {
 	n.facts = f
+	n.keepAlive = 0
+	if k, ok := f.Kind(); ok && k != nat.KindPublic {
+		n.keepAlive = keepaliveUsual
+		if f.Lifetime > 0 {
+			n.keepAlive = min(keepaliveMax, f.Lifetime/2)
+		}
+	}
 	if n.punch != nil {
 		n.punch.SetFacts(f)
 	}
@@ -77,6 +87,7 @@ func (n *Node) saidNAT() *wire.SignalNAT {
 func (n *Node) NetworkChanged(now time.Time, hosts []netip.AddrPort) {
 	n.SetHosts(hosts)
 	n.setFacts(nat.Facts{})
+	n.bind.SetKeepalive(now, 0)
 	n.tokens = nil
 	n.bind.Probe(now)
 	if n.punch != nil {
