@@ -72,7 +72,7 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	}
 	hello := make(chan *wire.SignalHello, 1)
 	if err := s.ep.DoContext(ctx, func(now time.Time) {
-		s.hello = hello
+		s.hello, s.stun = hello, m.STUN
 		if s.o.nat != "" && s.o.nat != "-" || len(m.STUN) == 0 {
 			s.node.Meet(now, s.name, m)
 			return

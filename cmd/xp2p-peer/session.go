@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ type session struct {
 	work   sync.WaitGroup
 
 	manners *manners
+	stun    []netip.AddrPort // of the room; the loop's
 
 	// Of the endpoint's loop.
 	opening  *opening // the start, asked for before there was a node; nil once it was used
@@ -97,6 +99,8 @@ func (s *session) step(now time.Time) {
 			s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
 		case node.EventOpenSocket:
 			s.openSocket(now, ev.Open)
+		case node.EventObserveTCP:
+			s.observeTCP(ev.Open.Ref)
 		case node.EventCloseSocket:
 			s.ep.CloseSocket(ev.Socket)
 		case node.EventExplain:

@@ -42,6 +42,19 @@ func (s *session) openSocket(now time.Time, o node.OpenSocket) {
 	s.node.Opened(now, o.Ref, id, s.ep.SocketAddr(id), err)
 }
 
+// observeTCP asks a server of the room over TCP how it sees us, and tells the node. On
+// the loop, and then not.
+func (s *session) observeTCP(ref uint64) {
+	servers := s.stun
+	s.work.Go(func() {
+		local, token, err := discovery.ObserveTCP(s.ctx, servers)
+		if err != nil {
+			s.io.Log.Info("no server sees us over TCP", "err", err)
+		}
+		s.do(func(now time.Time) { s.node.ObservedTCP(now, ref, local, token, err) })
+	})
+}
+
 // knowNAT has the node know what NAT it is behind: it was told, or it is found out
 // beside everything else. When this machine's addresses change, it is found out anew.
 func (s *session) knowNAT(ctx context.Context, stun []netip.AddrPort) error {

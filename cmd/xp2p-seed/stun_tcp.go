@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/netip"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/natprobe"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -31,11 +33,11 @@ func (s *seed) answerTCP(ctx context.Context) {
 			<-ctx.Done()
 			ln.Close()
 		})
-		s.work.Go(func() { acceptSTUN(ln) })
+		s.work.Go(func() { acceptSTUN(ln, s.id.token) })
 	}
 }
 
-func acceptSTUN(ln net.Listener) {
+func acceptSTUN(ln net.Listener, key ed25519.PrivateKey) {
 	slots := make(chan struct{}, stunTCPConns)
 	for {
 		conn, err := ln.Accept()
@@ -45,7 +47,7 @@ func acceptSTUN(ln net.Listener) {
 		select {
 		case slots <- struct{}{}:
 			go func() {
-				serveSTUN(conn)
+				serveSTUN(conn, key)
 				<-slots
 			}()
 		default:
@@ -54,8 +56,9 @@ func acceptSTUN(ln net.Listener) {
 	}
 }
 
-// serveSTUN answers what comes on one connection within its time.
-func serveSTUN(conn net.Conn) {
+// serveSTUN answers what comes on one connection within its time. Its tokens prove
+// addresses of TCP, at which those are met who have no UDP.
+func serveSTUN(conn net.Conn, key ed25519.PrivateKey) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(stunTCPLimit))
 	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
@@ -80,7 +83,11 @@ func serveSTUN(conn net.Conn) {
 		if m.Parse(b[:n]) != nil || m.Class != wire.STUNRequest || m.Method != wire.STUNBinding {
 			return
 		}
-		answer := wire.AppendSTUNAnswer(nil, m.Transaction, wire.STUNAnswer{Mapped: from, Fingerprint: m.Fingerprint})
+		a := wire.STUNAnswer{Mapped: from, Fingerprint: m.Fingerprint}
+		if m.WantsToken {
+			a.Token = wire.AppendToken(nil, key, from, time.Now().Add(natprobe.TokenLife))
+		}
+		answer := wire.AppendSTUNAnswer(nil, m.Transaction, a)
 		if len(m.Unknown) > 0 {
 			answer = wire.AppendSTUNError(nil, m.Transaction, 420, m.Unknown, m.Fingerprint)
 		}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -68,19 +70,23 @@ func TestSTUNOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	go acceptSTUN(ln)
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	go acceptSTUN(ln, key)
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	for i := range byte(3) {
-		conn.Write(wire.AppendSTUNRequest(nil, wire.STUNTransaction{i}, false))
-		b := make([]byte, 200)
+		conn.Write(wire.AppendSTUNRequest(nil, wire.STUNTransaction{i}, i == 2))
+		b := make([]byte, 400)
 		n, err := conn.Read(b)
 		var m wire.STUN
 		if err != nil || m.Parse(b[:n]) != nil || m.Transaction != (wire.STUNTransaction{i}) || m.Mapped.String() != conn.LocalAddr().String() {
 			t.Fatalf("%v: %+v", err, m)
+		}
+		if proves := wire.VerifyToken(key.Public().(ed25519.PublicKey), m.Token, m.Mapped, time.Now()) == nil; proves != (i == 2) {
+			t.Errorf("question %d: proves the address: %v", i, proves)
 		}
 	}
 	conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))

@@ -35,6 +35,8 @@ func (s *seed) step(now time.Time) {
 			s.signal(ev.Room, ev.Signal)
 		case node.EventOpenSocket:
 			s.openSocket(now, ev.Open)
+		case node.EventObserveTCP:
+			s.node.ObservedTCP(now, ev.Open.Ref, netip.AddrPort{}, nil, errors.New("a seed is met over UDP"))
 		case node.EventCloseSocket:
 			s.ep.CloseSocket(ev.Socket)
 		case node.EventUp:

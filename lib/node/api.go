@@ -134,10 +134,13 @@ const (
 	EventOpenSocket
 	// EventCloseSocket: the node has no use for Socket any more: close it.
 	EventCloseSocket
+	// EventObserveTCP: ask a STUN server of the room over TCP how it sees us, with a
+	// token. Answer with ObservedTCP, naming Open.Ref; the port must be free then.
+	EventObserveTCP
 )
 
 func (k EventKind) String() string {
-	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end", "open-socket", "close-socket"}
+	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end", "open-socket", "close-socket", "observe-tcp"}
 	if k >= 1 && int(k) < len(names) {
 		return names[k]
 	}

@@ -12,6 +12,7 @@
 //	EventOutput      → write Record.Body[Skip:]
 //	EventOpenSocket  → open a UDP socket, a TURN allocation or a TCP carrier → Opened
 //	EventCloseSocket → close it
+//	EventObserveTCP  → ask a STUN server over TCP → ObservedTCP
 //
 // A viewer:
 //

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // maxSockets is how many sockets beside the first a node has at most, those that
@@ -15,6 +16,7 @@ const maxSockets = 1024
 type sockets struct {
 	ref  uint64
 	asks map[uint64]ask // that were not answered yet
+	tcps map[uint64]ask // observations that were not
 	open map[machine.Socket]SocketKind
 	// Those that no connection uses any more are closed a little later: something
 	// may be on its way to them.
@@ -49,6 +51,48 @@ func (n *Node) openSocket(o OpenSocket, punch uint64) (ok bool) {
 	s.asks[o.Ref] = ask{o.Kind, punch}
 	n.tell(Event{Kind: EventOpenSocket, Open: o})
 	return true
+}
+
+// observeTCP asks how a server sees us over TCP: for a session of the puncher's, or for
+// the tracker if punch is 0.
+func (n *Node) observeTCP(punch uint64) (ok bool) {
+	s := &n.sockets
+	if len(s.tcps) >= maxObservations || n.closed {
+		return false
+	}
+	if s.tcps == nil {
+		s.tcps = map[uint64]ask{}
+	}
+	s.ref++
+	s.tcps[s.ref] = ask{kind: SocketTCP, punch: punch}
+	n.tell(Event{Kind: EventObserveTCP, Open: OpenSocket{Ref: s.ref, Kind: SocketTCP}})
+	return true
+}
+
+// maxObservations is how many questions over TCP are under way at most.
+const maxObservations = 32
+
+// ObservedTCP answers EventObserveTCP: a server has seen the port of TCP that is local,
+// which nobody listens at now, at the address that the token proves.
+func (n *Node) ObservedTCP(now time.Time, ref uint64, local netip.AddrPort, token wire.Token, err error) {
+	a, ok := n.sockets.tcps[ref]
+	delete(n.sockets.tcps, ref)
+	switch {
+	case !ok:
+		return
+	case a.punch != 0:
+		n.punch.Observed(now, a.punch, local, token, err)
+	case err == nil && len(token) > 0:
+		// It proves to the tracker where we are.
+		n.tcpToken = token
+		for _, r := range n.rooms {
+			if !r.cfg.NoSignal {
+				r.helloAt = now
+				r.advance(now)
+			}
+		}
+	}
+	n.turn(now)
 }
 
 // closeSocket has a socket closed.

@@ -34,6 +34,9 @@ func (n *Node) SetNAT(now time.Time, f nat.Facts) {
 	n.natBy = time.Time{}
 	n.setFacts(f)
 	n.bind.SetKeepalive(now, n.keepAlive)
+	if k, ok := f.Kind(); ok && k == nat.KindBlocked && n.punch != nil {
+		n.observeTCP(0)
+	}
 	for _, r := range n.rooms {
 		if !r.cfg.NoSignal && !r.hello.at.IsZero() {
 			r.helloAt = now
@@ -88,7 +91,7 @@ func (n *Node) NetworkChanged(now time.Time, hosts []netip.AddrPort) {
 	n.SetHosts(hosts)
 	n.setFacts(nat.Facts{})
 	n.bind.SetKeepalive(now, 0)
-	n.tokens = nil
+	n.tokens, n.tcpToken = nil, nil
 	n.bind.Probe(now)
 	if n.punch != nil {
 		n.punch.Reset()
@@ -97,6 +100,15 @@ func (n *Node) NetworkChanged(now time.Time, hosts []netip.AddrPort) {
 		e.Probe(now)
 	}
 	n.turn(now)
+}
+
+// helloTokens are the proofs of our address for the tracker.
+func (n *Node) helloTokens(now time.Time) []wire.Token {
+	list := n.ownTokens(now)
+	if len(list) == 0 && len(n.tcpToken) > 0 {
+		list = append(list, n.tcpToken)
+	}
+	return list
 }
 
 // setPunchServers names those STUN servers that have answered.
@@ -153,14 +165,14 @@ func (n *Node) traverse(now time.Time, p *peer) (done bool) {
 	}
 	r := n.signalRoom(p)
 	way, ok := n.punch.Way(p.nat)
-	if !ok || r == nil || way == nat.OverTCP {
+	if !ok || r == nil {
 		return false
 	}
 	theirs := punch.FactsOf(p.nat)
 	switch {
 	case n.punch.Looks(p.id):
 		return true
-	case theirs.Open() && !p.knocked:
+	case theirs.Open() && !p.knocked && way != nat.OverTCP:
 		p.knocked = true // and if it does not open within a moment, see below
 		return false
 	}
@@ -228,11 +240,18 @@ func (n *Node) drainPunch(now time.Time) (moved bool) {
 			}
 		case punch.EventOpen:
 			o := OpenSocket{Kind: SocketUDP}
-			if e.Relay && len(n.relays) > 0 {
+			switch {
+			case e.Relay && len(n.relays) > 0:
 				o.Kind, o.Relay = SocketRelay, n.relays[0]
+			case e.TCP:
+				o.Kind, o.Local, o.Remote = SocketTCP, e.Local, e.Remote
 			}
 			if !n.openSocket(o, e.Ref) {
 				n.punch.Opened(now, e.Ref, 0, netip.AddrPort{}, errTooManySockets)
+			}
+		case punch.EventObserve:
+			if !n.observeTCP(e.Ref) {
+				n.punch.Observed(now, e.Ref, netip.AddrPort{}, nil, errTooManySockets)
 			}
 		case punch.EventClose:
 			n.closeSocket(e.Socket)
@@ -279,7 +298,7 @@ func (n *Node) noWay(now time.Time, p *peer, e punch.Event) {
 	if len(p.named) == 0 || p.conn != nil && p.conn.up || n.closed || n.cfg.Role == wire.RoleSeed {
 		return
 	}
-	if len(n.relays) > 0 && e.Way != nat.Relayed && e.Way != nat.OverTCP && n.begins(p) {
+	if len(n.relays) > 0 && e.Way != nat.Relayed && n.begins(p) {
 		n.punch.Meet(now, p.id, p.nat, true)
 		return
 	}

@@ -19,6 +19,8 @@
 //     and the other to up to 1024 ports of the range that was seen, a thousand a
 //     second: 512 of 64512 and 1024 tries miss each other once in 3000 times. Both
 //     are bounds on what a home router's table must hold: one attempt a minute.
+//   - Over TCP, where UDP does not pass at one: both connect from a port at which a
+//     server has just seen them to where the other was seen, at one time.
 //   - Relayed: from an allocation at a relay to the other, and back.
 //
 // The answer leaves behind what opens the answerer's NAT: packets that live a few

@@ -67,6 +67,10 @@ func (s *session) sayObserved(m *wire.SignalPunch) {
 		if len(k.token) > 0 && len(m.Tokens) == 0 {
 			m.Tokens = append(m.Tokens, k.token)
 		}
+		if s.way == nat.OverTCP {
+			m.Hosts = append(m.Hosts, k.local)
+			continue
+		}
 		if !k.own || k.local.Port() == 0 || len(m.Hosts) > 0 {
 			continue
 		}

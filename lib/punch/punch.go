@@ -42,11 +42,15 @@ type EventKind uint8
 const (
 	// EventSignal: Signal is for the tracker.
 	EventSignal EventKind = iota + 1
-	// EventOpen: a socket is needed, at a relay if Relay is set. Answer with Opened,
-	// naming Ref.
+	// EventOpen: a socket is needed: at a relay if Relay is set, of TCP from Local to
+	// Remote if TCP is, where the other side does the same. Answer with Opened, naming
+	// Ref.
 	EventOpen
 	// EventClose: Socket is of no use any more.
 	EventClose
+	// EventObserve: a port of ours for TCP is needed, at which a server has just seen
+	// us. Answer with Observed, naming Ref.
+	EventObserve
 	// EventPath: Peer answers at Remote, from Socket: connect there.
 	EventPath
 	// EventFailed: no way to Peer was found; nothing is sent to it any more. Retry
@@ -61,6 +65,8 @@ type Event struct {
 	Signal *wire.SignalPunch
 	Ref    uint64
 	Relay  bool
+	TCP    bool
+	Local  netip.AddrPort
 	Socket machine.Socket
 	Remote netip.AddrPort
 	Way    nat.Way
@@ -286,6 +292,21 @@ func (p *Puncher) Opened(now time.Time, ref uint64, socket machine.Socket, local
 		p.bySocket[socket] = s
 	}
 	s.opened(now, ref, socket, local, err == nil)
+}
+
+// Observed answers EventObserve: the token proves at which address a server has seen
+// the port of TCP that is local.
+func (p *Puncher) Observed(now time.Time, ref uint64, local netip.AddrPort, token wire.Token, err error) {
+	s := p.byRef[ref]
+	delete(p.byRef, ref)
+	switch {
+	case s == nil || s.stage != stageOpening || s.way != nat.OverTCP:
+	case err != nil || len(token) == 0:
+		s.fail(now)
+	default:
+		s.socks = []sock{{open: true, local: local, token: token}}
+		s.prepared(now)
+	}
 }
 
 // Owns says whether a socket is the Puncher's.

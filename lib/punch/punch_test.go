@@ -334,3 +334,51 @@ func TestAPuncherKeepsTheContract(t *testing.T) {
 		}
 	}
 }
+
+// Where UDP does not pass, both connect over TCP from a port that a server has just
+// seen, to where the other was seen.
+func TestOverTCPBothConnectAtOneTime(t *testing.T) {
+	local := netip.MustParseAddrPort("192.168.1.7:40000")
+	proof := wire.Token{1}
+	for _, offers := range []bool{true, false} {
+		p := puncher(nat.KindBlocked)
+		n := say(nat.KindPortRestricted)
+		if offers {
+			p.Meet(t0, 9, &n, false)
+		} else {
+			p.Signal(t0, &wire.SignalPunch{Peer: 9, Session: 5, Round: 1, NAT: n, Addrs: []netip.AddrPort{there}, MAC: key})
+		}
+		list := p.take()
+		if len(list) != 1 || list[0].Kind != EventObserve {
+			t.Fatalf("%+v", list)
+		}
+		p.Observed(t0, list[0].Ref, local, proof, nil)
+		list = p.take()
+		if len(list) == 0 || list[0].Kind != EventSignal || len(list[0].Signal.Tokens) != 1 || !slices.Equal(list[0].Signal.Hosts, []netip.AddrPort{local}) {
+			t.Fatalf("%+v", list)
+		}
+		if offers {
+			p.Signal(t0, &wire.SignalPunch{Peer: 9, Session: list[0].Signal.Session, Round: 1, Answer: true, NAT: n, Addrs: []netip.AddrPort{there}, MAC: key})
+			list = append(list, p.take()...)
+		}
+		if len(list) != 2 || list[1].Kind != EventOpen || !list[1].TCP || list[1].Local != local || list[1].Remote != there || len(p.sends(t0)) > 0 {
+			t.Fatalf("%+v", list)
+		}
+		p.Opened(t0, list[1].Ref, 3, local, nil)
+		list = p.take()
+		if offers && (len(list) != 1 || list[0].Kind != EventPath || list[0].Socket != 3 || list[0].Remote != there || list[0].Way != nat.OverTCP) || !offers && len(list) > 0 {
+			t.Errorf("offers %v: %+v", offers, list)
+		}
+		if way, ok := p.Done(t0, 9, 3, there); !ok || way != nat.OverTCP || p.Sockets() > 0 {
+			t.Errorf("%v, %v, %d sockets", way, ok, p.Sockets())
+		}
+	}
+	// Without a server's word there is no way, and it is said at once.
+	p := puncher(nat.KindBlocked)
+	n := say(nat.KindBlocked)
+	p.Meet(t0, 9, &n, false)
+	p.Observed(t0, p.take()[0].Ref, local, nil, errors.New("refused"))
+	if list := p.take(); len(list) != 1 || list[0].Kind != EventFailed || p.Looks(9) {
+		t.Errorf("%+v", list)
+	}
+}

@@ -26,6 +26,7 @@ const (
 // Times of a session.
 const (
 	openWait    = time.Second
+	tcpWait     = 4 * time.Second // for a server's word over TCP, and for a connection
 	observeWait = 600 * time.Millisecond
 	answerWait  = 4 * time.Second // for the other side, which opens and asks, too
 	foundWait   = 4 * time.Second
@@ -41,10 +42,12 @@ type session struct {
 	first   bool // we offered the session, and are the one who connects
 	offers  bool // we offer this round
 	relayed bool // want a relay
-	round   uint8
-	way     nat.Way
-	stage   stage
-	due     time.Time // when the stage is over
+	// observeRef names the question for a port of TCP; 0: there is none.
+	observeRef uint64
+	round      uint8
+	way        nat.Way
+	stage      stage
+	due        time.Time // when the stage is over
 
 	theirs   nat.Facts
 	addrs    []netip.AddrPort
@@ -66,6 +69,8 @@ type sock struct {
 	failed bool
 	own    bool // opened for the session; else it is socket 0
 	relay  bool
+	tcp    bool
+	remote netip.AddrPort // of tcp
 	local  netip.AddrPort
 	asked  int // questions to a server
 	askAt  time.Time
@@ -99,6 +104,12 @@ func (s *session) prepare(now time.Time) {
 		return
 	}
 	s.stage, s.due = stageOpening, now.Add(openWait)
+	if s.way == nat.OverTCP {
+		s.p.ref++
+		s.p.byRef[s.p.ref], s.observeRef, s.due = s, s.p.ref, now.Add(tcpWait)
+		s.p.tell(Event{Kind: EventObserve, Peer: s.peer, Ref: s.p.ref})
+		return
+	}
 	if n == 0 {
 		s.socks = []sock{{open: true}}
 		s.prepared(now)
@@ -119,7 +130,7 @@ func (s *session) plan(now time.Time) (sockets int, ok bool) {
 		return 0, false
 	}
 	s.way = nat.WayBetween(s.p.kind, theirs)
-	if s.relayed && s.way != nat.OverTCP {
+	if s.relayed {
 		s.way = nat.Relayed
 	}
 	fresh := 0
@@ -129,6 +140,8 @@ func (s *session) plan(now time.Time) (sockets int, ok bool) {
 	switch s.way {
 	case nat.Direct:
 		return fresh, true
+	case nat.OverTCP:
+		return 0, true
 	case nat.Predicted:
 		if s.p.kind == nat.KindSequential {
 			return burst, len(s.p.servers) > 0
@@ -161,9 +174,19 @@ func (s *session) opened(now time.Time, ref uint64, id machine.Socket, local net
 	for i := range s.socks {
 		k := &s.socks[i]
 		if k.ref == ref {
-			k.id, k.local, k.open, k.failed = id, local, ok, !ok
+			k.id, k.open, k.failed = id, ok, !ok
+			if local.IsValid() {
+				k.local = local
+			}
+			if ok && k.tcp && s.stage == stageChecking {
+				s.found(now, id, k.remote)
+			}
 		}
 		waiting = waiting || !k.open && !k.failed
+	}
+	if !waiting && s.way == nat.OverTCP && s.stage == stageChecking {
+		s.lost(now)
+		return
 	}
 	if !waiting && s.stage == stageOpening {
 		s.haveSockets(now)
@@ -257,6 +280,11 @@ func (s *session) begin(now time.Time) {
 		start = now.Add(trip) // the answer has to arrive
 	}
 	s.stage = stageChecking
+	if s.way == nat.OverTCP {
+		s.due = start.Add(tcpWait)
+		s.connect()
+		return
+	}
 	s.due = start.Add(roundTime + 2*trip)
 	s.aim(now, start, trip)
 	s.sort()
@@ -265,6 +293,20 @@ func (s *session) begin(now time.Time) {
 			s.due = end
 		}
 		s.due = s.due.Add(BirthdayProbes * probeEvery) // the other side's take so long
+	}
+}
+
+// connect has connections opened from our port to wherever the other side was seen,
+// which does the same: SYNs that cross become one connection (RFC 9293 §3.5), and each
+// NAT sees its own host begin.
+func (s *session) connect() {
+	const most = 3
+	from := s.socks[0].local
+	for _, a := range s.addrs[:min(len(s.addrs), most)] {
+		s.p.ref++
+		s.p.byRef[s.p.ref] = s
+		s.socks = append(s.socks, sock{ref: s.p.ref, own: true, tcp: true, remote: a})
+		s.p.tell(Event{Kind: EventOpen, Peer: s.peer, Ref: s.p.ref, TCP: true, Local: from, Remote: a})
 	}
 }
 
@@ -367,6 +409,10 @@ func (s *session) advance(now time.Time) {
 	}
 	switch s.stage {
 	case stageOpening:
+		if s.way == nat.OverTCP {
+			s.fail(now)
+			return
+		}
 		s.haveSockets(now)
 	case stageObserving:
 		s.prepared(now)
@@ -410,6 +456,8 @@ func (s *session) end() {
 }
 
 func (s *session) closeAll() {
+	delete(s.p.byRef, s.observeRef)
+	s.observeRef = 0
 	for _, k := range s.socks {
 		switch {
 		case !k.own:
