@@ -54,14 +54,14 @@ func TestViewersBehindNATsMeet(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%v and %v", a, b), func(t *testing.T) {
 				x := newWorld(t, 40+uint64(a)*8+uint64(b), "balanced")
-				x.broadcast(500_000, time.Second, 20*time.Second)
+				x.broadcast(500_000, time.Second, 8*time.Second)
 				var vs []*viewer
 				for i, k := range []nat.Kind{a, b} {
 					box, f := home(k)
 					vs = append(vs, x.join(time.Duration(i)*300*time.Millisecond, fmt.Sprintf("viewer %d", i+1), hostOptions{box: box},
 						func(c *Config, _ *Room) { c.NAT = f }))
 				}
-				x.run(12 * time.Second)
+				x.run(6 * time.Second)
 				want := nat.WayBetween(a, b)
 				for i, v := range vs {
 					other := vs[1-i].n.ID().String()

@@ -12,7 +12,7 @@ import (
 // the matrix says, and send to nobody but the server and each other; those that can meet at a relay only are told so at once.
 func TestEveryPairMeetsAsTheMatrixSays(t *testing.T) {
 	seeds := uint64(10)
-	if testing.Short() {
+	if brief() {
 		seeds = 2
 	}
 	for _, a := range nat.Kinds() {

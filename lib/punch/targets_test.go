@@ -10,6 +10,10 @@ import (
 	"github.com/xp2p/xp2p/lib/nat"
 )
 
+// brief says that long tests are to be cut. The race detector makes them ten times as
+// long and has little to look for: a machine has no goroutine.
+func brief() bool { return testing.Short() || raceBuild }
+
 func quantile(list []time.Duration, q float64) time.Duration {
 	slices.Sort(list)
 	return list[min(int(q*float64(len(list))), len(list)-1)]
@@ -20,7 +24,11 @@ func quantile(list []time.Duration, q float64) time.Duration {
 func TestManySocketsAndManyPortsMeet(t *testing.T) {
 	var took []time.Duration
 	sockets, probes := 0, uint64(0)
-	for seed := range uint64(100) {
+	tries := uint64(100)
+	if brief() {
+		tries = 10
+	}
+	for seed := range tries {
 		a, b := nat.KindPortRestricted, nat.KindRandom
 		if seed%2 == 1 {
 			a, b = b, a
@@ -37,8 +45,8 @@ func TestManySocketsAndManyPortsMeet(t *testing.T) {
 		}
 	}
 	p50, p90 := quantile(took, 0.5), quantile(took, 0.9)
-	t.Logf("%d of 100 met, p50 %v, p90 %v, most %v; %d sockets, %d probes at most", len(took), p50, p90, took[len(took)-1], sockets, probes)
-	if len(took) < 99 || p50 > 250*time.Millisecond || p90 > 800*time.Millisecond || sockets > BirthdaySockets || probes > BirthdayProbes+8 {
+	t.Logf("%d of %d met, p50 %v, p90 %v, most %v; %d sockets, %d probes at most", len(took), tries, p50, p90, took[len(took)-1], sockets, probes)
+	if uint64(len(took)) < tries-tries/100 || p50 > 250*time.Millisecond || p90 > 800*time.Millisecond || sockets > BirthdaySockets || probes > BirthdayProbes+8 {
 		t.Error("not as it should be")
 	}
 }
@@ -135,10 +143,10 @@ func (x *pair) spoil() {
 // same trace.
 func TestRandomPairsOfNetworks(t *testing.T) {
 	n := 1000
-	if testing.Short() {
+	if brief() {
 		n = 100
 	}
-	run := func(seed uint64) (trace uint64, met, direct, could int) {
+	run := func(seed uint64, n int) (trace uint64, met, direct, could int) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		for i := range n {
 			a, b := nat.Kinds()[rng.IntN(7)], nat.Kinds()[rng.IntN(7)]
@@ -174,10 +182,14 @@ func TestRandomPairsOfNetworks(t *testing.T) {
 		}
 		return trace, met, direct, could
 	}
-	one, met, direct, could := run(1)
-	if again, _, _, _ := run(1); again != one {
+	one, _, _, _ := run(2, n/5)
+	if again, _, _, _ := run(2, n/5); again != one {
 		t.Error("the same seed has another trace")
 	}
+	if other, _, _, _ := run(3, n/5); other == one {
+		t.Error("another seed has the same trace")
+	}
+	_, met, direct, could := run(1, n)
 	t.Logf("%d of %d met; %d of the %d that can directly", met, n, direct, could)
 	if direct != could {
 		t.Errorf("%d of %d that can meet directly do", direct, could)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package punch
+
+const raceBuild = false
