@@ -131,7 +131,8 @@
 // taking in of a moment to this program's writing it, buffer_ms what is held
 // ahead of the model player, startup_ms the time from the program's start to
 // the first keyframe's byte. neighbours are those we know, each with its id, addr,
-// rtt_ms, connect_ms (from when it was to be met until it was) and path: direct,
+// rtt_ms, connect_ms (from when it was to be met until it was), punch_ms (of that, from
+// when both knew where the other may be) and path: direct,
 // predicted (its NAT's or ours gives out ports that were foretold), birthday (many
 // sockets were tried against many ports), tcp or relay. upload_allowed says
 // whether something is uploaded now, upload_reason if not, why (flag, metered,

@@ -75,8 +75,9 @@ type Neighbour struct {
 	ID            string         `json:"id"`
 	Addr          netip.AddrPort `json:"addr,omitzero"`
 	Role          string         `json:"role,omitempty"`
-	Path          string         `json:"path,omitempty"` // direct, predicted, birthday, tcp, relay
-	ConnectMS     *int64         `json:"connect_ms,omitempty"`
+	Path          string         `json:"path,omitempty"`       // direct, predicted, birthday, tcp, relay
+	ConnectMS     *int64         `json:"connect_ms,omitempty"` // from when it was to be met
+	PunchMS       *int64         `json:"punch_ms,omitempty"`   // from when both had exchanged addresses; absent if it was just dialed
 	RTTMS         float64        `json:"rtt_ms,omitempty"`
 	LossRatio     float64        `json:"loss_ratio,omitempty"`
 	RateBPS       int64          `json:"rate_bps,omitempty"`       // delivery rate towards it

@@ -35,17 +35,18 @@ type peer struct {
 
 // A conn is a connection or an attempt at one.
 type conn struct {
-	id     xntp.ConnID
-	peer   *peer
-	up     bool
-	dialed bool
-	began  time.Time
-	early  *room // whose HELLO went with our first datagram
-	greets []byte
-	addr   netip.AddrPort
-	socket machine.Socket
-	way    nat.Way
-	took   time.Duration // to connect, since we wanted to
+	id      xntp.ConnID
+	peer    *peer
+	up      bool
+	dialed  bool
+	began   time.Time
+	early   *room // whose HELLO went with our first datagram
+	greets  []byte
+	addr    netip.AddrPort
+	socket  machine.Socket
+	way     nat.Way
+	took    time.Duration // to connect, since we wanted to
+	punched time.Duration // and since both knew where the other may be; 0: it was just dialed
 	// betterAt is when one that goes through a relay looks for another way.
 	betterAt time.Time
 	objects  []object // by number

@@ -58,6 +58,10 @@ func (r *room) report(now time.Time) *measure.Report {
 			nb.Addr, nb.Path = p.conn.addr, p.conn.way.String()
 			took := p.conn.took.Milliseconds()
 			nb.ConnectMS = &took
+			if p.conn.punched > 0 {
+				punched := p.conn.punched.Milliseconds()
+				nb.PunchMS = &punched
+			}
 			if st, ok := r.n.xn.Stats(p.conn.id); ok {
 				nb.LossRatio = st.Loss
 			}

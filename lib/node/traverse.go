@@ -333,8 +333,8 @@ func (n *Node) arrived(now time.Time, c *conn, socket machine.Socket, addr netip
 	old := c.socket
 	c.addr, c.socket = addr, socket
 	if n.punch != nil {
-		if way, ok := n.punch.Done(now, c.peer.id, socket, addr); ok {
-			c.way = way
+		if way, took, ok := n.punch.Done(now, c.peer.id, socket, addr); ok {
+			c.way, c.punched = way, took
 		} else if n.sockets.open[socket] == SocketRelay {
 			c.way = nat.Relayed
 		}

@@ -210,11 +210,15 @@ func (p *Puncher) Looks(peer wire.PeerID) bool { return p.session(peer) != nil }
 
 // Done ends the search for a way to a peer: there is a connection, from this socket,
 // which is the caller's from now on; or there is no need for one any more, and the
-// socket is 0. It returns the way that the socket was opened for.
-func (p *Puncher) Done(now time.Time, peer wire.PeerID, socket machine.Socket, remote netip.AddrPort) (w nat.Way, ok bool) {
+// socket is 0. It returns the way that the socket was opened for, and how long ago both
+// had first exchanged what they know.
+func (p *Puncher) Done(now time.Time, peer wire.PeerID, socket machine.Socket, remote netip.AddrPort) (w nat.Way, took time.Duration, ok bool) {
 	s := p.session(peer)
 	if s == nil {
-		return w, false
+		return w, 0, false
+	}
+	if !s.exchanged.IsZero() {
+		took = now.Sub(s.exchanged)
 	}
 	p.counts.Found++
 	w = s.wayOf(socket, remote)
@@ -223,7 +227,7 @@ func (p *Puncher) Done(now time.Time, peer wire.PeerID, socket machine.Socket, r
 		s.socks = slices.DeleteFunc(s.socks, func(k sock) bool { return k.open && k.id == socket })
 	}
 	s.end()
-	return w, true
+	return w, took, true
 }
 
 // Stop ends the search for a way to a peer that is not wanted any more.

@@ -40,7 +40,7 @@ func TestARelayReachesWhomNothingElseDoes(t *testing.T) {
 			continue
 		}
 		t.Logf("%v and %v: %v after %v", c.a, c.b, x.a.path.Way, x.a.at.Sub(x.heard))
-		if way, ok := x.a.Done(x.w.Now(), x.b.id, x.a.path.Socket, x.a.path.Remote); !ok || way != nat.Relayed && !(c.wanted && way == nat.Direct) {
+		if way, _, ok := x.a.Done(x.w.Now(), x.b.id, x.a.path.Socket, x.a.path.Remote); !ok || way != nat.Relayed && !(c.wanted && way == nat.Direct) {
 			t.Errorf("%v and %v: called %v", c.a, c.b, way)
 		}
 	}

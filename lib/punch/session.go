@@ -49,6 +49,9 @@ type session struct {
 	stage      stage
 	due        time.Time // when the stage is over
 
+	// exchanged is when we first had what the other side knows, and had said what we do.
+	exchanged time.Time
+
 	theirs   nat.Facts
 	addrs    []netip.AddrPort
 	rtt      time.Duration // of their server
@@ -273,6 +276,9 @@ func (s *session) begin(now time.Time) {
 	if len(s.addrs) == 0 {
 		s.fail(now)
 		return
+	}
+	if s.exchanged.IsZero() {
+		s.exchanged = now
 	}
 	trip := s.halfTrip()
 	start := now
