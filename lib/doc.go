@@ -25,7 +25,7 @@
 // Media packages turn bytes into meaning: media, flv, fmp4, segment. Core
 // packages are protocols as values, with no clock, socket, goroutine, lock or
 // logger: machine (the contract), wire (every grammar), congestion, xntp,
-// natprobe, zone, topology, tracker, swarm, playout, node, measure. The rind does
+// natprobe, punch, zone, topology, tracker, swarm, playout, node, measure. The rind does
 // the I/O: endpoint runs machines on sockets, simnet on virtual links under a
 // virtual clock, and flownet carries whole objects there, for rooms of thousands;
 // netlab makes real namespaces with emulated links between them, udplink puts such
@@ -43,7 +43,8 @@
 //   - The data (segment, piece, init, the slice stream, who signs what): lib/segment.
 //   - Datagrams and messages, byte by byte: lib/wire.
 //   - The transport: lib/xntp. Its congestion control: lib/congestion.
-//   - What a NAT is and does: lib/nat. How one finds out: lib/natprobe.
+//   - What a NAT is and does: lib/nat. How one finds out: lib/natprobe, run by
+//     lib/discovery. How two find a way through theirs: lib/punch.
 //   - Where an address is and what the way there costs: lib/zone.
 //   - Who feeds whom: lib/topology, lib/swarm. When the player needs what: lib/playout.
 //   - One viewer, put together: lib/node.
@@ -67,6 +68,12 @@
 //     a start at 40 ms took one round trip more than plain HTTP-FLV.
 //   - A node joins a room with nothing but the origin's answer (Join), and hears of
 //     tracker, seeds and STUN later (Meet): the first picture waits for nobody.
+//   - Of two behind NATs the one who answers opens its own first, with packets that die
+//     on the way, and only then does the other send: a Linux box that sees the
+//     stranger's packet first gives its own host's flow another port.
+//   - No packet of hole punching goes to an address that a server has not observed,
+//     and none is answered that comes from another: members could aim others at
+//     somebody.
 //   - Who gets a piece from whom is decided by the one who hands it on, with what
 //     it knows; nobody has to agree on a version of the membership.
 //   - A slow reader is the local room's problem, never the node's: outputs go into a

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/simnet"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -36,12 +37,19 @@ func TestNodeKeepsTheContract(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n := New(Config{Key: key, Rand: rand.New(rand.NewPCG(1, 2)), Entropy: e, Role: role})
+			_, facts := home(nat.KindPortRestricted)
+			n := New(Config{Key: key, Rand: rand.New(rand.NewPCG(1, 2)), Entropy: e, Role: role, NAT: facts})
 			room := ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey)
 			if err := n.Join(simnet.Epoch, Room{Name: "match", Key: room, STUN: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.9:3478")},
 				Seeds: []wire.RoomSeed{{Key: wire.Key{1}, Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.9:3478")}}}}); err != nil {
 				t.Fatal(err)
 			}
+			// Somebody behind a NAT is looked for meanwhile.
+			member := wire.SignalMember{Key: wire.Key{2}, Role: wire.RolePeer, Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1")},
+				NAT: &wire.SignalNAT{Classes: []string{"port-restricted-cone"}}}
+			member.ID = wire.PeerIDOf(member.Key)
+			n.Signal(simnet.Epoch, "match", &wire.SignalNeighbours{Version: 1, Topology: "balanced", Group: 1, Members: []wire.SignalMember{member}})
+			n.Signal(simnet.Epoch, "match", &wire.SignalPunch{Peer: member.ID, Session: 1, Round: 1, NAT: *member.NAT, Addrs: member.Addrs, MAC: wire.Key{3}})
 			return n
 		}, simnet.Epoch, samples...)
 		if err != nil {

@@ -278,14 +278,14 @@ func (r *room) advance(now time.Time) {
 	if !r.carries && !r.reportAt.IsZero() && r.n.cfg.Uplink == 0 && r.sw.Uplink() > 0 {
 		r.carries, r.reportAt = true, now
 	}
+	if !r.unmetAt.IsZero() && !now.Before(r.unmetAt) {
+		r.lookUnmet(now)
+	}
 	if !r.reportAt.IsZero() && !now.Before(r.reportAt) {
 		r.tellReport(now)
 	}
 	if !r.seedsAt.IsZero() && !now.Before(r.seedsAt) {
 		r.nameSeeds(now)
-	}
-	if !r.unmetAt.IsZero() && !now.Before(r.unmetAt) {
-		r.lookUnmet(now)
 	}
 	r.sw.Advance(now)
 	if r.pl != nil {

@@ -46,6 +46,10 @@ func (s *session) aim(now, start time.Time, trip time.Duration) {
 		s.again(full, s.addrs[1:])
 		return
 	case s.way == nat.Birthday:
+		// They find open what the other side has opened when they arrive.
+		if !s.offers {
+			start = start.Add(-trip / 2)
+		}
 		for i, port := range s.draw() {
 			s.add(start.Add(time.Duration(i)*probeEvery), last, netip.AddrPortFrom(s.addrs[0].Addr(), port), 0)
 		}

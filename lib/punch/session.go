@@ -61,7 +61,6 @@ type session struct {
 	next     int
 	sent     []check
 	back     []check // checks that were sent because one came
-	watch    time.Time
 }
 
 // A sock is a socket of a session.
