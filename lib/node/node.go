@@ -45,6 +45,7 @@ type Node struct {
 	keepAlive time.Duration
 	// relays are for those whom nothing else reaches.
 	relays []wire.RoomRelay
+	relay  allocation
 	// punchRoom is through which room's tracker a peer is spoken to of whom no list
 	// tells: a seed gets none.
 	punchRoom map[wire.PeerID]*room

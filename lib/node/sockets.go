@@ -105,6 +105,10 @@ func (n *Node) closeSocket(s machine.Socket) {
 
 // leaveSocket notes that a connection has left a socket.
 func (n *Node) leaveSocket(now time.Time, s machine.Socket) {
+	if s != 0 && s == n.relay.socket {
+		n.leaveRelay(now)
+		return
+	}
 	if _, ok := n.sockets.open[s]; ok && len(n.sockets.left) < maxSockets {
 		n.sockets.left = append(n.sockets.left, leftSocket{s, now.Add(leaveTime)})
 		n.wakeDial(now.Add(leaveTime))
@@ -113,6 +117,7 @@ func (n *Node) leaveSocket(now time.Time, s machine.Socket) {
 
 // advanceSockets closes those that have been left, if nothing uses them again.
 func (n *Node) advanceSockets(now time.Time) {
+	n.advanceRelay(now)
 	left := n.sockets.left
 	n.sockets.left = nil
 	for _, l := range left {
@@ -150,6 +155,10 @@ func (n *Node) Opened(now time.Time, ref uint64, socket machine.Socket, local ne
 	case err == nil:
 		n.sockets.open[socket] = a.kind
 	}
-	n.punch.Opened(now, a.punch, socket, local, err)
+	if a.kind == SocketRelay {
+		n.relayOpened(now, socket, local, err)
+	} else {
+		n.punch.Opened(now, a.punch, socket, local, err)
+	}
 	n.turn(now)
 }

@@ -241,8 +241,9 @@ func (n *Node) drainPunch(now time.Time) (moved bool) {
 		case punch.EventOpen:
 			o := OpenSocket{Kind: SocketUDP}
 			switch {
-			case e.Relay && len(n.relays) > 0:
-				o.Kind, o.Relay = SocketRelay, n.relays[0]
+			case e.Relay:
+				n.openRelay(now, e.Ref)
+				continue
 			case e.TCP:
 				o.Kind, o.Local, o.Remote = SocketTCP, e.Local, e.Remote
 			}
@@ -254,6 +255,10 @@ func (n *Node) drainPunch(now time.Time) (moved bool) {
 				n.punch.Observed(now, e.Ref, netip.AddrPort{}, nil, errTooManySockets)
 			}
 		case punch.EventClose:
+			if e.Socket == n.relay.socket {
+				n.leaveRelay(now)
+				continue
+			}
 			n.closeSocket(e.Socket)
 		case punch.EventPath:
 			if p := n.peer(e.Peer); p != nil {

@@ -224,6 +224,9 @@ func TestAConnectionMovesFromTheRelayToTheDirectPath(t *testing.T) {
 			t.Errorf("%s: %d sockets are open", v.name, n)
 		}
 	}
+	if x.relayed != len(vs) {
+		t.Errorf("%d allocations", x.relayed)
+	}
 }
 
 // A seed at home is reached through its NAT as any viewer is.
@@ -252,5 +255,34 @@ func TestASeedBehindANATIsReached(t *testing.T) {
 		if !found {
 			t.Errorf("%v: the seed is no neighbour: %+v", k, v.report().Neighbours)
 		}
+	}
+}
+
+// Who meets several at the relay has one allocation there.
+func TestOneAllocationServesAll(t *testing.T) {
+	x := newWorld(t, 10, "balanced", func(c *tracker.Config) { c.Relays = []netip.Addr{relayAddr} })
+	x.broadcast(500_000, time.Second, 30*time.Second)
+	box, f := home(nat.KindPortRestricted)
+	x.w.Tap(func(_ time.Time, from, to netip.AddrPort, _ []byte) bool {
+		return !from.Addr().IsPrivate() || from.Addr().As4()[0] == 10 || to.Addr().As4()[0] != 198
+	})
+	for i := range 5 {
+		v := x.join(time.Duration(i)*100*time.Millisecond, fmt.Sprintf("viewer %d", i+1), hostOptions{box: box}, func(c *Config, _ *Room) { c.NAT = f })
+		x.w.After(time.Duration(i)*100*time.Millisecond+time.Millisecond, func() {
+			v.n.relays = []wire.RoomRelay{{URL: "turn:relay.example"}}
+			v.n.punch.SetRelay(true)
+		})
+	}
+	x.run(25 * time.Second)
+	met := 0
+	for _, v := range x.viewers {
+		for _, n := range v.report().Neighbours {
+			if n.Role == "peer" && n.Path == "relay" {
+				met++
+			}
+		}
+	}
+	if met != 5*4 || x.relayed > 5 {
+		t.Errorf("%d of 20 ends of pairs, by %d allocations", met, x.relayed)
 	}
 }

@@ -27,6 +27,7 @@ const (
 	// BirthdayEvery is the time between two attempts.
 	BirthdayEvery = time.Minute
 	probeEvery    = time.Millisecond
+	offerEvery    = time.Second
 	blockSockets  = 64 // of a block of 512 ports that may be all that a customer has
 )
 
@@ -268,6 +269,8 @@ func (p *Puncher) Signal(now time.Time, m *wire.SignalPunch) {
 	case s != nil && s.first && s.stage <= stageOffered && s.id > m.Session:
 		// Both have offered: the greater session goes on.
 	case m.Round != 1:
+	case s != nil && !s.first && now.Sub(s.began) < offerEvery:
+		// Whoever offers anew all the time has us open sockets all the time.
 	default:
 		if s != nil {
 			s.end()
@@ -275,7 +278,7 @@ func (p *Puncher) Signal(now time.Time, m *wire.SignalPunch) {
 		if len(p.sessions) >= maxSessions {
 			return
 		}
-		s = &session{p: p, peer: m.Peer, id: m.Session}
+		s = &session{p: p, peer: m.Peer, id: m.Session, began: now}
 		p.add(s)
 		s.answer(now, m)
 	}

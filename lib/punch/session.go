@@ -49,6 +49,7 @@ type session struct {
 	stage      stage
 	due        time.Time // when the stage is over
 
+	began time.Time // where the other side offered it
 	// exchanged is when we first had what the other side knows, and had said what we do.
 	exchanged time.Time
 
