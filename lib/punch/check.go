@@ -27,9 +27,10 @@ type check struct {
 // receive takes what is authentic.
 func (s *session) receive(now time.Time, socket machine.Socket, from netip.AddrPort, m *wire.Punch) {
 	if m.Answer {
-		i := int(m.Number)
-		if i < len(s.sent) && s.sent[i].socket == socket && s.sent[i].to == from && s.stage == stageChecking {
-			s.found(now, socket, from)
+		if s.stage == stageChecking && uint64(m.Number) < uint64(len(s.sent)) {
+			if c := s.sent[m.Number]; c.socket == socket && c.to == from {
+				s.found(now, socket, from)
+			}
 		}
 		return
 	}
