@@ -128,10 +128,11 @@ func (n *Node) setPunchServers() {
 // dialSoon dials a peer now, or leaves it a while to dial us.
 func (n *Node) dialSoon(now time.Time, p *peer) {
 	p.dialAt = now
+	n.wakeDial(now)
 	if !n.begins(p) {
 		p.dialAt = now.Add(expectTime)
+		n.wakeDial(p.dialAt)
 	}
-	n.wakeDial(p.dialAt)
 }
 
 // begins says whether we are the one who dials: always a seed; of two viewers who

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,7 +26,7 @@ func (t *Tracker) Punch(now time.Time, session Session, m *wire.SignalPunch) err
 	}
 	t.clock = now
 	o := p.room.peers[m.Peer]
-	if o == nil || t.punchKey == nil || !p.placed || !o.placed || p.isBanned() || o.isBanned() || !p.knows(o) || len(o.punches) >= maxPunches {
+	if o == nil || !t.keyed() || !p.placed || !o.placed || p.isBanned() || o.isBanned() || !p.knows(o) || len(o.punches) >= maxPunches {
 		return nil // he has gone, or is not to be disturbed
 	}
 	var fresh []netip.AddrPort
@@ -54,6 +55,20 @@ func (t *Tracker) Punch(now time.Time, session Session, m *wire.SignalPunch) err
 	})
 	t.queue(o)
 	return nil
+}
+
+// keyed says whether there is what keys are made from: it is drawn when the first is
+// needed.
+func (t *Tracker) keyed() bool {
+	if t.punchKey != nil || t.cfg.Entropy == nil {
+		return t.punchKey != nil
+	}
+	key := make([]byte, 32)
+	if _, err := io.ReadFull(t.cfg.Entropy, key); err != nil {
+		return false
+	}
+	t.punchKey = key
+	return true
 }
 
 // knows says whether the topology has made neighbours of two peers, either way.

@@ -115,7 +115,7 @@ type Tracker struct {
 	notices  []Message
 	nextTick time.Time
 	nextTend time.Time
-	punchKey []byte // makes the keys of SignalPunch; nil: without entropy
+	punchKey []byte // makes the keys of SignalPunch; nil before the first
 	ways     ways
 	clock    time.Time // of the last call that said what time it is
 }
@@ -187,13 +187,7 @@ func New(cfg Config) *Tracker {
 	if cfg.MaxPerAddr == 0 {
 		cfg.MaxPerAddr = DefaultMaxPerAddr
 	}
-	t := &Tracker{cfg: cfg, rooms: map[string]*room{}, sessions: map[Session]*peer{}}
-	if key := make([]byte, 32); cfg.Entropy != nil {
-		if _, err := io.ReadFull(cfg.Entropy, key); err == nil {
-			t.punchKey = key
-		}
-	}
-	return t
+	return &Tracker{cfg: cfg, rooms: map[string]*room{}, sessions: map[Session]*peer{}}
 }
 
 // Open makes a room, with the named topology.
