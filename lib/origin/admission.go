@@ -84,4 +84,3 @@ func (a *Admission) Spend(now time.Time, n int, pieces bool) {
 		a.others = min(max(0, a.others+float64(n)), float64(a.Rate)/8*overdraft)
 	}
 }
-

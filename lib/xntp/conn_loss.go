@@ -85,7 +85,10 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 		sample = now.Sub(newestAt)
 		c.rtt.sample(sample, a.Delay)
 	}
-	l.ptoCount, l.progress = 0, now
+	l.ptoCount, l.progress, l.silent = 0, now, time.Time{}
+	if l.flying > 0 {
+		l.silent = now
+	}
 	l.retire()
 	c.rate.onAck(a, bytes, &c.rtt)
 	c.detectLoss(now)
@@ -171,10 +174,9 @@ func (c *conn) detectLoss(now time.Time) {
 		}
 		newest = p.at
 	}
+	l.blockTime = time.Time{}
 	if len(c.parity.blocks) > 0 {
-		if at := c.judgeBlocks(now); !at.IsZero() && (l.lossTime.IsZero() || at.Before(l.lossTime)) {
-			l.lossTime = at
-		}
+		l.blockTime = c.judgeBlocks(now)
 	}
 	if count == 0 {
 		return
@@ -191,11 +193,13 @@ func (c *conn) detectLoss(now time.Time) {
 // lossTimer handles the timer of loss detection (RFC 9002 appendix A.9).
 func (c *conn) lossTimer(now time.Time) {
 	l := &c.loss
-	if !l.lossTime.IsZero() {
+	if at := l.blockTime; !l.lossTime.IsZero() || !at.IsZero() && !now.Before(at) {
 		c.detectLoss(now)
-		return
+		if at := l.timeout(&c.rtt); at.IsZero() || now.Before(at) {
+			return
+		}
 	}
-	if l.flying == 0 {
+	if l.flying == 0 || !l.lossTime.IsZero() {
 		return
 	}
 	l.ptoCount++

@@ -216,7 +216,7 @@ func (c *conn) leaveBehind(now time.Time) {
 			}
 		}
 	}
-	l.lossTime = time.Time{}
+	l.lossTime, l.blockTime = time.Time{}, time.Time{}
 }
 
 // onSent takes back that a frame is due: it is in flight already.

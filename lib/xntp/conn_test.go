@@ -444,6 +444,21 @@ func TestASilentConnectionIsKeptAliveAndADeadOneEnds(t *testing.T) {
 	}
 }
 
+// Who goes on sending small things to one who is gone does not put off the probes
+// by which it finds out.
+func TestTalkingToTheDeadDoesNotKeepThemAlive(t *testing.T) {
+	w, a, _, ac, _ := pair(t, near)
+	w.meddle = func(_, _ *node, p *machine.Packet) { p.Data = nil }
+	silent := w.now
+	for a.count(EventClosed) == 0 && w.now.Sub(silent) < DefaultIdle {
+		_, _ = a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, 100)}})
+		w.run(100 * time.Millisecond)
+	}
+	if d := w.now.Sub(silent); d > lostAfter+5*time.Second || a.last(EventClosed).Reason != ClosedLost {
+		t.Errorf("after %v: %v", d, a.last(EventClosed).Reason)
+	}
+}
+
 func TestCloseTellsThePeer(t *testing.T) {
 	w, a, b, ac, bc := pair(t, near)
 	a.Close(w.now, ac, 42)

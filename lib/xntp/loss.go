@@ -66,7 +66,9 @@ type lossState struct {
 	threshold     uint64 // packets
 	timeThreshold int64  // eighths of a round trip
 	lossTime      time.Time
+	blockTime     time.Time // when to judge whether parity brings packets back
 	lastEliciting time.Time
+	silent        time.Time // when the first was sent of those since which nothing was acknowledged
 	progress      time.Time // when something was acknowledged last
 	ptoCount      int
 	probes        int           // packets that may leave beyond the window
@@ -123,7 +125,12 @@ func (l *lossState) sent(p *sentPacket, now time.Time, size int, eliciting bool)
 	}
 	l.flying++
 	l.bytes += size
-	l.lastEliciting = now
+	if l.silent.IsZero() {
+		l.silent = now
+	}
+	if l.ptoCount == 0 {
+		l.lastEliciting = now // what is sent into silence does not put off the next probe
+	}
 }
 
 // track gives the packet that left its place.
@@ -190,12 +197,16 @@ func (l *lossState) lossDelay(r *rttState) time.Duration {
 // timeout is when loss must be looked for or a probe sent; zero means never.
 func (l *lossState) timeout(r *rttState) time.Time {
 	if !l.lossTime.IsZero() {
-		return l.lossTime
+		return earlier(l.lossTime, l.blockTime)
 	}
 	if l.flying == 0 {
-		return time.Time{}
+		return l.blockTime
 	}
-	return l.lastEliciting.Add(backoff(r.pto(), l.ptoCount))
+	at, pto := l.lastEliciting, r.pto()
+	if l.ptoCount == 0 && at.Sub(l.silent) > pto {
+		at = l.silent.Add(pto) // nor does it put off the first for ever, as RFC 9002 §6.2.1 has it
+	}
+	return earlier(at.Add(backoff(pto, l.ptoCount)), l.blockTime)
 }
 
 // maxProbeWait bounds the backoff of probes: a peer that changes its network is
@@ -204,4 +215,12 @@ const maxProbeWait = 3 * time.Second
 
 func backoff(pto time.Duration, count int) time.Duration {
 	return max(pto, min(pto<<min(count, 10), maxProbeWait))
+}
+
+// earlier is the earlier of two times; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
