@@ -32,7 +32,8 @@
 // a link between UDP sockets of one machine; qlog writes down what connections do,
 // for qvis; store, origin, signal and monitor keep, serve, introduce and count;
 // zonefile reads what a tracker shall know of the network; bench measures all of
-// it; tool is what every binary shares.
+// it; tool is what every binary shares. stream carries datagrams in TCP, and relay by
+// way of a TURN server, where UDP does not get through.
 //
 // A package imports only from lower levels and only what its row allows. The
 // table is the variable house in lib_test.go; a test holds the code to it, and
@@ -101,6 +102,9 @@
 //   - Eyevinn/mp4ff (fmp4): meaning of moov and sidx; active; MIT.
 //   - pion/stun/v2 (wire): STUN codec, behind guards; v2 is frozen; MIT.
 //   - flynn/noise (xntp): the Noise framework, used by many; stable; BSD-3.
+//   - pion/turn/v3, pion/logging (relay): TURN, server and client; the version that
+//     goes with stun/v2, which gets fixes no more, so what comes in is checked before
+//     it is handed on, and its DTLS is not used; MIT.
 //   - coder/websocket (signal): small, context-aware; active; ISC.
 //   - oschwald/maxminddb-golang/v2 (zonefile): MMDB databases of ASes and ISPs;
 //     active; ISC.

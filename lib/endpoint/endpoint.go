@@ -1,4 +1,5 @@
 // Package endpoint runs a machine on real UDP sockets and the real clock.
+// Carriers, such as TCP, may stand in for sockets.
 //
 // One goroutine a socket reads batches of datagrams with what the kernel
 // knows about them: when they came, their ECN field. One loop goroutine owns
@@ -40,6 +41,9 @@ type Config struct {
 	// context ends, before the last datagrams are written: the place to say
 	// goodbye.
 	Leave func(now time.Time)
+	// Lost, which may be nil, is called on the loop goroutine when a carrier has
+	// ended by itself; its socket is closed.
+	Lost func(now time.Time, id machine.Socket, err error)
 	// Log, which may be nil, hears about sockets that fail.
 	Log *slog.Logger
 	// DSCP is the code point of all that is sent (RFC 2474), where the system

@@ -217,7 +217,11 @@ func (e *Endpoint) flush() {
 	o := &e.out
 	if len(o.pkts) > 0 {
 		sent, bytes, big := 0, 0, 0
-		if s := e.socket(o.socket); s != nil {
+		switch s := e.socket(o.socket); {
+		case s == nil:
+		case s.carrier != nil:
+			sent, bytes = s.writeCarrier(o.pkts)
+		default:
 			sent, bytes, big = s.sys.write(s, o.pkts)
 		}
 		e.count.batchesOut.Add(1)

@@ -17,16 +17,18 @@ import (
 // 300 ms of 100 Mbit/s. The kernel may give less.
 const bufferBytes = 4 << 20
 
-// A socket is an open UDP socket. Its reader goroutine reads, the loop
-// writes.
+// A socket is an open UDP socket, or a carrier. Its reader goroutine reads, the
+// loop writes.
 type socket struct {
-	id    machine.Socket
-	conn  *net.UDPConn
-	local netip.AddrPort
-	v6    bool          // an IPv6 socket, which may speak IPv4 too
-	class uint8         // the six bits above ECN's in each header
-	gone  chan struct{} // closed when it is
-	sys   socketSys
+	id      machine.Socket
+	conn    *net.UDPConn
+	carrier Carrier // in place of conn
+	buf     []byte  // the carrier's next datagram
+	local   netip.AddrPort
+	v6      bool          // an IPv6 socket, which may speak IPv4 too
+	class   uint8         // the six bits above ECN's in each header
+	gone    chan struct{} // closed when it is
+	sys     socketSys
 }
 
 // OpenSocket opens a further socket. Once the endpoint runs it must be called
@@ -77,6 +79,10 @@ func (e *Endpoint) CloseSocket(id machine.Socket) {
 	if s := e.socket(id); s != nil {
 		e.sockets[id] = nil
 		close(s.gone) // Close waits for the reader, which may wait for a batch that only the loop can empty
+		if s.carrier != nil {
+			s.carrier.Close()
+			return
+		}
 		s.conn.Close()
 	}
 }
@@ -111,6 +117,15 @@ const maxReadErrors = 1000
 func (e *Endpoint) read(s *socket) {
 	e.readers.Go(func() {
 		for failed := 0; ; {
+			if s.carrier != nil {
+				b, err := s.readCarrier(e)
+				if err != nil {
+					e.lose(s, err)
+					return
+				}
+				e.in <- b
+				continue
+			}
 			b, err := s.sys.read(s, e)
 			switch {
 			case err == nil:
