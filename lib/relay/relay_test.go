@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pion/stun/v2"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -447,4 +449,37 @@ func TestAMessageThatLibrariesFallOverStopsHere(t *testing.T) {
 	if sound(append(header(0)[:4], bytes.Repeat([]byte{1}, 16)...)) {
 		t.Error("a message without the cookie")
 	}
+}
+
+// FuzzSound holds the guard against what it guards: what it lets through breaks
+// neither pion's parser nor what looks at addresses.
+func FuzzSound(f *testing.F) {
+	for _, set := range [][]stun.Setter{
+		{stun.NewType(stun.MethodAllocate, stun.ClassRequest)},
+		{stun.NewType(stun.MethodSend, stun.ClassIndication), stun.XORMappedAddress{IP: net.IPv4(192, 0, 2, 1), Port: 4}, stun.NewSoftware("x")},
+		{stun.NewType(stun.MethodRefresh, stun.ClassRequest), stun.NewUsername("u"), stun.NewShortTermIntegrity("p"), stun.Fingerprint},
+	} {
+		m, err := stun.Build(append([]stun.Setter{stun.TransactionID}, set...)...)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(m.Raw)
+	}
+	f.Add([]byte{0x40, 0, 0, 1, 7})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if !sound(b) || b[0] >= 4 {
+			return
+		}
+		m := &stun.Message{Raw: append(make([]byte, 0, len(b)), b...)}
+		if m.Decode() != nil {
+			return
+		}
+		for _, kind := range []stun.AttrType{stun.AttrXORMappedAddress, stun.AttrXORPeerAddress, stun.AttrXORRelayedAddress} {
+			var a stun.XORMappedAddress
+			a.GetFromAs(m, kind)
+			m.ForEach(kind, func(m *stun.Message) error { return a.GetFromAs(m, kind) })
+		}
+		stun.NewShortTermIntegrity("p").Check(m)
+		new(stun.ErrorCodeAttribute).GetFrom(m)
+	})
 }

@@ -119,14 +119,32 @@ func (c *Conn) header() (n, pad int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	if n, pad = turnSize(h); n == 0 {
+		return 0, 0, fmt.Errorf("%w: it begins with %#x", ErrFrame, h[0])
+	}
+	return n, pad, nil
+}
+
+// turnSize is the size of the message that begins with h, and of the padding behind
+// it; 0 if that is none.
+func turnSize(h []byte) (n, pad int) {
 	n = int(binary.BigEndian.Uint16(h[2:]))
 	switch {
 	case h[0] < 4: // RFC 7983
-		return 20 + n, 0, nil
-	case h[0] >= 0x40 && h[0] < 0x50: // RFC 8656 §12
-		return 4 + n, -n & 3, nil
+		return 20 + n, 0
+	case h[0] >= 0x40 && h[0] < 0x80: // RFC 8656 §12 has less, and RFC 5766 §11 all of these
+		return 4 + n, -n & 3
 	}
-	return 0, 0, fmt.Errorf("%w: it begins with %#x", ErrFrame, h[0])
+	return 0, 0
+}
+
+// wholeTURN reports whether b is one message, padded or not.
+func wholeTURN(b []byte) bool {
+	if len(b) < 4 {
+		return false
+	}
+	n, pad := turnSize(b)
+	return n > 0 && (len(b) == n || len(b) == n+pad)
 }
 
 // Write sends a datagram, or loses it: ErrFull. It never waits.
@@ -136,8 +154,8 @@ func (c *Conn) Write(b []byte) error {
 		return net.ErrClosed
 	default:
 	}
-	if len(b) > maxDatagram {
-		return fmt.Errorf("%w: %d bytes", ErrFrame, len(b))
+	if size := len(b); size > maxDatagram || c.framing == TURN && !wholeTURN(b) {
+		return fmt.Errorf("%w: %d bytes", ErrFrame, size)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,8 +191,16 @@ func (c *Conn) write() {
 		c.waiting, c.spare = c.spare[:0], nil
 		c.mu.Unlock()
 		c.conn.SetWriteDeadline(time.Now().Add(stall))
-		if _, err := c.conn.Write(out); err != nil {
-			return
+		for rest := out; len(rest) > 0; {
+			n := len(rest)
+			if c.framing == TURN { // clients, coturn's for one, take a TLS record for a message
+				size, pad := turnSize(rest)
+				n = min(n, size+pad)
+			}
+			if _, err := c.conn.Write(rest[:n]); err != nil {
+				return
+			}
+			rest = rest[n:]
 		}
 		c.mu.Lock()
 		c.spare = out
