@@ -16,6 +16,7 @@ import (
 // without answer is asked again after a second.
 type duet struct {
 	to     netip.AddrPort // whom to ask; zero: nobody
+	socket machine.Socket // to ask by
 	rounds int
 	pause  time.Duration
 	size   int
@@ -139,5 +140,5 @@ func (d *duet) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 	for len(b)-len(dst) < d.size {
 		b = append(b, byte(len(b)))
 	}
-	return machine.Packet{Remote: d.to, Data: b, TTL: d.ttl, ECN: d.ecn, DontFragment: d.noFrag}, true
+	return machine.Packet{Socket: d.socket, Remote: d.to, Data: b, TTL: d.ttl, ECN: d.ecn, DontFragment: d.noFrag}, true
 }

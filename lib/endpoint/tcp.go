@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,15 +42,21 @@ type TCP struct {
 	ln     net.Listener
 	local  netip.AddrPort
 	in     chan tcpDatagram
-	pool   sync.Pool
 	greets chan struct{}
 	closed chan struct{}
 	once   sync.Once
 
-	mu    sync.Mutex
-	conns map[netip.AddrPort]*stream.Conn
-	from  map[netip.Addr]int
-	news  chan struct{} // closed, and made anew, when there is a connection more
+	mu     sync.Mutex
+	conns  map[netip.AddrPort]*tcpConn
+	from   map[netip.Addr]int
+	wanted map[netip.AddrPort]chan net.Conn // by those who dial them
+}
+
+// A tcpConn is a connection of the carrier that owns it.
+type tcpConn struct {
+	*stream.Conn
+	remote netip.AddrPort
+	owner  atomic.Pointer[TCP]
 }
 
 type tcpDatagram struct {
@@ -59,12 +67,10 @@ type tcpDatagram struct {
 
 // NewTCP returns a carrier without connections; Take brings them.
 func NewTCP(local netip.AddrPort) *TCP {
-	t := &TCP{
+	return &TCP{
 		local: unmapped(local), in: make(chan tcpDatagram, tcpBacklog), greets: make(chan struct{}, maxTCPGreets), closed: make(chan struct{}),
-		conns: map[netip.AddrPort]*stream.Conn{}, from: map[netip.Addr]int{}, news: make(chan struct{}),
+		conns: map[netip.AddrPort]*tcpConn{}, from: map[netip.Addr]int{}, wanted: map[netip.AddrPort]chan net.Conn{},
 	}
-	t.pool.New = func() any { b := make([]byte, maxDatagram); return &b }
-	return t
 }
 
 // ListenTCP returns a carrier that takes connections at an address, and can dial
@@ -81,84 +87,148 @@ func ListenTCP(at netip.AddrPort) (*TCP, error) {
 	return t, nil
 }
 
-// DialTCP returns a carrier with one connection, which ends with it. A local address
-// that is not zero is bound to, beside others that have it.
+// DialTCP returns a carrier with one connection, which ends with it. With a local
+// address that has a port, both ends may dial at once, as with DialOne.
 func DialTCP(ctx context.Context, local, remote netip.AddrPort) (*TCP, error) {
-	t := NewTCP(local)
-	t.one = true
-	if err := t.Dial(ctx, remote); err != nil {
-		t.Close()
+	if local.Port() == 0 {
+		t := NewTCP(local)
+		defer t.Close()
+		return t.DialOne(ctx, remote)
+	}
+	t, err := ListenTCP(local)
+	if err != nil {
 		return nil, err
 	}
-	return t, nil
+	defer t.Close()
+	return t.DialOne(ctx, remote)
 }
 
-// Dial connects to an address, until ctx ends. From a carrier that listens both ends
-// may do so at the same time: SYNs that cross become one connection (RFC 9293 §3.5),
-// and where one is early, it finds the other's listener; so a NAT or a firewall
-// before each of them sees its own end begin. Meanwhile refusals are tried again.
-func (t *TCP) Dial(ctx context.Context, remote netip.AddrPort) error {
+// DialOne connects to an address, until ctx ends, and returns a carrier with that one
+// connection, which ends with it. From a carrier that listens both ends may do so at
+// the same time: SYNs that cross become one connection (RFC 9293 §3.5), and one that
+// is early finds the other's listener; so a NAT or a firewall before each of them
+// sees its own end begin. Meanwhile refusals are tried again.
+func (t *TCP) DialOne(ctx context.Context, remote netip.AddrPort) (*TCP, error) {
+	one := NewTCP(t.LocalAddr())
+	one.one = true
 	remote = unmapped(remote)
+	for {
+		conn, err := t.connect(ctx, remote)
+		switch {
+		case err == nil:
+			if err := one.Take(conn); err != nil {
+				conn.Close()
+				return nil, err
+			}
+			return one, nil
+		case t.move(remote, one): // it had come before we dialed
+			return one, nil
+		case !errors.Is(err, errHere):
+			return nil, err
+		}
+	}
+}
+
+// errHere says that there is a connection to an address, which the other end made.
+var errHere = errors.New("the other end has dialed")
+
+// move gives a connection to another carrier.
+func (t *TCP) move(remote netip.AddrPort, to *TCP) bool {
+	t.mu.Lock()
+	c := t.conns[remote]
+	if c != nil {
+		t.forget(c)
+	}
+	t.mu.Unlock()
+	return c != nil && to.adopt(c) == nil
+}
+
+// connect makes a connection, or takes the one that the other end made meanwhile.
+func (t *TCP) connect(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
+	theirs := make(chan net.Conn, 1)
+	t.mu.Lock()
+	here, busy := t.conns[remote] != nil, t.wanted[remote] != nil
+	if !here && !busy {
+		t.wanted[remote] = theirs
+	}
+	t.mu.Unlock()
+	switch {
+	case here:
+		return nil, errHere
+	case busy:
+		return nil, fmt.Errorf("endpoint: %v is being dialed", remote)
+	}
+	defer func() {
+		t.mu.Lock()
+		delete(t.wanted, remote)
+		t.mu.Unlock()
+		select {
+		case conn := <-theirs: // a second one
+			conn.Close()
+		default:
+		}
+	}()
 	d := net.Dialer{}
-	if t.local.IsValid() && t.local.Port() != 0 {
-		d.Control = reusePort
-		d.LocalAddr = net.TCPAddrFromAddrPort(t.local)
+	if t.ln != nil {
+		d.Control, d.LocalAddr = reusePort, net.TCPAddrFromAddrPort(t.local)
 	}
 	for {
-		t.mu.Lock()
-		news, there := t.news, t.conns[remote] != nil
-		t.mu.Unlock()
-		if there {
-			return nil
-		}
-		// The other's connection may come while ours does not.
-		dctx, cancel := context.WithCancel(ctx)
-		go func() {
-			select {
-			case <-news:
-				t.mu.Lock()
-				there := t.conns[remote] != nil
-				t.mu.Unlock()
-				if there {
-					cancel()
-				}
-			case <-dctx.Done():
-			}
-		}()
-		conn, err := d.DialContext(dctx, "tcp", remote.String())
-		cancel()
+		conn, err := t.race(ctx, &d, remote, theirs)
 		if err == nil {
-			if err = t.greet(conn); err == nil {
-				return t.Take(conn)
-			}
-			conn.Close()
-			if t.has(remote) {
-				return nil
-			}
-			return fmt.Errorf("endpoint: %v: %w", remote, err)
+			return conn, nil
 		}
-		if t.has(remote) {
-			return nil
-		}
-		again := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.ECONNRESET)
-		if ctx.Err() != nil || !again || t.ln == nil {
-			return fmt.Errorf("endpoint: %w", err)
+		again := t.ln != nil && slices.ContainsFunc(knockAgain, func(e error) bool { return errors.Is(err, e) })
+		if ctx.Err() != nil || !again {
+			return nil, fmt.Errorf("endpoint: %w", err)
 		}
 		select {
 		case <-time.After(knockEvery):
-		case <-news:
+		case conn := <-theirs:
+			return conn, nil
 		case <-t.closed:
-			return ErrClosed
+			return nil, ErrClosed
 		case <-ctx.Done():
-			return fmt.Errorf("endpoint: %v: %w", remote, ctx.Err())
+			return nil, fmt.Errorf("endpoint: %v: %w", remote, ctx.Err())
 		}
 	}
 }
 
-func (t *TCP) has(remote netip.AddrPort) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.conns[remote] != nil
+// knockAgain are the answers of one who is not there yet, or of our own system,
+// while it takes the other's connection.
+var knockAgain = []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE}
+
+// race dials once, unless the other's connection comes first.
+func (t *TCP) race(ctx context.Context, d *net.Dialer, remote netip.AddrPort, theirs <-chan net.Conn) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	dialed := make(chan result, 1)
+	go func() {
+		conn, err := d.DialContext(ctx, "tcp", remote.String())
+		if err == nil {
+			if err = t.greet(conn); err != nil {
+				conn.Close()
+			}
+		}
+		dialed <- result{conn, err}
+	}()
+	select {
+	case r := <-dialed:
+		return r.conn, r.err
+	case conn := <-theirs:
+		cancel()
+		go func() {
+			if r := <-dialed; r.err == nil {
+				r.conn.Close()
+			}
+		}()
+		return conn, nil
+	case <-t.closed:
+		return nil, ErrClosed
+	}
 }
 
 // accept takes connections in.
@@ -176,7 +246,7 @@ func (t *TCP) accept() {
 		select {
 		case t.greets <- struct{}{}:
 			go func() {
-				if t.greet(conn) != nil || t.Take(conn) != nil {
+				if t.greet(conn) != nil || !t.hand(conn) && t.Take(conn) != nil {
 					conn.Close()
 				}
 				<-t.greets
@@ -185,6 +255,29 @@ func (t *TCP) accept() {
 			conn.Close()
 		}
 	}
+}
+
+// hand gives a connection to him who is dialing its other end.
+func (t *TCP) hand(conn net.Conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	remote, _ := remoteOf(conn)
+	select {
+	case t.wanted[remote] <- conn: // nil, if nobody is
+		return true
+	default:
+		return false
+	}
+}
+
+// remoteOf is the other end of a TCP connection.
+func remoteOf(conn net.Conn) (netip.AddrPort, bool) {
+	at, ok := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	a := at.AddrPort()
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), true
 }
 
 // greet says the preface and waits for the other's.
@@ -196,7 +289,11 @@ func (t *TCP) greet(conn net.Conn) error {
 	go func() {
 		select {
 		case <-t.closed:
-			conn.Close()
+			select {
+			case <-stop: // it is over, and the connection another's
+			default:
+				conn.Close()
+			}
 		case <-stop:
 		}
 	}()
@@ -216,14 +313,27 @@ func (t *TCP) greet(conn net.Conn) error {
 // Take adds a connection on which datagrams begin now, both ways. With an error it
 // is the caller's to close.
 func (t *TCP) Take(conn net.Conn) error {
-	at, ok := conn.RemoteAddr().(*net.TCPAddr)
+	remote, ok := remoteOf(conn)
 	if !ok {
 		return fmt.Errorf("endpoint: %v is no TCP address", conn.RemoteAddr())
 	}
-	remote := unmapped(at.AddrPort())
-	remote = netip.AddrPortFrom(remote.Addr().WithZone(""), remote.Port())
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if !t.LocalAddr().IsValid() {
+		if l, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+			t.mu.Lock()
+			t.local = unmapped(l.AddrPort())
+			t.mu.Unlock()
+		}
+	}
+	c := &tcpConn{Conn: stream.New(conn, stream.Length), remote: remote}
+	if err := t.adopt(c); err != nil {
+		return err
+	}
+	go c.read()
+	return nil
+}
+
+// fits says whether there may be a connection to an address. The caller holds mu.
+func (t *TCP) fits(remote netip.AddrPort) error {
 	select {
 	case <-t.closed:
 		return ErrClosed
@@ -235,54 +345,92 @@ func (t *TCP) Take(conn net.Conn) error {
 	case len(t.conns) >= maxTCPConns || t.from[remote.Addr()] >= maxTCPPerAddr && !remote.Addr().IsLoopback():
 		return fmt.Errorf("endpoint: too many connections from %v", remote.Addr())
 	}
-	if !t.local.IsValid() {
-		if l, ok := conn.LocalAddr().(*net.TCPAddr); ok {
-			t.local = unmapped(l.AddrPort())
-		}
-	}
-	c := stream.New(conn, stream.Length)
-	t.conns[remote] = c
-	t.from[remote.Addr()]++
-	close(t.news)
-	t.news = make(chan struct{})
-	go t.read(c, remote)
 	return nil
 }
 
-// read brings what comes on one connection.
-func (t *TCP) read(c *stream.Conn, remote netip.AddrPort) {
+// adopt makes a connection the carrier's own, or closes it.
+func (t *TCP) adopt(c *tcpConn) error {
+	t.mu.Lock()
+	if err := t.fits(c.remote); err != nil {
+		t.mu.Unlock()
+		c.Close()
+		return err
+	}
+	t.conns[c.remote] = c
+	t.from[c.remote.Addr()]++
+	c.owner.Store(t)
+	t.mu.Unlock()
+	select {
+	case <-c.Done(): // its reader may know but the owner before
+		t.lose(c)
+	default:
+	}
+	return nil
+}
+
+// lose takes out a connection that has ended.
+func (t *TCP) lose(c *tcpConn) {
+	t.mu.Lock()
+	t.forget(c)
+	t.mu.Unlock()
+	if t.one {
+		t.Close()
+	}
+}
+
+// forget takes a connection out. The caller holds mu.
+func (t *TCP) forget(c *tcpConn) {
+	if t.conns[c.remote] != c {
+		return
+	}
+	delete(t.conns, c.remote)
+	if t.from[c.remote.Addr()]--; t.from[c.remote.Addr()] == 0 {
+		delete(t.from, c.remote.Addr())
+	}
+}
+
+// read brings what comes on a connection.
+func (c *tcpConn) read() {
 	defer func() {
 		c.Close()
-		t.mu.Lock()
-		delete(t.conns, remote)
-		if t.from[remote.Addr()]--; t.from[remote.Addr()] == 0 {
-			delete(t.from, remote.Addr())
-		}
-		t.mu.Unlock()
-		if t.one {
-			t.Close()
-		}
+		c.owner.Load().lose(c)
 	}()
 	for {
-		b := t.pool.Get().(*[]byte)
+		b := datagrams.Get().(*[]byte)
 		n, err := c.Read(*b)
 		if err != nil {
 			return
 		}
-		select {
-		case t.in <- tcpDatagram{remote, b, n}:
-		case <-t.closed:
+		if !c.bring(tcpDatagram{c.remote, b, n}) {
 			return
 		}
 	}
 }
+
+// bring gives a datagram to whose connection it is.
+func (c *tcpConn) bring(d tcpDatagram) bool {
+	for {
+		t := c.owner.Load()
+		select {
+		case t.in <- d:
+			return true
+		case <-t.closed:
+			if c.owner.Load() == t {
+				return false
+			}
+		}
+	}
+}
+
+// datagrams are buffers of what comes.
+var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); return &b }}
 
 // ReadFrom implements Carrier.
 func (t *TCP) ReadFrom(b []byte) (int, netip.AddrPort, error) {
 	select {
 	case d := <-t.in:
 		n := copy(b, (*d.data)[:d.n])
-		t.pool.Put(d.data)
+		datagrams.Put(d.data)
 		return n, d.from, nil
 	case <-t.closed:
 		return 0, netip.AddrPort{}, net.ErrClosed
@@ -306,26 +454,6 @@ func (t *TCP) LocalAddr() netip.AddrPort {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.local
-}
-
-// Remotes returns the other ends of its connections.
-func (t *TCP) Remotes() (all []netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for a := range t.conns {
-		all = append(all, a)
-	}
-	return all
-}
-
-// Hang ends the connection to an address.
-func (t *TCP) Hang(remote netip.AddrPort) {
-	t.mu.Lock()
-	c := t.conns[unmapped(remote)]
-	t.mu.Unlock()
-	if c != nil {
-		c.Close()
-	}
 }
 
 // Close implements Carrier.
