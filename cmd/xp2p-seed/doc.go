@@ -147,7 +147,7 @@
 // A tracker elsewhere names both ports of a responder: --stun HOST:PORT#KEY
 // --stun HOST:PORT+1.
 //
-// It never sends more than 1.25 bytes on the wire for each that it gets (1.36 to
+// It never sends more than 1.25 bytes on the wire for each that it gets (1.35 to
 // bare IPv6 requests).
 //
 // # URLs

@@ -58,7 +58,7 @@ func allowed(at netip.AddrPort, size int) (in, over int) {
 	if at.Addr().Is4() {
 		return (size + overhead4) * maxAmplification4 / 100, overhead4
 	}
-	return (size + overhead6) * maxAmplification6 / 100, overhead6
+	return (size + overhead6) * longRun6 / 100, overhead6
 }
 
 // in counts a request.
@@ -74,12 +74,12 @@ func (b *budget) spare(now time.Time, prefix int, at netip.AddrPort, size, answe
 	return b.level-answer-over > -maxDebt && b.quiet.has(now, quietRate, quietBurst) && b.prefixes[prefix].take(now, prefixRate, prefixBurst)
 }
 
-// out counts an answer, and says whether it may leave: while requests come fast a
-// debt is paid back by silence.
+// out counts an answer, and says whether it may leave: while requests come fast any
+// debt is paid back by silence, and a large one is always.
 func (b *budget) out(now time.Time, to netip.AddrPort, size, answer int) bool {
 	quiet := b.quiet.take(now, quietRate, quietBurst)
 	_, over := allowed(to, size)
-	if !quiet && b.level < answer+over {
+	if left := b.level - answer - over; left < -maxDebt || !quiet && left < 0 {
 		return false
 	}
 	b.level -= answer + over
