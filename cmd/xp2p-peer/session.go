@@ -39,6 +39,7 @@ type session struct {
 
 	manners *manners
 	stun    []netip.AddrPort // of the room; the loop's
+	relays  relays
 
 	// Of the endpoint's loop.
 	opening  *opening // the start, asked for before there was a node; nil once it was used

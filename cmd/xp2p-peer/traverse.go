@@ -31,7 +31,7 @@ var errNoSuchSocket = errors.New("no such kind of socket")
 // loop.
 func (s *session) openSocket(now time.Time, o node.OpenSocket) {
 	if o.Kind != node.SocketUDP {
-		s.node.Opened(now, o.Ref, 0, netip.AddrPort{}, errNoSuchSocket)
+		s.carry(o)
 		return
 	}
 	at := o.Local

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -49,6 +50,7 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 	if len(s.o.tokenKeys) > 0 {
 		d.TokenKey = &s.o.tokenKeys[0]
 	}
+	s.describeRelay(d, name)
 	if s.ep == nil {
 		return d, true
 	}
@@ -58,7 +60,7 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 		return d, true
 	}
 	if s.o.serves(partSeed) && !room.VOD() {
-		d.Seeds = []wire.RoomSeed{{Key: wire.Key(s.id.xntp.Public()), Addrs: []netip.AddrPort{at}}}
+		d.Seeds = []wire.RoomSeed{{Key: wire.Key(s.id.xntp.Public()), Addrs: []netip.AddrPort{at}, TCP: strings.TrimSuffix(base, "/") + tcpPath}}
 	}
 	return d, true
 }

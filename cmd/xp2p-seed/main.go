@@ -33,7 +33,7 @@ func command() *tool.Command {
 		Args:           "[DIR…]",
 		Manual:         manual,
 		ReaderMayLeave: true,
-		Flags: []tool.Flag{
+		Flags: append([]tool.Flag{
 			tool.String(&o.room, "room", "the name of the `ROOM` on stdin"),
 			tool.Strings(&o.upstreams, "upstream", "pull the room at `URL` from another seed"),
 			tool.String(&o.listen, "listen", "HTTP `ADDR`"),
@@ -56,7 +56,7 @@ func command() *tool.Command {
 			tool.Bool(&o.printKey, "print-key", "print the public keys of --identity and end"),
 			tool.String(&o.qlog, "qlog", "write a trace of each connection into `DIR`, as qvis reads it"),
 			tool.String(&o.readyFile, "ready-file", "write the base URL to `FILE` once rooms can be joined"),
-		},
+		}, o.relayFlags()...),
 		Run: func(ctx context.Context, io *tool.IO, args []string) error {
 			if o.printKey {
 				return o.printKeys(io)
@@ -89,6 +89,7 @@ type options struct {
 	window, linger                               time.Duration
 	maxUpload, uplink                            int64
 	printKey                                     bool
+	relay                                        relayOptions
 
 	dirs      []string
 	pulls     []origin.RoomURL
@@ -200,6 +201,9 @@ func (o *options) check(args []string, io *tool.IO) error {
 		return tool.Usage("--zones: the tracker is not here").Hint("give the files to the seed that is the tracker")
 	}
 	if err := o.checkSTUN(); err != nil {
+		return err
+	}
+	if err := o.checkRelay(); err != nil {
 		return err
 	}
 	return o.checkKeys()

@@ -32,6 +32,7 @@ func (s *seed) newMonitor() *monitor.Monitor {
 		m.Gauge("xp2p_tracker_connections", "Viewers that signal now.", func() float64 { return float64(s.tracker.Stats().Open) })
 		m.Counter("xp2p_tracker_messages_total", "Signalling messages that came in.", func() float64 { return float64(s.tracker.Stats().Received) })
 	}
+	s.countRelay(m)
 	if s.ep != nil {
 		s.countNode(m)
 		m.Counter("xp2p_udp_received_total", "Datagrams that came in.", func() float64 { return float64(s.ep.Stats().PacketsIn) })

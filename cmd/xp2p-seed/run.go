@@ -55,6 +55,8 @@ type seed struct {
 	monitor *monitor.Monitor
 	node    *node.Node
 	ep      *endpoint.Endpoint     // nil without a UDP socket
+	tcp     *endpoint.TCP          // a socket of ep's; nil where this is no peer
+	turn    *turnServer            // nil without --relay
 	links   map[string]trackerLink // of the endpoint's loop
 	asked   atomic.Bool            // somebody finds out what NAT we are behind
 	work    sync.WaitGroup
@@ -100,6 +102,9 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		s.tracker = s.newTracker()
 		defer s.tracker.Close()
 	}
+	if err := s.openRelay(); err != nil {
+		return err
+	}
 	if o.serves(partOrigin) {
 		s.content = origin.NewHandler(s.rooms, origin.Config{Parts: origin.Content | origin.Live, Uplink: o.uplink, Upstream: s.upstream, Log: t.Log})
 	}
@@ -109,6 +114,7 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	g.Go(func() error { return s.ready(gctx) })
 	g.Go(func() error { return s.tally(gctx) })
 	s.answerTCP(gctx)
+	s.serveRelay(gctx)
 	if o.uplink > 0 && s.content != nil && s.ep != nil {
 		g.Go(func() error { return s.share(gctx) })
 	}
@@ -183,6 +189,9 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	if err != nil {
 		return nil, nil, tool.Failed("UDP %s: %w", at, err).Hint("--udp names another address")
 	}
+	if err := s.openTCP(); err != nil {
+		return nil, nil, err
+	}
 	// The node outlives the rest by a moment, to say goodbye.
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.ctx))
 	looped = make(chan error, 1)
@@ -227,6 +236,7 @@ func (s *seed) newTracker() *signal.Server {
 			Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader, TokenKeys: tokens,
 			SeedKeys: append([]wire.Key{wire.Key(s.id.xntp.Public())}, s.o.seedKeys...),
 			Zones:    s.zones,
+			Relays:   s.o.relayIPs(),
 		},
 		Document: s.document,
 		Report:   s.report,
@@ -243,6 +253,9 @@ func (s *seed) serve(ctx context.Context, ln net.Listener) error {
 	if s.tracker != nil {
 		mux.Handle("GET /v1/rooms/{room}", s.tracker)
 		mux.Handle("GET /v1/rooms/{room}/signal", s.tracker)
+	}
+	if s.tcp != nil {
+		mux.HandleFunc("GET "+tcpPath, s.upgrade)
 	}
 	s.watch(mux)
 	var stop func()

@@ -11,8 +11,9 @@ import (
 // uplink: often beside the second that the origin may save up or overdraw.
 const shareEvery = 100 * time.Millisecond
 
-// share tells the origin what the node gives to viewers over XNTP, for both leave
-// by one uplink. What the node gives comes first: each of its bytes is handed on.
+// share tells the origin what the node gives to viewers over XNTP, and what the relay
+// passes on, for all leave by one uplink. They come first: each byte that the node
+// gives is handed on, and a relay's viewers have no other way.
 func (s *seed) share(ctx context.Context) error {
 	tick := time.NewTicker(shareEvery)
 	defer tick.Stop()
@@ -24,7 +25,7 @@ func (s *seed) share(ctx context.Context) error {
 			return nil
 		}
 		// A seed is sent no pieces, so the payload is what it gave.
-		if given := s.counts().Payload; given > told {
+		if given := s.counts().Payload + s.relayed(); given > told {
 			s.content.Spent(int(given - told))
 			told = given
 		}

@@ -38,7 +38,8 @@ var ErrNoConn = errors.New("no TCP connection to there")
 // all of them are one socket with many remote addresses. Who reads slowly loses
 // datagrams (package stream), and nobody waits for him.
 type TCP struct {
-	one    bool // ends with its connection
+	one    bool           // ends with its connection
+	as     netip.AddrPort // of its other end
 	ln     net.Listener
 	local  netip.AddrPort
 	in     chan tcpDatagram
@@ -101,6 +102,18 @@ func DialTCP(ctx context.Context, local, remote netip.AddrPort) (*TCP, error) {
 	}
 	defer t.Close()
 	return t.DialOne(ctx, remote)
+}
+
+// OneTCP returns a carrier of one connection, which ends with it. To the machine its
+// other end has the address that is given, whatever stands between.
+func OneTCP(conn net.Conn, as netip.AddrPort) (*TCP, error) {
+	t := NewTCP(netip.AddrPort{})
+	t.one, t.as = true, unmapped(as)
+	if err := t.Take(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // DialOne connects to an address, until ctx ends, and returns a carrier with that one
@@ -314,6 +327,9 @@ func (t *TCP) greet(conn net.Conn) error {
 // is the caller's to close.
 func (t *TCP) Take(conn net.Conn) error {
 	remote, ok := remoteOf(conn)
+	if t.as.IsValid() {
+		remote, ok = t.as, true
+	}
 	if !ok {
 		return fmt.Errorf("endpoint: %v is no TCP address", conn.RemoteAddr())
 	}

@@ -187,6 +187,9 @@ type OpenSocket struct {
 	// Remote is whom a TCP carrier connects to. Packets on it come from there and
 	// go there, whatever stands between.
 	Remote netip.AddrPort
+	// URL, of a TCP carrier, is where a GET is upgraded to datagrams; Remote is then
+	// what the node calls the other end.
+	URL string
 	// Relay is the TURN server, with credentials, of SocketRelay. Whatever is sent
 	// from that socket goes through it, and opens it to the address's answers; the
 	// local address in Opened is the one at which the relay takes packets for us.

@@ -162,3 +162,12 @@ func (n *Node) Opened(now time.Time, ref uint64, socket machine.Socket, local ne
 	}
 	n.turn(now)
 }
+
+// Carries tells of a socket that the driver opened by itself: a seed's for those who
+// come over TCP. Connections that come by it are answered there.
+func (n *Node) Carries(socket machine.Socket, kind SocketKind) {
+	if n.sockets.open == nil {
+		n.sockets.asks, n.sockets.open = map[uint64]ask{}, map[machine.Socket]SocketKind{}
+	}
+	n.sockets.open[socket] = kind
+}

@@ -59,7 +59,11 @@ func FetchRoom(ctx context.Context, client *http.Client, document string) (*wire
 			return nil, err
 		}
 	}
-	for _, ref := range []*string{&d.Log, &d.Signal} {
+	refs := []*string{&d.Log, &d.Signal}
+	for i := range d.Seeds {
+		refs = append(refs, &d.Seeds[i].TCP)
+	}
+	for _, ref := range refs {
 		if *ref == "" {
 			continue
 		}

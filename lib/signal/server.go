@@ -159,6 +159,15 @@ func (s *Server) Rooms() []string {
 	return s.tracker.Rooms()
 }
 
+// Observed returns the addresses at which servers have seen members of a room.
+func (s *Server) Observed(room string) map[netip.Addr]struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[netip.Addr]struct{}{}
+	s.tracker.Observed(room, func(a netip.Addr) { all[a] = struct{}{} })
+	return all
+}
+
 // Stats returns what the server did so far.
 func (s *Server) Stats() ServerStats {
 	return ServerStats{

@@ -35,6 +35,9 @@ type RoomDocument struct {
 type RoomSeed struct {
 	Key   Key              `json:"key"`
 	Addrs []netip.AddrPort `json:"addrs"`
+	// TCP is a URL where a GET is upgraded to datagrams over TCP, for those who have
+	// no UDP.
+	TCP string `json:"tcp,omitempty"`
 }
 
 // A RoomRelay is a TURN server with short-lived credentials.
@@ -42,6 +45,9 @@ type RoomRelay struct {
 	URL        string `json:"url"` // turn: or turns: (RFC 7065)
 	Username   string `json:"username,omitempty"`
 	Credential string `json:"credential,omitempty"`
+	// CertSHA256 is the SHA-256 of the server's certificate, in hexadecimal, where no
+	// authority vouches for it.
+	CertSHA256 string `json:"cert_sha256,omitempty"`
 }
 
 // Bounds of a room document.
@@ -116,6 +122,11 @@ func (d *RoomDocument) check() error {
 		if err := checkAddrs(d.Seeds[i].Addrs); err != nil {
 			return fmt.Errorf("seeds: %w", err)
 		}
+		if tcp := d.Seeds[i].TCP; tcp != "" {
+			if err := checkURL(tcp, "http", "https"); err != nil {
+				return fmt.Errorf("seeds: %w", err)
+			}
+		}
 	}
 	for _, s := range d.STUN {
 		if err := checkText("stun", s, maxRoomURL); err != nil {
@@ -124,7 +135,7 @@ func (d *RoomDocument) check() error {
 	}
 	for _, r := range d.Relays {
 		if err := cmp.Or(checkText("relay", r.URL, maxRoomURL), checkText("relay", r.Username, maxSignalText),
-			checkText("relay", r.Credential, maxSignalText)); err != nil {
+			checkText("relay", r.Credential, maxSignalText), checkText("relay", r.CertSHA256, maxSignalText)); err != nil {
 			return err
 		}
 	}
