@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xp2p/xp2p/lib/endpoint"
+	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/qlog"
 	"github.com/xp2p/xp2p/lib/store"
@@ -108,6 +109,7 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	}
 	s.ep, err = endpoint.New(s.node, endpoint.Config{
 		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log, DSCP: class,
+		Lost: func(now time.Time, id machine.Socket, _ error) { s.node.LostSocket(now, id) },
 		Leave: func(now time.Time) {
 			s.node.Close(now)
 			s.manners.given.Store(s.node.Counts().Given)

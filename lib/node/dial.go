@@ -31,6 +31,8 @@ type peer struct {
 	closeAt time.Time // when a connection that serves no room is closed
 	since   time.Time // when it was first to be connected to
 	knocked bool      // was dialed at an address at which strangers may come in
+	// carrying: it is being connected to over TCP.
+	carrying bool
 }
 
 // A conn is a connection or an attempt at one.
@@ -171,7 +173,7 @@ func (n *Node) dial(now time.Time, p *peer) {
 	if p.conn != nil && p.conn.up || len(p.addrs) == 0 || len(p.named) == 0 || n.closed {
 		return
 	}
-	if n.traverse(now, p) {
+	if n.overTCP(now, p) || n.traverse(now, p) {
 		return
 	}
 	addr := p.addrs[p.next%len(p.addrs)]
@@ -182,6 +184,12 @@ func (n *Node) dial(now time.Time, p *peer) {
 	n.tried(now, p)
 	if p.next < len(p.addrs) || p.knocked {
 		p.dialAt = now.Add(secondAddr)
+		n.wakeDial(p.dialAt)
+	} else if p.tcpOf() != "" {
+		p.dialAt = p.tried.Add(udpPatience)
+		if p.dialAt.Before(now) {
+			p.dialAt = now.Add(udpPatience)
+		}
 		n.wakeDial(p.dialAt)
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
@@ -23,10 +24,13 @@ type sockets struct {
 	left []leftSocket
 }
 
-// An ask is a socket that was asked for, and for which of the puncher's.
+// An ask is a socket that was asked for, and for which of the puncher's, or for
+// whom.
 type ask struct {
 	kind  SocketKind
 	punch uint64
+	peer  wire.PeerID // 0: for the puncher
+	to    netip.AddrPort
 }
 
 type leftSocket struct {
@@ -48,7 +52,7 @@ func (n *Node) openSocket(o OpenSocket, punch uint64) (ok bool) {
 	}
 	s.ref++
 	o.Ref = s.ref
-	s.asks[o.Ref] = ask{o.Kind, punch}
+	s.asks[o.Ref] = ask{kind: o.Kind, punch: punch}
 	n.tell(Event{Kind: EventOpenSocket, Open: o})
 	return true
 }
@@ -155,10 +159,30 @@ func (n *Node) Opened(now time.Time, ref uint64, socket machine.Socket, local ne
 	case err == nil:
 		n.sockets.open[socket] = a.kind
 	}
-	if a.kind == SocketRelay {
+	switch {
+	case a.peer != 0:
+		n.carried(now, a, socket, err)
+	case a.kind == SocketRelay:
 		n.relayOpened(now, socket, local, err)
-	} else {
+	default:
 		n.punch.Opened(now, a.punch, socket, local, err)
+	}
+	n.turn(now)
+}
+
+// LostSocket tells that a socket, which is no UDP socket, has ended by itself.
+func (n *Node) LostSocket(now time.Time, socket machine.Socket) {
+	if _, ok := n.sockets.open[socket]; !ok || socket == 0 {
+		return
+	}
+	delete(n.sockets.open, socket)
+	if n.relay.socket == socket {
+		n.relay.socket = 0
+	}
+	for _, c := range slices.Clone(n.conns.list) {
+		if c.socket == socket {
+			n.xn.Close(now, c.id, closeNormal)
+		}
 	}
 	n.turn(now)
 }
