@@ -50,6 +50,7 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 		{"port-restricted and sequential", cone, counts, nat.Predicted},
 		{"sequential and sequential", counts, counts, nat.Predicted},
 		{"port-restricted and random", cone, draws, nat.Birthday},
+		{"random and random", draws, draws, nat.Relayed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +99,7 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 	})
 	slice := exec.CommandContext(ctx, filepath.Join(bin, "xp2p-slice"))
 	seed := l.CommandContext(ctx, "seed", filepath.Join(bin, "xp2p-seed"), "--room", "match", "--listen", "192.0.2.1:8080",
-		"--stun-listen", "192.0.2.1:3478", "--stun-listen", "192.0.2.2:3479")
+		"--stun-listen", "192.0.2.1:3478", "--stun-listen", "192.0.2.2:3479", "--relay", "192.0.2.1:5000", "--relay-tls", "192.0.2.1:443")
 	in, err := slice.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -153,22 +154,40 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 			t.Errorf("%s: the path is %s, want %v", host, n.Path, want)
 		}
 	}
+	for want == nat.Relayed { // what a relay passes on is a server's
+		a, b := lastReport(stats["a"]), lastReport(stats["b"])
+		if a.PeerBytes+b.PeerBytes > 0 {
+			t.Errorf("of peers %d and %d bytes, relayed %d and %d", a.PeerBytes, b.PeerBytes, a.RelayBytes, b.RelayBytes)
+		}
+		if a.RelayBytes+b.RelayBytes > 0 {
+			break
+		}
+		select {
+		case <-look.C:
+		case <-enough:
+			t.Fatal("nothing was relayed")
+		}
+	}
 }
 
 // lastNeighbour returns the first other viewer in the last line of a file of --stats.
 func lastNeighbour(file string) (n measure.Neighbour, ok bool) {
-	b, _ := os.ReadFile(file)
-	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
-	var r measure.Report
-	if json.Unmarshal(lines[len(lines)-1], &r) != nil {
-		return n, false
-	}
-	for _, n := range r.Neighbours {
+	for _, n := range lastReport(file).Neighbours {
 		if n.Role == "peer" {
 			return n, true
 		}
 	}
 	return n, false
+}
+
+// lastReport returns the last whole line of a file of --stats.
+func lastReport(file string) (r measure.Report) {
+	b, _ := os.ReadFile(file)
+	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	if json.Unmarshal(lines[len(lines)-1], &r) != nil {
+		return measure.Report{}
+	}
+	return r
 }
 
 // broadcast writes FLV with 25 frames a second and a keyframe each second, until ctx

@@ -270,6 +270,8 @@ func (n *Node) enter(now time.Time, p *peer, r *room, greeted bool) {
 	r.sw.Connected(now, p.id, slices.Contains(p.seeds, r), greeted)
 	if !r.sw.Has(p.id) {
 		n.out(now, p, r) // full, or banned
+	} else if p.conn != nil {
+		n.tellPath(p) // before its first byte is counted
 	}
 }
 
@@ -330,7 +332,7 @@ func (n *Node) tellPath(p *peer) {
 	}
 	p.conn.wire = st.SentBytes + st.ReceivedBytes
 	for _, r := range p.in {
-		r.sw.SetPath(p.id, swarm.Path{SRTT: st.SRTT, MinRTT: st.MinRTT, Rate: st.DeliveryRate})
+		r.sw.SetPath(p.id, swarm.Path{SRTT: st.SRTT, MinRTT: st.MinRTT, Rate: st.DeliveryRate, Relayed: p.conn.way == nat.Relayed})
 	}
 }
 
@@ -375,6 +377,9 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 		case xntp.EventMigrated:
 			if c != nil {
 				n.arrived(now, c, e.Socket, e.Addr)
+				if c.up && c.peer.conn == c {
+					n.tellPath(c.peer)
+				}
 			}
 		case xntp.EventStayed:
 			if c != nil && n.punch != nil {

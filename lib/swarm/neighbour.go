@@ -77,6 +77,8 @@ type Path struct {
 	SRTT   time.Duration
 	MinRTT time.Duration // the least since the path is the same; 0: not known
 	Rate   float64       // delivery rate towards it, bytes per second; 0: not known
+	// Relayed: a relay passes the bytes on, so that a server gives them.
+	Relayed bool
 }
 
 // Our choices.
@@ -345,8 +347,12 @@ func (s *Swarm) Neighbours() []Neighbour {
 	return list
 }
 
+// source is whose bytes a neighbour's are: what a relay has passed on is a server's.
 func (n *neighbour) source() measure.Source {
-	if n.seed {
+	switch {
+	case n.path.Relayed:
+		return measure.Relay
+	case n.seed:
 		return measure.Seed
 	}
 	return measure.Peer

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -83,10 +84,10 @@ func (l *ledger) forget() {
 	delete(l.accounts, oldest)
 }
 
-// got notes a new piece of a neighbour's. Seeds need no receipts: their bytes are
-// no peer's.
+// got notes a new piece of a neighbour's. Seeds need no receipts, and those who come
+// by way of a relay get none: their bytes are no peer's.
 func (l *ledger) got(now time.Time, n *neighbour, size int) {
-	if !n.seed {
+	if n.source() == measure.Peer {
 		l.account(now, n.id).in += int64(size)
 	}
 }

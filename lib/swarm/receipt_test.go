@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -70,6 +72,39 @@ func TestWhoGivesGetsSmallReceiptsThatOnlyGrow(t *testing.T) {
 	s.Connected(at(102_000), 2, false, false)
 	if a := s.ledger.accounts[2]; a.in != given[2] {
 		t.Errorf("the account was at %d, and is at %d when it comes back", given[2], a.in)
+	}
+}
+
+func TestWhatARelayPassedOnIsAServersAndGetsNoReceipt(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced", signs)
+	meet(t, s, 6)
+	modern(s, 2, 3)
+	list := pieces(t)
+	feed := func(from int, list []segment.Record) (n int64, receipts int) {
+		for i, p := range list {
+			s.Receive(at((from+i)*200), 2, message(s, p, 0), nil)
+			n += int64(len(p.Body))
+			_, msgs := sent(t, actions(s), wire.SwarmReceipt)
+			receipts += len(msgs)
+		}
+		return n, receipts
+	}
+	s.SetPath(2, Path{Relayed: true})
+	half := len(list) / 2
+	n, receipts := feed(0, list[:half])
+	if got := s.Meter.Received; got[measure.Relay] != n || got[measure.Peer] != 0 || n == 0 || receipts != 0 {
+		t.Errorf("counted %v of %d bytes by way of a relay, %d receipts", got, n, receipts)
+	}
+	// Now it has a way of its own.
+	s.SetPath(2, Path{})
+	m, _ := feed(half, list[half:])
+	if got := s.Meter.Received; got[measure.Relay] != n || got[measure.Peer] != m {
+		t.Errorf("counted %v; %d bytes by way of a relay, then %d without", got, n, m)
+	}
+	s.Disconnected(at(1_000_000), 2, "gone")
+	shown := s.Receipts(wire.MaxSignalReceipts)
+	if len(shown) != 1 || shown[0].Bytes != m {
+		t.Errorf("receipts %+v, want one for %d", shown, m)
 	}
 }
 

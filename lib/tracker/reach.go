@@ -28,9 +28,12 @@ func (p *peer) hard() bool {
 	return len(p.apart) >= apartFrom || p.isHard
 }
 
-// strangers reports whether there is no way between two peers but through a relay,
-// as far as their NATs tell.
+// strangers reports whether there is no way between two peers, as far as their NATs
+// tell: none but through a relay, and no relay.
 func strangers(p, o *peer) bool {
+	if p.room.relayed {
+		return false
+	}
 	return p.hard() && o.hard() || p.kindKnown && o.kindKnown && nat.WayBetween(p.kind, o.kind) == nat.Relayed
 }
 

@@ -132,6 +132,8 @@ type room struct {
 	// groups holds the version at which each group last changed.
 	groups map[uint64]uint64
 	books  books
+	// relayed: there is a relay for those who find no other way.
+	relayed bool
 }
 
 // A peer is in a room from its first hello to the end of its session.
@@ -210,7 +212,7 @@ func (t *Tracker) Open(now time.Time, name, topo string) error {
 	}
 	t.rooms[name] = &room{
 		name: name, top: top, peers: map[wire.PeerID]*peer{}, perAddr: map[netip.Prefix]int{}, groups: map[uint64]uint64{},
-		zones: t.cfg.Zones, inZone: map[zone.ID]int{}, books: newBooks(),
+		zones: t.cfg.Zones, inZone: map[zone.ID]int{}, books: newBooks(), relayed: len(t.cfg.Relays) > 0,
 		// Versions go on growing over a restart of the tracker.
 		version: uint64(max(0, now.UnixMilli())),
 	}
