@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,10 +32,7 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "../xp2p-slice", "../xp2p-seed", ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	bin := buildTools(t)
 	const eim, apdm = nat.EndpointIndependent, nat.AddressAndPortDependent
 	cone := nat.BoxConfig{Mapping: eim, Filtering: apdm}
 	clash := nat.BoxConfig{Mapping: eim, Filtering: apdm, Clash: true}
@@ -59,7 +57,25 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 	}
 }
 
-func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
+// buildTools builds what a lab runs.
+func buildTools(t *testing.T) (dir string) {
+	t.Helper()
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, "../xp2p-slice", "../xp2p-seed", ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return bin
+}
+
+// A stage is a lab in which a seed broadcasts and viewers a and b watch, each behind a
+// box.
+type stage struct {
+	stats  map[string]string // files of --stats
+	look   *time.Ticker
+	enough <-chan time.Time
+}
+
+func stageInLab(t *testing.T, bin string, a, b nat.BoxConfig) stage {
 	a.Public, b.Public = []netip.Addr{netip.MustParseAddr("203.0.113.1")}, []netip.Addr{netip.MustParseAddr("203.0.113.2")}
 	l, err := netlab.New(netlab.Config{Delay: 20 * time.Millisecond, Hops: 10, Hosts: []netlab.Host{
 		{Name: "seed", Addr: netip.MustParseAddr("192.0.2.1"), More: []netip.Addr{netip.MustParseAddr("192.0.2.2")}},
@@ -115,7 +131,7 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 	r.Close()
 	go broadcast(ctx, in)
 	look := time.NewTicker(200 * time.Millisecond)
-	defer look.Stop()
+	t.Cleanup(look.Stop)
 	for up := false; !up; <-look.C {
 		l.Do("seed", func() error {
 			c, err := net.Dial("tcp4", "192.0.2.1:8080") // goroutines of a client of HTTP would be elsewhere
@@ -134,8 +150,13 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 		start(l.CommandContext(ctx, host, filepath.Join(bin, "xp2p-peer"), "-v", "-o", filepath.Join(t.TempDir(), "out.flv"),
 			"--stats", stats[host], "--quota-file", filepath.Join(t.TempDir(), "quota"), "http://192.0.2.1:8080/match"))
 	}
+	return stage{stats, look, time.After(20 * time.Second)}
+}
+
+func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
+	s := stageInLab(t, bin, a, b)
+	stats, look, enough := s.stats, s.look, s.enough
 	met := map[string]measure.Neighbour{}
-	enough := time.After(20 * time.Second)
 	for len(met) < 2 {
 		select {
 		case <-look.C:
@@ -166,6 +187,35 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 		case <-look.C:
 		case <-enough:
 			t.Fatal("nothing was relayed")
+		}
+	}
+}
+
+// One without UDP plays what the origin gives, and has the seed for a neighbour over
+// TCP.
+func TestAViewerWithoutUDPReachesTheSeedOverTCP(t *testing.T) {
+	if err := netlab.Available(); err != nil {
+		t.Skip(err)
+	}
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	s := stageInLab(t, buildTools(t), nat.BoxConfig{DropUDP: true}, nat.BoxConfig{Mapping: nat.EndpointIndependent, Filtering: nat.AddressAndPortDependent})
+	for {
+		select {
+		case <-s.look.C:
+		case <-s.enough:
+			t.Fatalf("reports: %+v", lastReport(s.stats["a"]))
+		}
+		r := lastReport(s.stats["a"])
+		if i := slices.IndexFunc(r.Neighbours, func(n measure.Neighbour) bool { return n.Role == "seed" }); i >= 0 && r.TotalBytes() > 0 {
+			n := r.Neighbours[i]
+			t.Logf("the seed: %s after %d ms, round trip %.0f ms", n.Path, *n.ConnectMS, n.RTTMS)
+			if n.Path != nat.OverTCP.String() {
+				t.Errorf("the path is %s", n.Path)
+			}
+			return
 		}
 	}
 }
