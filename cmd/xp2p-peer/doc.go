@@ -87,6 +87,13 @@
 // moment, at most once a minute, for one that draws them. Nothing of this delays the
 // stream, which comes from the origin until neighbours bring it.
 //
+// Where two NATs let nothing through, they meet at the room's relay, if it has one
+// (xp2p-seed --relay): over UDP, or over TCP or TLS where UDP is blocked. What comes by
+// way of a relay is a server's: it counts in relay_bytes, and not in share_ratio. Those
+// who meet at a relay look for a better way once a minute. A seed that leaves UDP
+// unanswered for 1.5 s is connected to over TCP, through its HTTP address and such
+// proxies as HTTP_PROXY names.
+//
 // Who has run xp2p-natprobe need not have it found out again:
 //
 //	xp2p-natprobe --json http://seed.example:8080/match > nat.json

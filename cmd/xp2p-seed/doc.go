@@ -35,6 +35,20 @@
 //	                      be given several times
 //	--stun-listen IP:PORT a further address of the STUN responder here; may be given
 //	                      twice, with two IP addresses and two ports
+//	--relay IP:PORT       relay for viewers who find no other way to each other: TURN
+//	                      over UDP and TCP; may be given several times
+//	--relay-tls IP:PORT   TURN over TLS there
+//	--relay-cert FILE     the certificate for --relay-tls, in PEM; without it one is
+//	                      made, which the room document names
+//	--relay-key FILE      its key, in PEM
+//	--relay-public IP     the IPv4 address at which others reach the relay, if it is
+//	                      not that of --relay (a machine behind its own router)
+//	--relay-ports MIN-MAX UDP ports of relayed addresses; by default 49152-65535
+//	--relay-rate RATE     relay at most so many bits per second for one viewer, both
+//	                      ways together; by default 16M
+//	--relay-room-rate RATE  and for a room; by default 100M
+//	--relay-private       relay to viewers with private addresses too, for networks
+//	                      that have no others
 //	--log URL             the seed at http://HOST:PORT takes what viewers report
 //	--only PART           serve only this: origin, tracker, stun, seed or log; may
 //	                      be given several times
@@ -150,6 +164,32 @@
 // It never sends more than 1.25 bytes on the wire for each that it gets (1.35 to
 // bare IPv6 requests).
 //
+// # Relay
+//
+// Some pairs of NATs let nothing through, and some networks no UDP. With --relay the
+// seed is a TURN server (RFC 8656) for the viewers of its rooms:
+//
+//	xp2p-seed --room match --relay 192.0.2.1:3478 --relay-tls 192.0.2.1:443
+//
+// The room document names it, with a user name and a password that let somebody begin
+// for ten minutes; who has begun goes on. Firewalls must let in the ports of
+// --relay-ports. Relayed addresses are of IPv4.
+//
+// It sends to nobody but those whom a STUN responder has seen in the room, at public
+// addresses, and never to its own machine; with --relay-private, for a laboratory or
+// a company's own network, also to private addresses that were so seen. Of one viewer
+// it takes four allocations, of one address 16, of all 1024. What is more than the
+// rates is lost, as in a router. A stranger gets no more than 1.25 bytes on the wire
+// for each of his, and a trickle.
+//
+// A relay spares the operator nothing: what it passes on leaves this machine as if the
+// seed had given it. It counts as a server's in every statistic (relay_bytes of a
+// viewer, xp2p_relay_bytes_total here), nobody signs for it, and --uplink reckons with
+// it. Any TURN client can use the credentials for as long as they live.
+//
+// Viewers who have no UDP also reach the seed itself: XNTP goes over the HTTP address,
+// at /v1/xntp.
+//
 // # URLs
 //
 //	/v1/rooms/ROOM                   all that a viewer needs to join (JSON)
@@ -161,6 +201,7 @@
 //	/v1/rooms/ROOM/inits/SHA256
 //	/v1/rooms/ROOM/at/EPOCH-SEQ-INDEX
 //	/v1/rooms/ROOM/log               viewers POST their counters
+//	/v1/xntp                         XNTP over TCP, by an HTTP upgrade to xntp/1
 //	/live/ROOM.flv, /live/ROOM.mp4   the room's own container, for players
 //	/metrics                         for Prometheus
 //	/healthz                         for load balancers: 503 if stdin broke off, an
