@@ -17,6 +17,19 @@
 //	192 … 255   XNTP, handshake packet (long header)
 //	the rest    nobody's; dropped
 //
+// # Where there is no UDP
+//
+// The same datagrams go over TCP, each behind two bytes of its length (RFC 4571); one
+// of no bytes means nothing. They begin
+//
+//   - on an HTTP connection that was upgraded (RFC 9110 §7.8) to xntp/1 by a GET of
+//     the tcp URL of a room document's seed: behind the head of the 101;
+//   - on a TCP connection between two peers, which either of them may have made:
+//     behind the eight bytes "xntp/1\r\n", which both say first.
+//
+// Or they go through a TURN server (RFC 8656) of the room document. Neither way has
+// ECN or fragments; a relay takes no datagram of more than 1400 bytes.
+//
 // # XNTP packets
 //
 // This part is the grammar; what the fields are for, and all behaviour, is in
