@@ -32,7 +32,10 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	bin := buildTools(t)
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, "../xp2p-slice", "../xp2p-seed", ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	const eim, apdm = nat.EndpointIndependent, nat.AddressAndPortDependent
 	cone := nat.BoxConfig{Mapping: eim, Filtering: apdm}
 	clash := nat.BoxConfig{Mapping: eim, Filtering: apdm, Clash: true}
@@ -55,16 +58,10 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 			meetInLab(t, bin, c.a, c.b, c.want)
 		})
 	}
-}
-
-// buildTools builds what a lab runs.
-func buildTools(t *testing.T) (dir string) {
-	t.Helper()
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "../xp2p-slice", "../xp2p-seed", ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return bin
+	t.Run("no UDP", func(t *testing.T) {
+		t.Parallel()
+		reachOverTCP(t, bin, cone)
+	})
 }
 
 // A stage is a lab in which a seed broadcasts and viewers a and b watch, each behind a
@@ -191,17 +188,10 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 	}
 }
 
-// One without UDP plays what the origin gives, and has the seed for a neighbour over
-// TCP.
-func TestAViewerWithoutUDPReachesTheSeedOverTCP(t *testing.T) {
-	if err := netlab.Available(); err != nil {
-		t.Skip(err)
-	}
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	t.Parallel()
-	s := stageInLab(t, buildTools(t), nat.BoxConfig{DropUDP: true}, nat.BoxConfig{Mapping: nat.EndpointIndependent, Filtering: nat.AddressAndPortDependent})
+// reachOverTCP: one without UDP plays what the origin gives, and has the seed for a
+// neighbour over TCP.
+func reachOverTCP(t *testing.T, bin string, other nat.BoxConfig) {
+	s := stageInLab(t, bin, nat.BoxConfig{DropUDP: true}, other)
 	for {
 		select {
 		case <-s.look.C:
