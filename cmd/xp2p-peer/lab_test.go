@@ -62,6 +62,12 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 		t.Parallel()
 		reachOverTCP(t, bin, cone)
 	})
+	for name, other := range map[string]nat.BoxConfig{"no UDP and public": {}, "no UDP and port-restricted": cone, "no UDP and no UDP": {DropUDP: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			meetInLab(t, bin, nat.BoxConfig{DropUDP: true}, other, nat.OverTCP)
+		})
+	}
 }
 
 // A stage is a lab in which a seed broadcasts and viewers a and b watch, each behind a
@@ -73,11 +79,21 @@ type stage struct {
 }
 
 func stageInLab(t *testing.T, bin string, a, b nat.BoxConfig) stage {
-	a.Public, b.Public = []netip.Addr{netip.MustParseAddr("203.0.113.1")}, []netip.Addr{netip.MustParseAddr("203.0.113.2")}
+	// A box without a mapping translates nothing: who is behind it is in the open, but
+	// for UDP that it may drop.
+	host := func(name, inside, outside string, box nat.BoxConfig) netlab.Host {
+		switch {
+		case box.Mapping != nat.Unknown:
+			box.Public = []netip.Addr{netip.MustParseAddr(outside)}
+			return netlab.Host{Name: name, Addr: netip.MustParseAddr(inside), Boxes: []nat.BoxConfig{box}}
+		case box.DropUDP:
+			return netlab.Host{Name: name, Addr: netip.MustParseAddr(outside), Boxes: []nat.BoxConfig{box}}
+		}
+		return netlab.Host{Name: name, Addr: netip.MustParseAddr(outside)}
+	}
 	l, err := netlab.New(netlab.Config{Delay: 20 * time.Millisecond, Hops: 10, Hosts: []netlab.Host{
 		{Name: "seed", Addr: netip.MustParseAddr("192.0.2.1"), More: []netip.Addr{netip.MustParseAddr("192.0.2.2")}},
-		{Name: "a", Addr: netip.MustParseAddr("192.168.1.7"), Boxes: []nat.BoxConfig{a}},
-		{Name: "b", Addr: netip.MustParseAddr("192.168.1.8"), Boxes: []nat.BoxConfig{b}},
+		host("a", "192.168.1.7", "203.0.113.1", a), host("b", "192.168.1.8", "203.0.113.2", b),
 	}})
 	if err != nil {
 		t.Fatal(err)

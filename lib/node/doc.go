@@ -11,7 +11,7 @@
 //	EventStopOrigin  → cancel that request
 //	EventOutput      → write Record.Body[Skip:]
 //	EventOpenSocket  → open a UDP socket, a TURN allocation or a TCP carrier → Opened
-//	EventCloseSocket → close it
+//	EventCloseSocket → close it (LostSocket tells of one that has ended by itself)
 //	EventObserveTCP  → ask a STUN server over TCP → ObservedTCP
 //
 // A viewer:

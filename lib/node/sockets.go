@@ -19,6 +19,7 @@ type sockets struct {
 	asks map[uint64]ask // that were not answered yet
 	tcps map[uint64]ask // observations that were not
 	open map[machine.Socket]SocketKind
+	own  machine.Socket // the driver's, which stays open; 0: none
 	// Those that no connection uses any more are closed a little later: something
 	// may be on its way to them.
 	left []leftSocket
@@ -101,7 +102,7 @@ func (n *Node) ObservedTCP(now time.Time, ref uint64, local netip.AddrPort, toke
 
 // closeSocket has a socket closed.
 func (n *Node) closeSocket(s machine.Socket) {
-	if _, ok := n.sockets.open[s]; ok {
+	if _, ok := n.sockets.open[s]; ok && s != n.sockets.own {
 		delete(n.sockets.open, s)
 		n.tell(Event{Kind: EventCloseSocket, Socket: s})
 	}
@@ -113,7 +114,7 @@ func (n *Node) leaveSocket(now time.Time, s machine.Socket) {
 		n.leaveRelay(now)
 		return
 	}
-	if _, ok := n.sockets.open[s]; ok && len(n.sockets.left) < maxSockets {
+	if _, ok := n.sockets.open[s]; ok && s != n.sockets.own && len(n.sockets.left) < maxSockets {
 		n.sockets.left = append(n.sockets.left, leftSocket{s, now.Add(leaveTime)})
 		n.wakeDial(now.Add(leaveTime))
 	}
@@ -193,5 +194,5 @@ func (n *Node) Carries(socket machine.Socket, kind SocketKind) {
 	if n.sockets.open == nil {
 		n.sockets.asks, n.sockets.open = map[uint64]ask{}, map[machine.Socket]SocketKind{}
 	}
-	n.sockets.open[socket] = kind
+	n.sockets.open[socket], n.sockets.own = kind, socket
 }
