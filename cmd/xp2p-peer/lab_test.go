@@ -68,6 +68,10 @@ func TestViewersBehindRealNATsMeet(t *testing.T) {
 			meetInLab(t, bin, nat.BoxConfig{DropUDP: true}, other, nat.OverTCP)
 		})
 	}
+	t.Run("no UDP and random", func(t *testing.T) {
+		t.Parallel()
+		meetInLab(t, bin, nat.BoxConfig{DropUDP: true}, draws, nat.Relayed)
+	})
 }
 
 // A stage is a lab in which a seed broadcasts and viewers a and b watch, each behind a

@@ -70,7 +70,7 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	if b.doc.TokenKey != nil {
 		m.TokenKeys = []ed25519.PublicKey{b.doc.TokenKey[:]}
 	}
-	s.relays.set(b.doc, s.o.room.Document())
+	s.know(b.doc)
 	hello := make(chan *wire.SignalHello, 1)
 	if err := s.ep.DoContext(ctx, func(now time.Time) {
 		s.hello, s.stun = hello, m.STUN

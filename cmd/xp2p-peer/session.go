@@ -14,6 +14,7 @@ import (
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/qlog"
+	"github.com/xp2p/xp2p/lib/relay"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
@@ -39,7 +40,7 @@ type session struct {
 
 	manners *manners
 	stun    []netip.AddrPort // of the room; the loop's
-	relays  relays
+	relays  relay.Servers
 
 	// Of the endpoint's loop.
 	opening  *opening // the start, asked for before there was a node; nil once it was used

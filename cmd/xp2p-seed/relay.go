@@ -239,7 +239,7 @@ func (s *seed) isMember(t *turnServer, room string, ip netip.Addr) bool {
 // describeRelay says in a room's document how the relay is used, with credentials
 // for whoever asked.
 func (s *seed) describeRelay(d *wire.RoomDocument, room string) {
-	if s.turn == nil || d.Mode == "vod" {
+	if s.turn == nil {
 		return
 	}
 	user, password := s.turn.Credential(time.Now(), room)

@@ -20,10 +20,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xp2p/xp2p/lib/endpoint"
+	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/monitor"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/qlog"
+	"github.com/xp2p/xp2p/lib/relay"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
@@ -57,6 +59,7 @@ type seed struct {
 	ep      *endpoint.Endpoint     // nil without a UDP socket
 	tcp     *endpoint.TCP          // a socket of ep's; nil where this is no peer
 	turn    *turnServer            // nil without --relay
+	relays  relay.Servers          // of the tracker elsewhere
 	links   map[string]trackerLink // of the endpoint's loop
 	asked   atomic.Bool            // somebody finds out what NAT we are behind
 	work    sync.WaitGroup
@@ -185,7 +188,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 		cfg.Trace = qlog.Records
 	}
 	s.node = node.New(cfg)
-	err = s.openSockets(at, endpoint.Config{Step: s.step, Log: s.t.Log, Leave: func(now time.Time) { s.node.Close(now) }})
+	err = s.openSockets(at, endpoint.Config{Step: s.step, Log: s.t.Log, Lost: func(now time.Time, id machine.Socket, _ error) { s.node.LostSocket(now, id) }, Leave: func(now time.Time) { s.node.Close(now) }})
 	if err != nil {
 		return nil, nil, tool.Failed("UDP %s: %w", at, err).Hint("--udp names another address")
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/ed25519"
-	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -111,7 +110,7 @@ func (s *seed) describeSTUN(r *http.Request, d *wire.RoomDocument) {
 // loop.
 func (s *seed) openSocket(now time.Time, o node.OpenSocket) {
 	if o.Kind != node.SocketUDP {
-		s.node.Opened(now, o.Ref, 0, netip.AddrPort{}, errors.New("no such kind of socket"))
+		s.carry(o)
 		return
 	}
 	at := o.Local

@@ -10,6 +10,7 @@ import (
 	"github.com/xp2p/xp2p/lib/discovery"
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/relay"
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -163,7 +164,14 @@ func (s *seed) meet(ctx context.Context, name string) {
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		doc, err := signal.FetchRoom(ctx, nil, s.o.tracker+"/v1/rooms/"+name)
 		if err == nil {
-			m := node.Meeting{STUN: signal.Resolve(ctx, doc.STUN)}
+			m := node.Meeting{STUN: signal.Resolve(ctx, doc.STUN), Relays: doc.Relays}
+			s.relays.Set(accesses(doc), func(ctx context.Context) ([]relay.Access, error) {
+				doc, err := signal.FetchRoom(ctx, nil, s.o.tracker+"/v1/rooms/"+name)
+				if err != nil {
+					return nil, err
+				}
+				return accesses(doc), nil
+			})
 			if doc.TokenKey != nil {
 				m.TokenKeys = []ed25519.PublicKey{doc.TokenKey[:]}
 			}
