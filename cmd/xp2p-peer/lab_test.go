@@ -192,18 +192,9 @@ func meetInLab(t *testing.T, bin string, a, b nat.BoxConfig, want nat.Way) {
 			t.Errorf("%s: the path is %s, want %v", host, n.Path, want)
 		}
 	}
-	for want == nat.Relayed { // what a relay passes on is a server's
-		a, b := lastReport(stats["a"]), lastReport(stats["b"])
-		if a.PeerBytes+b.PeerBytes > 0 {
+	if want == nat.Relayed { // what a relay passes on is a server's
+		if a, b := lastReport(stats["a"]), lastReport(stats["b"]); a.PeerBytes+b.PeerBytes > 0 {
 			t.Errorf("of peers %d and %d bytes, relayed %d and %d", a.PeerBytes, b.PeerBytes, a.RelayBytes, b.RelayBytes)
-		}
-		if a.RelayBytes+b.RelayBytes > 0 {
-			break
-		}
-		select {
-		case <-look.C:
-		case <-enough:
-			t.Fatal("nothing was relayed")
 		}
 	}
 }
