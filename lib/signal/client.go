@@ -53,8 +53,11 @@ type Event struct {
 type ClientConfig struct {
 	URL   string // of the WebSocket: ws, wss, http or https
 	Hello *wire.SignalHello
-	HTTP  *http.Client // nil: http.DefaultClient
-	Log   *slog.Logger
+	// Announce, if not nil, makes what is said before the hello, anew for each
+	// connection.
+	Announce func() *wire.SignalAnnounce
+	HTTP     *http.Client // nil: http.DefaultClient
+	Log      *slog.Logger
 }
 
 // A Client is a peer's connection to its tracker. It reconnects for ever, says
@@ -207,6 +210,11 @@ func (c *Client) connect() (lasted time.Duration, err error) {
 	hello := c.hello
 	c.mu.Unlock()
 	defer c.offline()
+	if c.cfg.Announce != nil {
+		if err := send(dial, conn, c.cfg.Announce()); err != nil {
+			return 0, fmt.Errorf("tracker: %w: %w", ErrUnreachable, err)
+		}
+	}
 	if err := send(dial, conn, &hello); err != nil {
 		return 0, fmt.Errorf("tracker: %w: %w", ErrUnreachable, err)
 	}

@@ -19,6 +19,9 @@ func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request) {
 	}
 	d, ok := s.cfg.Document(r, room)
 	if !ok {
+		d, ok = s.guestDocument(r, room)
+	}
+	if !ok {
 		s.refuse(w, http.StatusNotFound, "no such room")
 		return
 	}

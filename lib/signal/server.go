@@ -42,7 +42,15 @@ type ServerConfig struct {
 	// must not block.
 	Report   func(room string, id wire.PeerID, report []byte)
 	MaxConns int // 0: DefaultMaxConns
-	Log      *slog.Logger
+	// MaxGuests is how many rooms others may announce here; 0: none.
+	MaxGuests     int
+	GuestTopology string
+	// Own reports whether a name is one of the operator's rooms, although Open was
+	// not called for it: a recording's.
+	Own func(room string) bool
+	// Guest describes a room that was announced, but for what its announcer said.
+	Guest func(r *http.Request, room string) *wire.RoomDocument
+	Log   *slog.Logger
 }
 
 // A Server is a tracker on the network: an http.Handler for GET
@@ -55,6 +63,7 @@ type Server struct {
 	mu       sync.Mutex
 	tracker  *tracker.Tracker
 	sessions map[tracker.Session]*outbox
+	guests   map[string]*guest // by room
 	last     tracker.Session
 	closed   bool
 	done     chan struct{}
@@ -90,7 +99,7 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, mux: http.NewServeMux(), tracker: tracker.New(cfg.Tracker),
-		sessions: map[tracker.Session]*outbox{}, done: make(chan struct{}),
+		sessions: map[tracker.Session]*outbox{}, guests: map[string]*guest{}, done: make(chan struct{}),
 	}
 	s.mux.HandleFunc("GET /v1/rooms/{room}", s.serveDocument)
 	s.mux.HandleFunc("GET /v1/rooms/{room}/signal", s.serveSignal)
@@ -186,6 +195,7 @@ func (s *Server) tick() {
 		case now := <-t.C:
 			s.mu.Lock()
 			s.tracker.Tick(now)
+			s.tendGuests(now)
 			s.deliver()
 			s.mu.Unlock()
 		}
@@ -211,6 +221,7 @@ func (s *Server) leave(session tracker.Session) {
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
 	s.tracker.Leave(session)
+	s.guestLeft(session, time.Now(), false)
 	s.deliver()
 }
 
@@ -230,9 +241,13 @@ func (s *Server) take(session tracker.Session, a arrival, m wire.Signal) (over b
 	defer s.mu.Unlock()
 	defer s.deliver()
 	switch m := m.(type) {
+	case *wire.SignalAnnounce:
+		err := s.announced(session, a, m)
+		return err != nil, err
 	case *wire.SignalHello:
 		_, err := s.tracker.Join(time.Now(), tracker.Arrival{
 			Session: session, Room: a.room, Remote: a.remote, Hello: m, Trusted: a.trusted, Addrs: a.addrs,
+			Announcer: s.isAnnouncer(session, a.room, m),
 		})
 		return err != nil, err
 	case *wire.SignalReport:
@@ -251,6 +266,7 @@ func (s *Server) take(session tracker.Session, a arrival, m wire.Signal) (over b
 		err := s.tracker.Punch(time.Now(), session, m)
 		return err != nil, err
 	case *wire.SignalBye:
+		s.guestLeft(session, time.Now(), true)
 		return true, nil
 	}
 	return true, tracker.ErrProtocol

@@ -22,7 +22,7 @@ func (s *Server) serveSignal(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	known := s.tracker.Topology(room) != ""
+	known := s.tracker.Topology(room) != "" || s.cfg.MaxGuests > 0 && wire.CheckRoomName(room) // it may be announced now
 	s.mu.Unlock()
 	if !known {
 		s.refuse(w, http.StatusNotFound, "no such room")
@@ -86,7 +86,11 @@ func (s *Server) read(ctx context.Context, conn *websocket.Conn, session tracker
 	hello, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	limit := bucket{level: messageBurst, at: time.Now()}
-	for wait := hello; ; wait = ctx {
+	for {
+		wait := ctx
+		if stranger {
+			wait = hello
+		}
 		typ, b, err := conn.Read(wait)
 		if err != nil {
 			return nil
@@ -114,7 +118,9 @@ func (s *Server) read(ctx context.Context, conn *websocket.Conn, session tracker
 		if over {
 			return nil
 		}
-		known()
+		if _, before := m.(*wire.SignalAnnounce); !before {
+			known()
+		}
 	}
 }
 

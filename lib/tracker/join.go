@@ -24,6 +24,9 @@ type Arrival struct {
 	// process: it may be a seed, and its Addrs need no proof.
 	Trusted bool
 	Addrs   []netip.AddrPort
+	// Announcer says that the session is that of who announced the room: it may be
+	// a seed of it.
+	Announcer bool
 }
 
 // Join takes a hello. The first of a session makes it a peer of the room;
@@ -33,7 +36,7 @@ func (t *Tracker) Join(now time.Time, a Arrival) (wire.PeerID, error) {
 	if r == nil {
 		return 0, fmt.Errorf("%w: %.70q", ErrNoRoom, a.Room)
 	}
-	if a.Hello.Role == wire.RoleSeed && !a.Trusted && !slices.Contains(t.cfg.SeedKeys, a.Hello.Key) {
+	if a.Hello.Role == wire.RoleSeed && !a.Trusted && !a.Announcer && !slices.Contains(t.cfg.SeedKeys, a.Hello.Key) {
 		return 0, ErrForbidden
 	}
 	t.clock = now
@@ -74,13 +77,13 @@ func (t *Tracker) Join(now time.Time, a Arrival) (wire.PeerID, error) {
 }
 
 // mayReplace says whether a newcomer with a peer's key is that peer: he knows
-// the session's secret, or comes from the same address. The key itself proves
-// nothing, for all fellows know it.
+// the session's secret, or comes from the same address, or has signed for the
+// room. The key itself proves nothing, for all fellows know it.
 func mayReplace(old *peer, a Arrival) bool {
 	if old.hello.Role != a.Hello.Role || old.trusted != a.Trusted {
 		return false
 	}
-	return old.resume != "" && a.Hello.Resume == old.resume || old.remote == a.Remote
+	return a.Announcer || old.resume != "" && a.Hello.Resume == old.resume || old.remote == a.Remote
 }
 
 // replace moves a peer to a newer connection; the others notice nothing but

@@ -26,8 +26,8 @@ const (
 // ErrSignalType is in the chain of the error for a message of unknown type.
 var ErrSignalType = errors.New("unknown type of signalling message")
 
-// A Signal is a signalling message: one of SignalHello, SignalReport and
-// SignalBye from a peer, one of SignalWelcome, SignalNeighbours, SignalFeed and
+// A Signal is a signalling message: one of SignalAnnounce, SignalHello,
+// SignalReport and SignalBye from a peer, one of SignalWelcome, SignalNeighbours, SignalFeed and
 // SignalError from the tracker, SignalPunch from one peer to another through it,
 // always by pointer.
 type Signal interface {
@@ -175,6 +175,7 @@ func (m *SignalError) Error() string {
 	return "tracker: " + m.Code + ": " + m.Message
 }
 
+func (*SignalAnnounce) signalType() string   { return "announce" }
 func (*SignalHello) signalType() string      { return "hello" }
 func (*SignalReport) signalType() string     { return "report" }
 func (*SignalBye) signalType() string        { return "bye" }
@@ -186,6 +187,8 @@ func (*SignalPunch) signalType() string      { return "punch" }
 
 func newSignal(name string) Signal {
 	switch name {
+	case "announce":
+		return new(SignalAnnounce)
 	case "hello":
 		return new(SignalHello)
 	case "report":

@@ -19,16 +19,19 @@ type RoomDocument struct {
 	RoomKey   Key    `json:"room_key"`  // Ed25519: signs the pieces
 	// Newest is what the origin's newest document says at this moment; it is
 	// absent before the first piece.
-	Newest     json.RawMessage `json:"newest,omitempty"`
-	Origins    []string        `json:"origins"`         // base URLs, best first
-	Seeds      []RoomSeed      `json:"seeds,omitempty"` // always-on XNTP seeds
-	STUN       []string        `json:"stun,omitempty"`  // host:port
-	Relays     []RoomRelay     `json:"relay,omitempty"`
-	Log        string          `json:"log,omitempty"`    // URL to POST reports to
-	Signal     string          `json:"signal,omitempty"` // URL of the WebSocket (ws, wss)
-	TokenKey   *Key            `json:"token_key,omitempty"`
-	Topology   string          `json:"topology"`
-	TimeUnixMS int64           `json:"time_unix_ms"`
+	Newest  json.RawMessage `json:"newest,omitempty"`
+	Origins []string        `json:"origins"`         // base URLs, best first
+	Seeds   []RoomSeed      `json:"seeds,omitempty"` // always-on XNTP seeds
+	// AtHome says that no origin can be reached: each seed is one, over a tunnel
+	// through XNTP, and stands behind a NAT, perhaps.
+	AtHome     bool        `json:"at_home,omitempty"`
+	STUN       []string    `json:"stun,omitempty"` // host:port
+	Relays     []RoomRelay `json:"relay,omitempty"`
+	Log        string      `json:"log,omitempty"`    // URL to POST reports to
+	Signal     string      `json:"signal,omitempty"` // URL of the WebSocket (ws, wss)
+	TokenKey   *Key        `json:"token_key,omitempty"`
+	Topology   string      `json:"topology"`
+	TimeUnixMS int64       `json:"time_unix_ms"`
 }
 
 // A RoomSeed is a seed that anybody may dial without asking the tracker first.
@@ -91,10 +94,8 @@ func (d *RoomDocument) check() error {
 	switch {
 	case !CheckRoomName(d.Room):
 		return fmt.Errorf("room: %.70q is no name", d.Room)
-	case d.Mode != "live" && d.Mode != "vod":
-		return fmt.Errorf("mode: %.20q is neither live nor vod", d.Mode)
-	case d.Container != "flv" && d.Container != "mp4" && d.Container != "raw":
-		return fmt.Errorf("container: %.20q is not known", d.Container)
+	case checkStream(d.Mode, d.Container) != nil:
+		return checkStream(d.Mode, d.Container)
 	case d.RoomKey == Key{}:
 		return errors.New("room_key: none")
 	case len(d.Origins) > maxRoomList || len(d.Seeds) > maxRoomList || len(d.STUN) > maxRoomList || len(d.Relays) > maxRoomList:
