@@ -60,6 +60,7 @@ var house = map[string]room{
 	"relay":      {5, rind, "stream", "github.com/pion/turn/v3 github.com/pion/logging"},
 	"signal":     {5, rind, "tracker wire", "github.com/coder/websocket"},
 	"origin":     {5, rind, "store segment flv fmp4 media", "golang.org/x/sync"},
+	"tunnel":     {5, rind, "node wire xntp", ""},
 	"monitor":    {5, rind, "measure", "github.com/prometheus/client_golang"},
 	"netlab":     {5, rind, "nat", "golang.org/x/sys"},
 	"udplink":    {5, rind, "", "golang.org/x/sys"},

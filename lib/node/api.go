@@ -54,6 +54,13 @@ type Config struct {
 	// room. Nodes of one simulation share one, which checks each record once.
 	Verifier *segment.Verifier
 
+	// Streams: what peers write to streams is told, and what becomes of connections:
+	// EventStream, EventConn, EventWritable, EventConnGone.
+	Streams bool
+	// Dials: a seed that stands behind a NAT dials those whom it feeds, as they dial
+	// it. Others wait for them.
+	Dials bool
+
 	// NoReceipts: nothing is signed for others. A simulation of thousands may do
 	// without, where nobody looks at accounts.
 	NoReceipts bool
@@ -86,6 +93,13 @@ type Room struct {
 	OriginRTT time.Duration
 	// NoOrigin: there is no origin to ask; no EventNeedOrigin comes.
 	NoOrigin bool
+	// AtHome: the room's seeds are its origin (wire.RoomDocument.AtHome): a viewer
+	// stays connected to them whatever the tracker's list says, and what the origin
+	// supplies counts as a seed's.
+	AtHome bool
+	// NoPlayer: nothing is played here. The node is in the room for what streams
+	// bring.
+	NoPlayer bool
 	// Resume makes a viewer go on behind a piece that it wrote in an earlier
 	// life, instead of at Start.
 	Resume segment.ID
@@ -129,6 +143,14 @@ const (
 	EventRestart
 	// EventEnd: the stream is over, and Output has given all of it.
 	EventEnd
+	// With Config.Streams. EventStream: Neighbour wrote Data to Stream; Fin says that
+	// it is the last. EventConn: there is a connection with Neighbour, at Addr, which
+	// is Stream.Conn. EventWritable: a write that was refused there has room.
+	// EventConnGone: it has ended, and its streams with it.
+	EventStream
+	EventConn
+	EventWritable
+	EventConnGone
 	// EventOpenSocket: the node wants the socket that Open describes. Answer with
 	// Opened, naming Open.Ref, whether there is one now or not.
 	EventOpenSocket
@@ -140,7 +162,7 @@ const (
 )
 
 func (k EventKind) String() string {
-	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end", "open-socket", "close-socket", "observe-tcp"}
+	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end", "stream", "conn", "writable", "conn-gone", "open-socket", "close-socket", "observe-tcp"}
 	if k >= 1 && int(k) < len(names) {
 		return names[k]
 	}
@@ -160,6 +182,9 @@ type Event struct {
 	Source    measure.Source
 	Late      time.Duration
 	Why       string
+	Stream    Stream
+	Data      []byte
+	Fin       bool
 	Open      OpenSocket
 	Socket    machine.Socket
 }

@@ -53,6 +53,7 @@ type conn struct {
 	betterAt time.Time
 	objects  []object // by number
 	payload  int64    // bytes of pieces, both ways
+	streamed int64    // bytes of streams, both ways
 	wire     int64    // bytes of datagrams, both ways, when it was last looked at
 }
 
@@ -112,12 +113,21 @@ func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort
 		n.enter(now, p, r, false)
 		return
 	}
-	if n.cfg.Role != wire.RoleSeed && (p.conn == nil && p.dialAt.IsZero() || news && n.punch != nil && n.punch.Ready()) {
+	if n.dials() && (p.conn == nil && p.dialAt.IsZero() || news && n.punch != nil && n.punch.Ready()) {
 		if p.since.IsZero() {
 			p.since = now
 		}
 		n.dialSoon(now, p)
 	}
+}
+
+// dials reports whether we dial: a seed in the open waits to be dialed.
+func (n *Node) dials() bool { return n.cfg.Role != wire.RoleSeed || n.cfg.Dials }
+
+// keeps reports whether a connection is kept although no swarm wants it: with the
+// seed of a room that has its origin there.
+func (p *peer) keeps() bool {
+	return slices.ContainsFunc(p.seeds, func(r *room) bool { return r.cfg.AtHome })
 }
 
 // unname notes that a room does not name a peer any more.
@@ -155,7 +165,7 @@ func (n *Node) advanceDials(now time.Time) {
 	for _, p := range slices.Clone(n.peers) {
 		if !p.closeAt.IsZero() && !now.Before(p.closeAt) {
 			p.closeAt = time.Time{}
-			if p.conn != nil && len(p.in) == 0 {
+			if p.conn != nil && len(p.in) == 0 && !p.keeps() {
 				n.xn.Close(now, p.conn.id, closeNormal)
 			}
 		}
@@ -246,6 +256,7 @@ func (n *Node) connected(now time.Time, c *conn) {
 	}
 	c.up, p.conn, p.fails, p.dialAt, p.tried, p.since, p.knocked = true, c, 0, time.Time{}, time.Time{}, time.Time{}, false
 	n.tellPath(p)
+	n.tellConn(EventConn, c)
 	for _, r := range slices.Clone(p.named) {
 		n.enter(now, p, r, c.dialed && c.early == r)
 	}
@@ -385,6 +396,14 @@ func (n *Node) drainConns(now time.Time) (moved bool) {
 			if c != nil && n.punch != nil {
 				n.punch.Stop(c.peer.id)
 			}
+		case xntp.EventStream:
+			if c != nil && c.up {
+				n.streamed(c, e)
+			}
+		case xntp.EventWritable:
+			if c != nil {
+				n.tellConn(EventWritable, c)
+			}
 		}
 	}
 }
@@ -442,8 +461,11 @@ func (n *Node) wireOf(c *conn) int64 {
 func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	n.conns.remove(c.id)
 	p := c.peer
-	n.spent.wire += n.wireOf(c)
+	n.spent.wire += n.wireOf(c) - c.streamed
 	n.spent.payload += c.payload
+	if c.up {
+		n.tellConn(EventConnGone, c)
+	}
 	if !n.used(c.socket) {
 		n.leaveSocket(now, c.socket)
 	}
@@ -480,7 +502,7 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	if p.since.IsZero() {
 		p.since = now
 	}
-	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
+	if len(p.named) > 0 && n.dials() && !n.closed {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)
 		p.fails++
 		p.dialAt = now.Add(wait)

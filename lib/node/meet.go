@@ -63,9 +63,9 @@ func (r *room) meet(now time.Time) {
 		r.reportAt = now.Add(reportFirst)
 	}
 	r.n.setServers()
-	if r.pl != nil && !r.listed && len(r.cfg.Seeds) > 0 {
+	if r.n.cfg.Role != wire.RoleSeed && (!r.listed || r.cfg.AtHome) && len(r.cfg.Seeds) > 0 {
 		r.seedsAt = now
-		if !r.cfg.NoSignal {
+		if !r.cfg.NoSignal && !r.cfg.AtHome {
 			r.seedsAt = now.Add(seedPatience)
 		}
 	}

@@ -234,7 +234,7 @@ func (n *Node) AppendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 func (n *Node) NextEvent() (Event, bool) { return n.events.Pop() }
 
 func (n *Node) tell(e Event) {
-	if n.events.Len() >= maxPending && e.Kind >= EventUp && e.Kind < EventOpenSocket && e.Kind != EventGap && e.Kind != EventRestart && e.Kind != EventEnd {
+	if n.events.Len() >= maxPending && e.Kind >= EventUp && e.Kind != EventGap && e.Kind != EventRestart && e.Kind < EventEnd {
 		return
 	}
 	n.events.Push(e)

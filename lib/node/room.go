@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,6 +25,7 @@ const (
 	askInitEvery  = 500 * time.Millisecond
 	startAlone    = 700 * time.Millisecond // without an answer of the origin
 	seedPatience  = 2 * time.Second        // for the tracker's list, before the document's seeds are dialed
+	maxFed        = 1024                   // groups that a seed which dials knows
 	startBack     = 2                      // segments before the newest: a keyframe each two seconds is usual
 )
 
@@ -57,6 +59,7 @@ type room struct {
 	lastDTS    int64
 	counted    swarm.Counters // what the meter has of them
 	leaving    bool
+	fed        map[uint64][]wire.SignalMember // by group, at a seed that dials
 
 	rate    measure.Rate // of the stream, at a seed
 	carries bool         // the tracker has heard what the uplink carries
@@ -88,7 +91,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	if r.born.IsZero() {
 		r.born = now
 	}
-	if !seed {
+	if !seed && !cfg.NoPlayer {
 		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin, Turn: sw.Turn})
 	}
 	n.rooms = append(n.rooms, r)
@@ -140,6 +143,7 @@ func (n *Node) Signal(now time.Time, name string, m wire.Signal) error {
 		r.placeOrigin(m)
 		err = r.sw.SetNeighbours(now, m)
 	case *wire.SignalFeed:
+		r.nameFed(now, m)
 		err = r.sw.SetFeed(now, m)
 	case *wire.SignalPunch:
 		r.punched(now, m)
@@ -158,7 +162,7 @@ func (r *room) setNamed(now time.Time, members []wire.SignalMember) {
 			continue
 		}
 		key := wire.Key(p.key)
-		if !slices.ContainsFunc(members, func(m wire.SignalMember) bool { return m.Key == key }) {
+		if !slices.ContainsFunc(members, func(m wire.SignalMember) bool { return m.Key == key }) && !r.isHome(key) {
 			r.n.unname(r, p)
 		}
 	}
@@ -168,6 +172,34 @@ func (r *room) setNamed(now time.Time, members []wire.SignalMember) {
 			r.n.name(now, r, m.Key, m.Addrs, m.NAT, m.Role == wire.RoleSeed)
 		}
 	}
+}
+
+// isHome reports whether a key is of a seed that is the room's origin.
+func (r *room) isHome(key wire.Key) bool {
+	return r.cfg.AtHome && slices.ContainsFunc(r.cfg.Seeds, func(s wire.RoomSeed) bool { return s.Key == key })
+}
+
+// nameFed knows those whom a seed that dials feeds, and no longer those whom it
+// does not feed any more.
+func (r *room) nameFed(now time.Time, m *wire.SignalFeed) {
+	if !r.n.cfg.Dials {
+		return
+	}
+	if r.fed == nil || m.Reset {
+		r.fed = map[uint64][]wire.SignalMember{}
+	}
+	for _, g := range m.Groups {
+		if len(g.Members) == 0 {
+			delete(r.fed, g.Group)
+		} else if r.fed[g.Group] != nil || len(r.fed) < maxFed {
+			r.fed[g.Group] = g.Members
+		}
+	}
+	var all []wire.SignalMember
+	for _, group := range slices.Sorted(maps.Keys(r.fed)) {
+		all = append(all, r.fed[group]...)
+	}
+	r.setNamed(now, all)
 }
 
 // Reconnected tells that the connection to the room's tracker is new.
@@ -211,27 +243,31 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 		return nil
 	}
 	var err error
+	from := measure.Origin
+	if r.cfg.AtHome {
+		from = measure.Seed
+	}
 	if s.Record.Kind != 0 && s.Record.Kind != segment.KindHeader {
 		if in := s.Record.Init; s.Record.Kind == segment.KindInit && in.Proof.Count == 0 && r.pl.WantsInit(in.Hash) {
 			// Asked for by a hash that a signed keyframe names: its bytes prove it to
 			// us, and to nobody else, so it is not handed on.
 			if err = in.Check(s.Record.Body); err == nil {
-				r.pl.Add(now, s.Record, measure.Origin, s.Ingest, s.ID)
+				r.pl.Add(now, s.Record, from, s.Ingest, s.ID)
 			}
 		} else if err = r.sw.Verify(&s.Record); err != nil {
 			r.meter.Polluted(len(s.Record.Body))
 			err = fmt.Errorf("%w: %w", ErrSignature, err)
 		} else {
-			v := r.pl.Add(now, s.Record, measure.Origin, s.Ingest, s.ID)
+			v := r.pl.Add(now, s.Record, from, s.Ingest, s.ID)
 			ingest := uint64(0)
 			if !s.Ingest.IsZero() {
 				ingest = uint64(max(0, s.Ingest.UnixMilli()))
 			}
 			if s.Record.Kind == segment.KindPiece {
 				if v == playout.Fresh {
-					r.meter.Received(measure.Origin, len(s.Record.Body))
+					r.meter.Received(from, len(s.Record.Body))
 					r.fromOrigin(len(s.Record.Body))
-					r.explain(s.Record.Piece.ID, measure.Origin, 0, r.asks[s.ID])
+					r.explain(s.Record.Piece.ID, from, 0, r.asks[s.ID])
 				} else {
 					r.meter.Duplicate(len(s.Record.Body))
 				}

@@ -76,11 +76,12 @@ func (r *room) report(now time.Time) *measure.Report {
 // acknowledgements, descriptors, buffer maps. A connection serves several
 // rooms, so it is the node's and not a room's. The bytes of a piece that is
 // under way become payload only when it is whole; as counters never fall, what
-// is told is the most that was seen, too much by such a piece or two.
+// is told is the most that was seen, too much by such a piece or two. Streams
+// carry what is counted where they are read.
 func (n *Node) overhead() int64 {
 	wireBytes, payload := n.spent.wire, n.spent.payload
 	for _, c := range n.conns.list {
-		wireBytes += n.wireOf(c)
+		wireBytes += n.wireOf(c) - c.streamed
 		payload += c.payload
 	}
 	n.overheadTold = max(n.overheadTold, wireBytes-payload)

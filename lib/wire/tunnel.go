@@ -16,7 +16,8 @@ import "errors"
 //
 // CREDIT says how many more bytes of DATA the other may send: XNTP bounds what is
 // under way, and this what waits for a slow reader. Both begin with TunnelCredit.
-// The end of the object is the end of that direction.
+// The end of an object says that its writer has closed: it has said all, and reads
+// no more. The other end's object ends then too.
 const (
 	MaxTunnelData = 16 << 10
 	TunnelCredit  = 512 << 10
