@@ -74,11 +74,12 @@ func errNobody(o *options) error {
 const busyWait = time.Second
 
 // patiently asks again for as long as the origin says that it has no room just
-// now: whoever saves a recording has time.
-func patiently[T any](ctx context.Context, ask func() (T, error)) (T, error) {
-	for {
+// now: whoever saves a recording has time. An origin that does not answer is asked
+// again for that long.
+func patiently[T any](ctx context.Context, long time.Duration, ask func() (T, error)) (T, error) {
+	for end := time.Now().Add(long); ; {
 		got, err := ask()
-		if !errors.Is(err, origin.ErrBusy) {
+		if !errors.Is(err, origin.ErrBusy) && (!errors.Is(err, origin.ErrUnreachable) || !time.Now().Before(end)) {
 			return got, err
 		}
 		select {

@@ -9,6 +9,7 @@ import (
 	"github.com/xp2p/xp2p/lib/media"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // elsewhere is how long to wait for the tracker's word on where the origin is,
@@ -18,9 +19,10 @@ const elsewhere = 2 * time.Second
 // An opening is the origin's answer to the question where the stream starts,
 // asked before there is a node.
 type opening struct {
-	client *origin.Client
+	client *origin.Client // nil with home
 	header segment.Header
-	pull   *origin.Pull // nil: the origin has no room for us just now
+	pull   *origin.Pull       // nil: the origin has no room for us just now
+	home   *wire.RoomDocument // of a room whose origin is somebody's seed at home
 }
 
 func (f *opening) close() {
@@ -46,7 +48,7 @@ func open(ctx context.Context, o *options, doc *briefing) (*opening, error) {
 		case err != nil:
 			return nil, err
 		}
-		return &opening{c, p.Header(), p}, nil
+		return &opening{client: c, header: p.Header(), pull: p}, nil
 	}
 	answer, first := try(o.room.Base)
 	if first == nil || errors.Is(first, origin.ErrBadData) {
@@ -55,6 +57,9 @@ func open(ctx context.Context, o *options, doc *briefing) (*opening, error) {
 	d, ok := doc.within(ctx, elsewhere)
 	if !ok {
 		return nil, first
+	}
+	if d.AtHome {
+		return openHome(o, d)
 	}
 	for _, base := range d.Origins {
 		base = strings.TrimSuffix(base, "/")

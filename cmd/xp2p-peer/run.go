@@ -44,9 +44,13 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		return explainOrigin(err)
 	}
 	header := first.header
-	if header.VOD {
+	switch {
+	case header.VOD && first.home != nil:
+		s := &session{o: o, io: t, name: o.room.Room, key: header.Key, began: began, atHome: true, over: over}
+		return s.fetch(ctx, doc, first.home)
+	case header.VOD:
 		first.close()
-		return save(ctx, t, o, first.client)
+		return save(ctx, t, o, first.client, 0)
 	}
 	var out io.WriteCloser
 	if o.http == "" || o.output != "" || !t.OutIsTerminal {
@@ -62,10 +66,15 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		return err
 	}
 	s := &session{
-		o: o, io: t, name: o.room.Room, began: began, client: first.client, local: local,
+		o: o, io: t, name: o.room.Room, key: header.Key, began: began, client: first.client, local: local,
 		opening: first, requests: map[uint64]func(){}, over: over, playing: out != nil,
 	}
-	if first.pull == nil {
+	if first.home != nil {
+		s.atHome, s.opening = true, nil
+		if s.client, err = s.homeClient(first.home); err != nil {
+			return err
+		}
+	} else if first.pull == nil {
 		s.waiting.begin(o.lonely, func() { over(errNobody(o)) })
 		defer s.waiting.end()
 	}
@@ -82,55 +91,12 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 		s.entrance.leave(leaveWithin)
 		end(context.Cause(told))
 	})()
-	key, err := xntp.GenerateKey(crand.Reader)
-	if err != nil {
-		return err
-	}
-	if s.manners, err = newManners(s.io, s.o, time.Now()); err != nil {
+	if err := s.openNode(); err != nil {
 		return err
 	}
 	defer s.manners.leave()
-	bounds := s.manners.bounds(time.Now())(0)
-	records := 0
-	if s.o.qlog != "" {
-		if s.traces, err = qlog.Open(s.o.qlog, "xp2p-peer"); err != nil {
-			return tool.Failed("--qlog: %w", err)
-		}
-		records = qlog.Records
-	}
-	s.node = node.New(node.Config{
-		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
-		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload || s.o.originOnly, Uplink: s.o.uplink, Polite: &bounds, Explain: s.o.explain, Born: s.began,
-		Trace: records, NAT: s.o.facts,
-	})
-	var class uint8
-	if s.o.background {
-		class = lowerEffort
-	}
-	s.ep, err = endpoint.New(s.node, endpoint.Config{
-		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log, DSCP: class,
-		Lost: func(now time.Time, id machine.Socket, _ error) { s.node.LostSocket(now, id) },
-		Leave: func(now time.Time) {
-			s.node.Close(now)
-			s.manners.given.Store(s.node.Counts().Given)
-		},
-	})
-	if err != nil {
-		return tool.Failed("--listen %s: %w", s.o.listen, err)
-	}
-	// Two viewers behind one address translator meet at these.
-	s.node.SetHosts(s.ep.Hosts(0))
-	// The node outlives the rest by a moment, to say goodbye.
-	loopCtx, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
+	stopLoop, looped := s.runNode(ctx)
 	defer stopLoop()
-	looped := make(chan error, 1)
-	go func() {
-		err := s.ep.Run(loopCtx)
-		if err := s.traces.Close(); err != nil {
-			s.io.Log.Warn("traces are missing", "err", err)
-		}
-		looped <- err
-	}()
 
 	g, gctx := errgroup.WithContext(ctx)
 	s.ctx = gctx
@@ -139,11 +105,13 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	if err != nil {
 		return err
 	}
-	if err := s.join(); err != nil {
+	if err := s.join(node.Room{Start: s.o.from, AtHome: s.atHome}); err != nil {
 		return err
 	}
-	if !s.o.originOnly {
+	if !s.o.originOnly || s.atHome {
 		g.Go(func() error { return s.meet(gctx, doc) })
+	}
+	if !s.o.originOnly {
 		g.Go(func() error { return s.log(gctx, doc) })
 	}
 	g.Go(func() error { return s.count(gctx) })
@@ -192,12 +160,72 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	return s.verdict(err, context.Cause(ctx))
 }
 
-// join enters the room. Whom to meet there comes later, with the room document.
-func (s *session) join() error {
-	joined := make(chan error, 1)
-	s.do(func(now time.Time) {
-		joined <- s.node.Join(now, node.Room{Name: s.name, Key: s.local.Key(), Start: s.o.from, NoSignal: true})
+// openNode makes the node and its socket.
+func (s *session) openNode() error {
+	key, err := xntp.GenerateKey(crand.Reader)
+	if err != nil {
+		return err
+	}
+	if s.manners, err = newManners(s.io, s.o, time.Now()); err != nil {
+		return err
+	}
+	bounds := s.manners.bounds(time.Now())(0)
+	records := 0
+	if s.o.qlog != "" {
+		if s.traces, err = qlog.Open(s.o.qlog, "xp2p-peer"); err != nil {
+			s.manners.leave()
+			return tool.Failed("--qlog: %w", err)
+		}
+		records = qlog.Records
+	}
+	s.node = node.New(node.Config{
+		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
+		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload || s.o.originOnly, Uplink: s.o.uplink, Polite: &bounds, Explain: s.o.explain, Born: s.began,
+		Trace: records, Streams: s.atHome, NAT: s.o.facts,
 	})
+	var class uint8
+	if s.o.background {
+		class = lowerEffort
+	}
+	s.ep, err = endpoint.New(s.node, endpoint.Config{
+		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log, DSCP: class,
+		Lost: func(now time.Time, id machine.Socket, _ error) { s.node.LostSocket(now, id) },
+		Leave: func(now time.Time) {
+			s.node.Close(now)
+			s.manners.given.Store(s.node.Counts().Given)
+		},
+	})
+	if err != nil {
+		s.manners.leave()
+		return tool.Failed("--listen %s: %w", s.o.listen, err)
+	}
+	if s.atHome {
+		s.openTunnel()
+	}
+	// Two viewers behind one address translator meet at these.
+	s.node.SetHosts(s.ep.Hosts(0))
+	return nil
+}
+
+// runNode runs the node; it outlives the rest by a moment, to say goodbye.
+func (s *session) runNode(ctx context.Context) (stop func(), looped chan error) {
+	ctx, stop = context.WithCancel(context.WithoutCancel(ctx))
+	looped = make(chan error, 1)
+	go func() {
+		err := s.ep.Run(ctx)
+		if err := s.traces.Close(); err != nil {
+			s.io.Log.Warn("traces are missing", "err", err)
+		}
+		looped <- err
+	}()
+	return stop, looped
+}
+
+// join enters the room. Whom to meet there comes later, with the room document.
+func (s *session) join(room node.Room) error {
+	room.Name, room.Key, room.NoSignal = s.name, s.key, true
+	joined := make(chan error, 1)
+	s.do(func(now time.Time) { joined <- s.node.Join(now, room) })
 	select {
 	case err := <-joined:
 		return err

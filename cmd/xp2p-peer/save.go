@@ -16,8 +16,8 @@ import (
 
 // save writes a recording: to a file, going on behind the segments that it
 // holds already, or to stdout. Each segment is verified against the signed
-// index before it is written.
-func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) error {
+// index before it is written. long is how long an origin may be silent.
+func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client, long time.Duration) error {
 	switch {
 	case o.http != "":
 		return tool.Usage("%s is a recording, and --http serves live rooms", o.room.Room).Hint("xp2p-peer -o FILE saves it; a player can open %s/live/%s", o.room.Base, o.room.Room)
@@ -28,7 +28,7 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) er
 		}
 		return errors.Join(copySlices(ctx, client, out), out.Close())
 	}
-	index, err := client.Index(ctx)
+	index, err := patiently(ctx, long, func() (*segment.Index, error) { return client.Index(ctx) })
 	if err != nil {
 		return explainOrigin(err)
 	}
@@ -48,13 +48,13 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client) er
 	if first == 0 {
 		first = int(skip / max(index.SegmentSize, 1))
 		if skip > 0 {
-			if err := copyHead(ctx, client, index, head, out); err != nil {
+			if err := copyHead(ctx, client, index, head, out, long); err != nil {
 				return err
 			}
 		}
 	}
 	for seq := first; seq < len(index.Segments); seq++ {
-		body, err := patiently(ctx, func() ([]byte, error) { return client.RecordingSegment(ctx, index, seq) })
+		body, err := patiently(ctx, long, func() ([]byte, error) { return client.RecordingSegment(ctx, index, seq) })
 		if err != nil {
 			if o.output != "" && !tool.Interrupted(err) {
 				return tool.Unreachable("segment %d of %d: %w", seq, len(index.Segments), err).Hint("what is written is right; run it again to resume")
@@ -131,9 +131,9 @@ func held(f *os.File, x *segment.Index) (int, error) {
 }
 
 // copyHead writes the first n bytes of the recording: its init.
-func copyHead(ctx context.Context, c *origin.Client, x *segment.Index, n int64, out io.Writer) error {
+func copyHead(ctx context.Context, c *origin.Client, x *segment.Index, n int64, out io.Writer, long time.Duration) error {
 	for seq := 0; n > 0 && seq < len(x.Segments); seq++ {
-		body, err := patiently(ctx, func() ([]byte, error) { return c.RecordingSegment(ctx, x, seq) })
+		body, err := patiently(ctx, long, func() ([]byte, error) { return c.RecordingSegment(ctx, x, seq) })
 		if err != nil {
 			return explainOrigin(err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
+	"github.com/xp2p/xp2p/lib/tunnel"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -28,14 +30,18 @@ type session struct {
 	o     *options
 	io    *tool.IO
 	name  string // of the room
+	key   ed25519.PublicKey
 	began time.Time
 	ctx   context.Context
+
+	atHome bool // the room's origin is a seed that is reached through the node
 
 	client *origin.Client
 	local  *store.Room // what the node put out: stdout and local players read it
 	node   *node.Node
 	ep     *endpoint.Endpoint
-	traces *qlog.Dir // nil without --qlog; the loop's
+	tunnel *tunnel.Tunnel // nil, but where the origin is a seed at home
+	traces *qlog.Dir      // nil without --qlog; the loop's
 	work   sync.WaitGroup
 
 	manners *manners
@@ -71,6 +77,9 @@ func (s *session) step(now time.Time) {
 		ev, ok := s.node.NextEvent()
 		if !ok {
 			return
+		}
+		if s.tunnel != nil {
+			s.tunnel.Event(now, ev)
 		}
 		switch ev.Kind {
 		case node.EventSignal:

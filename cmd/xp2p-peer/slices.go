@@ -67,7 +67,7 @@ func (w *sliceWriter) closeSegment() error {
 	w.open = false
 	ctx, cancel := context.WithTimeout(w.ctx, closingTime)
 	defer cancel()
-	pull, err := patiently(ctx, func() (*origin.Pull, error) { return w.client.Start(ctx, store.After(w.last)) })
+	pull, err := patiently(ctx, 0, func() (*origin.Pull, error) { return w.client.Start(ctx, store.After(w.last)) })
 	if err != nil {
 		return nil
 	}
@@ -93,7 +93,7 @@ func (w *sliceWriter) finish() error { return w.w.Flush() }
 
 // copySlices writes a recording's records, as its slicer wrote them.
 func copySlices(ctx context.Context, client *origin.Client, out io.Writer) error {
-	pull, err := patiently(ctx, func() (*origin.Pull, error) { return client.Start(ctx, store.Oldest()) })
+	pull, err := patiently(ctx, 0, func() (*origin.Pull, error) { return client.Start(ctx, store.Oldest()) })
 	if err != nil {
 		return explainOrigin(err)
 	}

@@ -40,6 +40,24 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 			d.Origins = append(d.Origins, up.Base)
 		}
 	}
+	s.describe(r, name, d)
+	if at, ok := s.reached(r); ok && s.o.serves(partSeed) && !room.VOD() {
+		d.Seeds = []wire.RoomSeed{{Key: wire.Key(s.id.xntp.Public()), Addrs: []netip.AddrPort{at}, TCP: strings.TrimSuffix(base, "/") + tcpPath}}
+	}
+	return d, true
+}
+
+// reached is the address at which whoever made the request reaches the node.
+func (s *seed) reached(r *http.Request) (netip.AddrPort, bool) {
+	if s.ep == nil {
+		return netip.AddrPort{}, false
+	}
+	return s.seenAt(r, 0)
+}
+
+// describe adds what does not depend on whose the room is: where to report to, whom
+// to ask for one's address.
+func (s *seed) describe(r *http.Request, name string, d *wire.RoomDocument) {
 	switch {
 	case s.o.log != "":
 		d.Log = s.o.log + "/v1/rooms/" + name + "/log"
@@ -51,16 +69,5 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 		d.TokenKey = &s.o.tokenKeys[0]
 	}
 	s.describeRelay(d, name)
-	if s.ep == nil {
-		return d, true
-	}
 	s.describeSTUN(r, d)
-	at, ok := s.seenAt(r, 0)
-	if !ok {
-		return d, true
-	}
-	if s.o.serves(partSeed) && !room.VOD() {
-		d.Seeds = []wire.RoomSeed{{Key: wire.Key(s.id.xntp.Public()), Addrs: []netip.AddrPort{at}, TCP: strings.TrimSuffix(base, "/") + tcpPath}}
-	}
-	return d, true
 }

@@ -39,7 +39,8 @@ func command() *tool.Command {
 			tool.String(&o.listen, "listen", "HTTP `ADDR`"),
 			tool.String(&o.udp, "udp", "XNTP and STUN `ADDR`; by default that of --listen"),
 			tool.String(&o.public, "public", "how viewers reach the HTTP address, if not as they did: a `URL`"),
-			tool.String(&o.tracker, "tracker", "join the rooms of the tracker at `URL` instead of being one"),
+			tool.String(&o.tracker, "tracker", "announce the rooms at the tracker at `URL`, or join its rooms, instead of being one"),
+			tool.Int(&o.guestRooms, "guest-rooms", "how many rooms others may announce here"),
 			tool.Strings(&o.allow, "allow-seed", "let the seed with this `KEY` (see --print-key) join the tracker"),
 			tool.Strings(&o.stuns, "stun", "a STUN responder elsewhere: `ADDR` or ADDR#KEY"),
 			tool.Strings(&o.stunListen, "stun-listen", "a further `IP:PORT` of the STUN responder here; two with different IP and port tell viewers all of their NAT"),
@@ -90,7 +91,9 @@ type options struct {
 	maxUpload, uplink                            int64
 	printKey                                     bool
 	relay                                        relayOptions
+	guestRooms                                   int
 
+	called    string // the name of the one room, if --tracker says it
 	dirs      []string
 	pulls     []origin.RoomURL
 	seedKeys  []wire.Key       // of --allow-seed
@@ -131,6 +134,9 @@ func (o *options) udpServed() bool { return o.serves(partSeed) || o.serves(partS
 
 func (o *options) check(args []string, io *tool.IO) error {
 	o.dirs = args
+	if err := o.checkTracker(); err != nil {
+		return err
+	}
 	for _, p := range o.only {
 		if !slices.Contains(parts, p) {
 			return tool.Usage("--only %s: there is no such part", p).Hint("origin, tracker, stun, seed or log")
@@ -160,7 +166,7 @@ func (o *options) check(args []string, io *tool.IO) error {
 		if err != nil {
 			return tool.Usage("%s: %w", dir, err)
 		}
-		if err := claim(filepath.Base(abs), dir); err != nil {
+		if err := claim(o.nameOf(abs), dir); err != nil {
 			return err
 		}
 	}
@@ -174,7 +180,10 @@ func (o *options) check(args []string, io *tool.IO) error {
 		}
 		o.pulls = append(o.pulls, room)
 	}
-	if len(names) == 0 && (o.pullsRooms() || o.serves(partLog)) {
+	if o.guestRooms < 0 || o.guestRooms > 0 && !o.serves(partTracker) {
+		return tool.Usage("--guest-rooms: the tracker is not here, or the number is no number of rooms")
+	}
+	if len(names) == 0 && o.guestRooms == 0 && (o.pullsRooms() || o.serves(partLog)) {
 		return tool.Usage("no room to serve").Hint("--room NAME with a slice stream on stdin, a directory, or --upstream URL")
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {

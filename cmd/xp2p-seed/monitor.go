@@ -93,6 +93,12 @@ func (s *seed) roomsNow() (all []monitor.Room) {
 		}
 		all = append(all, r)
 	}
+	if s.tracker != nil {
+		for _, name := range s.tracker.Guests() {
+			st, _ := s.tracker.RoomStats(name)
+			all = append(all, monitor.Room{Name: name, Peers: st.Peers, Seeds: st.Seeds})
+		}
+	}
 	if !s.o.pullsRooms() {
 		for _, up := range s.o.pulls {
 			all = append(all, monitor.Room{Name: up.Room})

@@ -31,6 +31,7 @@ import (
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
 	"github.com/xp2p/xp2p/lib/tracker"
+	"github.com/xp2p/xp2p/lib/tunnel"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/zone"
 )
@@ -60,6 +61,7 @@ type seed struct {
 	tcp     *endpoint.TCP          // a socket of ep's; nil where this is no peer
 	turn    *turnServer            // nil without --relay
 	relays  relay.Servers          // of the tracker elsewhere
+	tunnels *tunnel.Tunnel         // nil where no room is announced elsewhere
 	links   map[string]trackerLink // of the endpoint's loop
 	asked   atomic.Bool            // somebody finds out what NAT we are behind
 	work    sync.WaitGroup
@@ -116,6 +118,9 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	g.Go(func() error { return s.feedAll(gctx, g) })
 	g.Go(func() error { return s.ready(gctx) })
 	g.Go(func() error { return s.tally(gctx) })
+	if s.tunnels != nil {
+		g.Go(func() error { return s.serveTunnels(gctx) })
+	}
 	s.answerTCP(gctx)
 	s.serveRelay(gctx)
 	if o.uplink > 0 && s.content != nil && s.ep != nil {
@@ -175,6 +180,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	cfg := node.Config{
 		Key: s.id.xntp, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
 		Role: wire.RoleSeed, MaxUpload: s.o.swarmUpload(), Uplink: origin.Planned(s.o.uplink),
+		Streams: s.o.announces(), Dials: s.o.announces(),
 	}
 	if s.o.serves(partSTUN) {
 		cfg.TokenKey = s.id.token
@@ -194,6 +200,10 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	}
 	if err := s.openTCP(); err != nil {
 		return nil, nil, err
+	}
+	if s.o.announces() {
+		s.node.SetHosts(s.ep.Hosts(0)) // for viewers behind the same NAT
+		s.tunnels = tunnel.New(s.node, s.ep.Do, true)
 	}
 	// The node outlives the rest by a moment, to say goodbye.
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.ctx))
@@ -241,9 +251,10 @@ func (s *seed) newTracker() *signal.Server {
 			Zones:    s.zones,
 			Relays:   s.o.relayIPs(),
 		},
-		Document: s.document,
-		Report:   s.report,
-		Log:      s.t.Log,
+		Document:  s.document,
+		Report:    s.report,
+		MaxGuests: s.o.guestRooms, GuestTopology: s.o.topology, Own: s.isHere, Guest: s.guest,
+		Log: s.t.Log,
 	})
 }
 
@@ -285,23 +296,40 @@ func (s *seed) admit(room *store.Room) error {
 	if err := s.rooms.Add(room); err != nil {
 		return err
 	}
-	if !room.VOD() && !room.Ended() {
-		if s.tracker != nil {
-			if err := s.tracker.Open(name, s.o.topology); err != nil {
-				return err
-			}
-		}
-		if s.o.serves(partSeed) {
-			s.work.Go(func() {
-				if err := s.offer(s.ctx, room); err != nil && s.ctx.Err() == nil {
-					s.t.Log.Error("the swarm of a room has failed", "room", name, "err", err)
-				}
-			})
+	live, announced := !room.VOD() && !room.Ended(), s.o.announces() && s.isOwn(name)
+	if live && s.tracker != nil {
+		if err := s.tracker.Open(name, s.o.topology); err != nil {
+			return err
 		}
 	}
-	s.once.Do(func() { close(s.opened) })
-	s.t.Milestone("room is open", "room", name, "watch", s.base+"/"+name, "play", s.base+"/live/"+name+"."+room.Container().String())
+	take := s.present
+	if live {
+		take = s.offer
+	}
+	if live && s.o.serves(partSeed) || announced {
+		s.work.Go(func() {
+			if err := take(s.ctx, room); err != nil && s.ctx.Err() == nil {
+				s.t.Log.Error("the swarm of a room has failed", "room", name, "err", err)
+			}
+		})
+	}
+	watch := s.base
+	if announced {
+		watch = s.o.tracker
+	} else {
+		s.canBeJoined()
+	}
+	s.t.Milestone("room is open", "room", name, "watch", watch+"/"+name, "play", s.base+"/live/"+name+"."+room.Container().String())
 	return nil
+}
+
+// canBeJoined notes that somebody can join a room.
+func (s *seed) canBeJoined() { s.once.Do(func() { close(s.opened) }) }
+
+// isHere reports whether a name is one of this seed's rooms, or will be.
+func (s *seed) isHere(name string) bool {
+	_, err := s.rooms.Room(name)
+	return err == nil || name == s.o.room || s.clients[name] != nil
 }
 
 // openDir serves what xp2p-slice -o wrote or is writing, named like its
@@ -311,7 +339,7 @@ func (s *seed) openDir(ctx context.Context, g *errgroup.Group, dir string) error
 	if err != nil {
 		return err
 	}
-	name := filepath.Base(abs)
+	name := s.o.nameOf(abs)
 	room, err := store.OpenRoom(name, dir)
 	if err == nil {
 		return s.admit(room)

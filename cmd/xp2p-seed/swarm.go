@@ -31,6 +31,7 @@ func (s *seed) step(now time.Time) {
 		if !ok {
 			return
 		}
+		s.streams(now, ev)
 		switch ev.Kind {
 		case node.EventSignal:
 			s.signal(ev.Room, ev.Signal)
@@ -60,7 +61,11 @@ func (s *seed) signal(room string, m wire.Signal) {
 		return
 	}
 	if s.o.tracker != "" {
-		c := signal.Dial(s.ctx, signal.ClientConfig{URL: s.o.tracker + "/v1/rooms/" + room + "/signal", Hello: hello, Log: s.t.Log})
+		cfg := signal.ClientConfig{URL: s.o.tracker + "/v1/rooms/" + room + "/signal", Hello: hello, Log: s.t.Log}
+		if s.o.announces() && s.isOwn(room) {
+			cfg.Announce = func() *wire.SignalAnnounce { return s.announcement(room) }
+		}
+		c := signal.Dial(s.ctx, cfg)
 		s.links[room] = trackerLink{close: c.Close, send: func(m wire.Signal) error {
 			if h, ok := m.(*wire.SignalHello); ok {
 				c.Hello(h)
@@ -72,16 +77,14 @@ func (s *seed) signal(room string, m wire.Signal) {
 			for ev := range c.Events() {
 				switch ev.Kind {
 				case signal.Message:
+					if _, ok := ev.Signal.(*wire.SignalWelcome); ok {
+						s.canBeJoined()
+					}
 					s.heard(room, ev.Signal)
 				case signal.Up:
 					s.health.set("tracker of "+room, nil)
 				case signal.Down:
-					var refused *wire.SignalError
-					if errors.As(ev.Err, &refused) && refused.Code == wire.SignalForbidden {
-						s.t.Log.Error("the tracker refuses this seed: give it --allow-seed KEY", "room", room, "key", s.id.xntp.Public())
-					} else {
-						s.t.Log.Info("the tracker does not answer", "room", room, "err", ev.Err, "retry", ev.Retry)
-					}
+					s.refused(room, ev.Err)
 					s.health.set("tracker of "+room, ev.Err)
 				}
 			}
@@ -113,22 +116,29 @@ func (s *seed) heard(room string, m wire.Signal) {
 // do gives a command to the node; once the seed ends it does nothing.
 func (s *seed) do(f func(now time.Time)) { s.ep.DoContext(s.ctx, f) }
 
-// offer joins a live room and gives the node all its records, as they come.
-func (s *seed) offer(ctx context.Context, room *store.Room) error {
-	name := room.Name()
+// join makes the node a seed of a room. Of a tracker elsewhere it hears by meet;
+// but the tracker has no room of our own before we have announced it.
+func (s *seed) join(ctx context.Context, room *store.Room) error {
 	joined := make(chan error, 1)
 	s.do(func(now time.Time) {
 		joined <- s.node.Join(now, node.Room{
-			Name: name, Key: room.Key(), Topology: s.o.topology, Window: s.o.window, NoOrigin: true, NoSignal: s.o.tracker != "",
+			Name: room.Name(), Key: room.Key(), Topology: s.o.topology, Window: s.o.window, NoOrigin: true,
+			NoSignal: s.o.tracker != "" && !(s.o.announces() && s.isOwn(room.Name())),
 		})
 	})
 	select {
 	case err := <-joined:
-		if err != nil {
-			return err
-		}
+		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// offer joins a live room and gives the node all its records, as they come.
+func (s *seed) offer(ctx context.Context, room *store.Room) error {
+	name := room.Name()
+	if err := s.join(ctx, room); err != nil {
+		return err
 	}
 	if s.o.tracker != "" {
 		s.work.Go(func() { s.meet(ctx, name) })
