@@ -23,13 +23,15 @@ import (
 )
 
 func natlabCommand() *tool.Command {
-	o := &natlabOptions{runs: 20, rtt: 50 * time.Millisecond, jobs: max(1, runtime.NumCPU()/2)}
+	o := &natlabOptions{rtt: 50 * time.Millisecond, jobs: max(1, runtime.NumCPU()/2), size: 200 << 20}
 	return &tool.Command{
 		Name:    "natlab",
-		Summary: "name every network of a zoo of real NATs, beside what other tools say (root, Linux)",
-		Args:    "classify [NETWORK…]",
+		Summary: "real NATs: name them (classify), let viewers meet through them (matrix), pass a file (home), count tries (punch); root, Linux",
+		Args:    "classify [NETWORK…] | matrix | home | punch",
 		Flags: []tool.Flag{
-			tool.Int(&o.runs, "runs", "probes of each network"),
+			tool.Int(&o.runs, "runs", "probes of each network (20), or runs of each pair (1), or tries (100)"),
+			tool.Strings(&o.pairs, "pairs", "only these pairs, such as `prc/rand`, of pub, sfw, fc, rc, prc, seq, rand and blk"),
+			tool.Size(&o.size, "size", "of the file that home passes"),
 			tool.Duration(&o.rtt, "rtt", "round trip to the servers"),
 			tool.Float(&o.loss, "loss", "share of packets lost each way, such as 0.05"),
 			tool.Bool(&o.rivals, "rivals", "ask turnutils_natdiscovery and pion's stun-nat-behaviour as well, where they are installed"),
@@ -44,6 +46,11 @@ func natlabCommand() *tool.Command {
 
 type natlabOptions struct {
 	runs, jobs   int
+	size         int64
+	pairs        []string
+	seedArgs     []string // of the seed in the open, beside what it always has
+	homeArgs     []string
+	peerArgs     []string
 	rtt          time.Duration
 	loss         float64
 	rivals, json bool
@@ -83,15 +90,35 @@ type otherTool struct {
 }
 
 func (o *natlabOptions) run(ctx context.Context, t *tool.IO, args []string) error {
-	if len(args) == 0 || args[0] != "classify" {
-		return tool.Usage("natlab: what shall it do?").Hint("natlab classify")
+	usual, ok := map[string]int{"classify": 20, "matrix": 1, "home": 1, "punch": 100}[append(args, "")[0]]
+	switch {
+	case !ok:
+		return tool.Usage("natlab: what shall it do?").Hint("natlab classify, matrix, home or punch")
+	case o.runs == 0:
+		o.runs = usual
 	}
-	if o.runs < 1 || o.jobs < 1 || o.loss >= 1 {
-		return tool.Usage("--runs and --jobs are at least 1, --loss is below 1")
+	if o.runs < 1 || o.jobs < 1 || o.loss >= 1 || o.size < 1 {
+		return tool.Usage("--runs, --jobs and --size are at least 1, --loss is below 1")
+	}
+	if args[0] != "classify" && len(args) > 1 {
+		return tool.Usage("natlab %s %s: --pairs says which", args[0], args[1])
 	}
 	if err := netlab.Available(); err != nil {
 		return tool.Failed("%w", err)
 	}
+	switch args[0] {
+	case "matrix":
+		return o.matrix(ctx, t)
+	case "home":
+		return o.home(ctx, t)
+	case "punch":
+		return o.punch(ctx, t)
+	}
+	return o.classifyAll(ctx, t, args)
+}
+
+// classifyAll names every network, or those that are given.
+func (o *natlabOptions) classifyAll(ctx context.Context, t *tool.IO, args []string) error {
 	zoo := netlab.Zoo()
 	for _, name := range args[1:] {
 		if !slices.ContainsFunc(zoo, func(n netlab.Network) bool { return n.Name == name }) {
@@ -339,16 +366,7 @@ var errNoReport = fmt.Errorf("no report")
 
 func (o *natlabOptions) write(t *tool.IO, results []*natResult) error {
 	if o.json {
-		for _, r := range results {
-			b, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			if _, err := t.Out.Write(append(b, '\n')); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeLines(t, results)
 	}
 	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "network\tby\tclass and pair right\twrong\tmedian\tworst")

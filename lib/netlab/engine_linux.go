@@ -54,6 +54,7 @@ type engine struct {
 type emuPort struct {
 	tun              int
 	boxes            []*nat.Box // the innermost first
+	flows            []Flow     // by who sends; what reached this one
 	upNAT, dnNAT     uint64     // packets that these did not let through
 	up, down         link.Line
 	upMeter, dnMeter link.Meter
@@ -63,6 +64,7 @@ type packet struct {
 	buf [tunMTU]byte
 	n   int
 	to  int
+	src int
 }
 
 const (
@@ -214,7 +216,7 @@ func (e *engine) send(from int, i uint32) {
 		e.drop(i)
 		return
 	}
-	k.to = to
+	k.to, k.src = to, from
 	exit, ok := through(&e.ports[from].up, &e.ports[from].upMeter, e.now(), ip)
 	if !ok {
 		e.drop(i)
@@ -231,6 +233,11 @@ func (e *engine) send(from int, i uint32) {
 func (e *engine) arrive(at int64, i uint32) {
 	k := e.packets[i]
 	p := e.ports[k.to]
+	if p.flows == nil {
+		p.flows = make([]Flow, len(e.ports))
+	}
+	p.flows[k.src].Packets++
+	p.flows[k.src].Bytes += uint64(k.n)
 	if len(p.boxes) > 0 && !inward(p.boxes, e.time(), k.buf[:k.n]) {
 		p.dnNAT++
 		e.drop(i)
@@ -314,6 +321,14 @@ func (e *engine) report() Report {
 		h := HostReport{Up: p.upMeter.Count(), Down: p.dnMeter.Count()}
 		h.Up.LostNAT, h.Down.LostNAT = p.upNAT, p.dnNAT
 		r.Hosts = append(r.Hosts, h)
+	}
+	for to, p := range e.ports {
+		for from, f := range p.flows {
+			if f.Packets > 0 {
+				f.From, f.To = from, to
+				r.Flows = append(r.Flows, f)
+			}
+		}
 	}
 	return r
 }

@@ -16,7 +16,10 @@ type Report struct {
 	Strays                      uint64 // packets for nobody, or not IPv4
 	Expired                     uint64 // packets with too low a TTL
 	Hosts                       []HostReport
-	CPU                         time.Duration // of the emulator's thread
+	// Flows are what went from one access link to another, in whole IP packets that
+	// reached the second.
+	Flows []Flow
+	CPU   time.Duration // of the emulator's thread
 }
 
 // A HostReport counts the packets of one host's access link. Bytes are of
@@ -27,6 +30,23 @@ type HostReport struct {
 	// Overrun counts packets that the kernel dropped because the emulator did
 	// not fetch them in time: with any, a measurement is not to be believed.
 	Overrun uint64
+}
+
+// A Flow counts what went from a host to another; both have an access link.
+type Flow struct {
+	From, To int // as in Hosts
+	Packets  uint64
+	Bytes    uint64
+}
+
+// Between is how many bytes went from one host to another, one way.
+func (r Report) Between(from, to string) (bytes uint64) {
+	for _, f := range r.Flows {
+		if r.Hosts[f.From].Name == from && r.Hosts[f.To].Name == to {
+			bytes += f.Bytes
+		}
+	}
+	return bytes
 }
 
 // A LinkReport counts the packets of one direction of a link.

@@ -12,12 +12,28 @@ import (
 // at.
 const Client = "client"
 
-// Addresses in networks of the zoo.
-var (
-	zooPublic = netip.MustParseAddr("203.0.113.5") // of the outermost box, or of the client in the open
-	zooInside = netip.MustParseAddr("192.168.1.7") // of the client behind a box
-	zooSecond = netip.MustParseAddr("100.64.7.1")  // of a home router behind a carrier's NAT
-)
+// A Site is where a network of the zoo is built: the names of its hosts, and its
+// addresses.
+type Site struct {
+	Client, Router string
+	Public         netip.Addr // of the outermost box, or of the client in the open
+	Inside         netip.Addr // of the client behind a box
+	Second         netip.Addr // of a home router behind a carrier's NAT
+}
+
+// Sites are for labs with one network, or with two.
+var Sites = [...]Site{
+	{Client, "router", netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("100.64.7.1")},
+	{"other", "other-router", netip.MustParseAddr("198.18.0.9"), netip.MustParseAddr("192.168.2.8"), netip.MustParseAddr("100.64.9.1")},
+}
+
+// Edge is the name of the host that stands at the lab's access link.
+func (n Network) Edge(s Site) string {
+	if !n.Kernel || n.open {
+		return s.Client
+	}
+	return s.Router
+}
 
 // A Network is a specimen of nat.Zoo as hosts of a lab. Kernel says that Linux's own
 // NAT and packet filter do what the specimen's tables say; else the tables
@@ -83,25 +99,48 @@ func masquerade(how, drop string) string {
 // Hosts returns the network's hosts; one of them is called Client. The links are
 // those of the whole network. tables wants no kernel's NAT but the tables.
 func (n Network) Hosts(up, down Link, tables bool) []Host {
+	return n.HostsAt(Sites[0], up, down, tables)
+}
+
+// HostsAt is Hosts at one of several sites.
+func (n Network) HostsAt(s Site, up, down Link, tables bool) []Host {
 	switch {
 	case !n.Kernel || tables:
-		h := Host{Name: Client, Addr: zooInside, Up: up, Down: down, Boxes: n.Build(zooPublic)}
+		h := Host{Name: s.Client, Addr: s.Inside, Up: up, Down: down, Boxes: n.Build(s.Public)}
 		if len(n.Boxes) == 0 || n.Addrs[0] == 0 {
-			h.Addr = zooPublic
+			h.Addr = s.Public
 		}
 		return []Host{h}
 	case n.open:
-		return []Host{{Name: Client, Addr: zooPublic, Up: up, Down: down, Rules: n.rules}}
+		return []Host{{Name: s.Client, Addr: s.Public, Up: up, Down: down, Rules: n.rules}}
 	}
-	router := Host{Name: "router", Addr: zooPublic, Up: up, Down: down, Sysctls: map[string]string{"net.ipv4.ip_forward": "1"}}
+	router := Host{Name: s.Router, Addr: s.Public, Up: up, Down: down, Sysctls: map[string]string{"net.ipv4.ip_forward": "1"}}
 	if len(n.Boxes) > 1 {
-		router.Addr = zooSecond
-		router.Boxes = n.Build(zooPublic)[1:]
+		router.Addr = s.Second
+		router.Boxes = n.Build(s.Public)[1:]
 	}
-	router.Rules = strings.NewReplacer("PUBLIC", router.Addr.String(), "INSIDE", zooInside.String()).Replace(n.rules)
+	router.Rules = strings.NewReplacer("PUBLIC", router.Addr.String(), "INSIDE", s.Inside.String()).Replace(n.rules)
 	if life := n.Boxes[0].Lifetime; life > 0 {
 		s := fmt.Sprint(int(life.Seconds()))
 		router.Sysctls["net.netfilter.nf_conntrack_udp_timeout"], router.Sysctls["net.netfilter.nf_conntrack_udp_timeout_stream"] = s, s
 	}
-	return []Host{router, {Name: Client, Addr: zooInside, Behind: router.Name}}
+	return []Host{router, {Name: s.Client, Addr: s.Inside, Behind: router.Name}}
+}
+
+// Clashing is a port-restricted cone whose kernel lets strangers' packets in to
+// itself, as many home routers do: one that comes before ours leaves makes an entry
+// that our flow clashes with, and the flow is given another port. It is not in the
+// zoo, for until a stranger sends it is named like any other.
+func Clashing() Network {
+	for _, n := range Zoo() {
+		if n.Class == nat.PortRestrictedCone && n.Kernel {
+			n.Name = "tuple-clash"
+			n.rules = `table ip lab {
+	chain passing { type filter hook forward priority 0; iifname "lab0" ct state established,related accept; iifname "lab0" drop; }
+	chain after { type nat hook postrouting priority 100; oifname "lab0" masquerade; }
+}`
+			return n
+		}
+	}
+	panic("netlab: the zoo has no port-restricted cone")
 }
