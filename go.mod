@@ -9,6 +9,9 @@ require (
 	github.com/coder/websocket v1.8.15
 	github.com/datarhei/gosrt v0.9.0
 	github.com/flynn/noise v1.1.0
+	github.com/huin/goupnp v1.3.0
+	github.com/jackpal/gateway v1.0.6
+	github.com/jackpal/go-nat-pmp v1.0.2
 	github.com/muesli/termenv v0.16.0
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	github.com/pion/logging v0.2.2

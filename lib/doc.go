@@ -31,6 +31,7 @@
 // netlab makes real namespaces with emulated links between them, udplink puts such
 // a link between UDP sockets of one machine; qlog writes down what connections do,
 // for qvis; store, origin, signal and monitor keep, serve, introduce and count;
+// tunnel carries HTTP between two nodes, portmap has routers map ports;
 // zonefile reads what a tracker shall know of the network; bench measures all of
 // it; tool is what every binary shares. stream carries datagrams in TCP, and relay by
 // way of a TURN server, where UDP does not get through.
@@ -108,6 +109,9 @@
 //   - coder/websocket (signal): small, context-aware; active; ISC.
 //   - oschwald/maxminddb-golang/v2 (zonefile): MMDB databases of ASes and ISPs;
 //     active; ISC.
+//   - huin/goupnp (portmap): UPnP, its descriptions and SOAP; quiet, in use by many;
+//     BSD-2. jackpal/go-nat-pmp (portmap): NAT-PMP; small and done; Apache-2.0.
+//     jackpal/gateway (portmap): the default route, where each system has it; BSD-3.
 //   - prometheus/client_golang (monitor): the format's own library; Apache-2.0.
 //   - quic-go/quic-go, datarhei/gosrt, xtaci/kcp-go, anacrolix/utp (bench/rival): what
 //     people use instead of XNTP, to be measured beside it; the first three

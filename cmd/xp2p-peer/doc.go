@@ -36,6 +36,8 @@
 //	--listen ADDR             UDP address to meet other viewers at
 //	--nat FILE                what xp2p-natprobe --json said of this network, instead
 //	                          of finding it out; "-" is stdin
+//	--port-map                have the router pass that port on, by PCP, NAT-PMP or
+//	                          UPnP, and give it back at the end
 //	--max-upload RATE         upload at most so many bits per second
 //	--no-upload               upload nothing
 //	--upload-quota BYTES      upload at most so much in a calendar month (2G)

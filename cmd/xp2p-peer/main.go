@@ -36,6 +36,7 @@ func commandWith(o *options) *tool.Command {
 			tool.String(&o.roomKey, "room-key", "the room's `KEY`, as behind # in the URL"),
 			tool.String(&o.listen, "listen", "UDP `ADDR` to meet other viewers at"),
 			tool.String(&o.nat, "nat", "what xp2p-natprobe --json said of this network, in `FILE`, instead of finding it out; - is stdin"),
+			tool.Bool(&o.portMap, "port-map", "have the router pass that port on (PCP, NAT-PMP, UPnP), until the end"),
 			tool.Rate(&o.maxUpload, "max-upload", "upload at most so much; 0 is no bound"),
 			tool.Bool(&o.noUpload, "no-upload", "upload nothing"),
 			tool.Size(&o.uploadQuota, "upload-quota", "upload at most so much in a calendar month; 0 is no bound"),
@@ -64,6 +65,7 @@ type options struct {
 	facts                                               nat.Facts // of the file --nat
 	maxUpload, uplink                                   int64
 	noUpload, originOnly, explain, background           bool
+	portMap                                             bool
 	uploadQuota                                         int64 // bytes in a month
 	uploadRatio                                         float64
 	quotaFile, metered                                  string

@@ -110,6 +110,9 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	}
 	if !s.o.originOnly || s.atHome {
 		g.Go(func() error { return s.meet(gctx, doc) })
+		if s.o.portMap {
+			g.Go(func() error { return s.mapPort(gctx) })
+		}
 	}
 	if !s.o.originOnly {
 		g.Go(func() error { return s.log(gctx, doc) })

@@ -5,6 +5,7 @@
 //	xp2p-seed [flags] --room ROOM             a slice stream on stdin
 //	xp2p-seed [flags] DIR…                    directories that xp2p-slice wrote; a room is called like its directory
 //	xp2p-seed [flags] --upstream URL          an edge: the room of another seed
+//	xp2p-seed [flags] --tracker URL/ROOM DIR  at home: viewers find it at another seed's tracker
 //
 // A broadcaster's machine runs
 //
@@ -25,9 +26,13 @@
 //	                      may be given several times
 //	--listen ADDR         HTTP address (TCP)
 //	--udp ADDR            XNTP and STUN address; by default that of --listen
+//	--port-map            have the router pass the UDP port on, by PCP, NAT-PMP or
+//	                      UPnP, and give it back at the end
 //	--public URL          how viewers reach the HTTP address, if not as they did
-//	--tracker URL         join the rooms of the tracker at http://HOST:PORT
-//	                      instead of being one
+//	--tracker URL         announce the rooms at the tracker at http://HOST:PORT, or
+//	                      join its rooms, instead of being one
+//	--guest-rooms N       let others announce up to N rooms of their own here; none
+//	                      if it is not given
 //	--allow-seed KEY      let the seed with this key join the tracker here; may be
 //	                      given several times
 //	--stun ADDR           a STUN responder elsewhere, for the room document: HOST:PORT,
@@ -100,6 +105,28 @@
 //
 // Viewers open http://TRACKER/match: its room document names all of them. The
 // seed of a tracker elsewhere is known by its key.
+//
+// # A seed at home
+//
+// Who stands behind a NAT and has a file or a stream to pass on announces it at a
+// seed that others reach, whose operator lets guests in:
+//
+//	xp2p-seed --guest-rooms 20                          in the open; rooms of its own are welcome
+//	xp2p-slice --vod -o film film.mp4
+//	xp2p-seed --tracker http://SEED:8080/film film      at home
+//	xp2p-peer -o film.mp4 http://SEED:8080/film         whoever wants it
+//
+// The seed in the open only introduces: viewers reach the one at home as they reach
+// each other, through both NATs, and have all of it over XNTP, a recording and what
+// was cut off before, a live stream and its beginning. What they are given counts as
+// seed_bytes. With http://SEED:8080 alone as --tracker every room is announced under
+// its own name.
+//
+// The first who announces a name has it for as long as the program runs, and a
+// minute more if its line fails; its key is that of --identity, with which it may be
+// started again at once, from another address too. Eight rooms are taken in from one
+// address. Guests' rooms end with their seed. --max-upload bounds what a home's
+// uplink gives: pieces that are pushed, and beside that what is fetched.
 //
 // # Near viewers first
 //

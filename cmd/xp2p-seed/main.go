@@ -38,6 +38,7 @@ func command() *tool.Command {
 			tool.Strings(&o.upstreams, "upstream", "pull the room at `URL` from another seed"),
 			tool.String(&o.listen, "listen", "HTTP `ADDR`"),
 			tool.String(&o.udp, "udp", "XNTP and STUN `ADDR`; by default that of --listen"),
+			tool.Bool(&o.portMap, "port-map", "have the router pass the UDP port on (PCP, NAT-PMP, UPnP), until the end"),
 			tool.String(&o.public, "public", "how viewers reach the HTTP address, if not as they did: a `URL`"),
 			tool.String(&o.tracker, "tracker", "announce the rooms at the tracker at `URL`, or join its rooms, instead of being one"),
 			tool.Int(&o.guestRooms, "guest-rooms", "how many rooms others may announce here"),
@@ -92,6 +93,7 @@ type options struct {
 	printKey                                     bool
 	relay                                        relayOptions
 	guestRooms                                   int
+	portMap                                      bool
 
 	called    string // the name of the one room, if --tracker says it
 	dirs      []string
@@ -179,6 +181,9 @@ func (o *options) check(args []string, io *tool.IO) error {
 			return err
 		}
 		o.pulls = append(o.pulls, room)
+	}
+	if o.portMap && !o.announces() {
+		return tool.Usage("--port-map is for a seed that announces its rooms with --tracker").Hint("--public says how viewers reach this one")
 	}
 	if o.guestRooms < 0 || o.guestRooms > 0 && !o.serves(partTracker) {
 		return tool.Usage("--guest-rooms: the tracker is not here, or the number is no number of rooms")

@@ -121,6 +121,9 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	if s.tunnels != nil {
 		g.Go(func() error { return s.serveTunnels(gctx) })
 	}
+	if o.portMap {
+		g.Go(func() error { return s.mapPort(gctx) })
+	}
 	s.answerTCP(gctx)
 	s.serveRelay(gctx)
 	if o.uplink > 0 && s.content != nil && s.ep != nil {
@@ -204,6 +207,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	if s.o.announces() {
 		s.node.SetHosts(s.ep.Hosts(0)) // for viewers behind the same NAT
 		s.tunnels = tunnel.New(s.node, s.ep.Do, true)
+		s.tunnels.SetRate(s.o.swarmUpload())
 	}
 	// The node outlives the rest by a moment, to say goodbye.
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.ctx))

@@ -27,6 +27,29 @@ func (n *Node) SetHosts(hosts []netip.AddrPort) {
 	}
 }
 
+// Mapped tells that the router passes on to socket 0 what comes to an address of
+// its own; the zero address is none. Others hear of it if a server has seen us at
+// that IP address: it is only the router's word.
+func (n *Node) Mapped(now time.Time, at netip.AddrPort) {
+	n.mapped = at
+	for _, r := range n.rooms {
+		if !r.cfg.NoSignal && !r.hello.at.IsZero() {
+			r.helloAt = now
+		}
+	}
+	n.Advance(now)
+}
+
+// mappedPort is what is said of it.
+func (n *Node) mappedPort() uint16 {
+	for _, o := range n.tokens {
+		if n.mapped.IsValid() && o.mapped.Addr() == n.mapped.Addr() {
+			return n.mapped.Port()
+		}
+	}
+	return 0
+}
+
 // Meet brings the room document to a room that was joined without it
 // (Room.NoSignal): a viewer plays what the origin gives while it asks for the
 // document, or while there is no tracker. From now on there is one: EventSignal

@@ -58,8 +58,9 @@ type Node struct {
 	conns        conns
 	pathAt       time.Time // when the paths were last looked at
 	tokens       []observed
-	tcpToken     wire.Token // proves an address over TCP, where UDP does not pass
-	spent        overhead   // of connections that are gone
+	mapped       netip.AddrPort // at the router, by its word
+	tcpToken     wire.Token     // proves an address over TCP, where UDP does not pass
+	spent        overhead       // of connections that are gone
 	overheadTold int64
 	closed       bool
 	dialWake     time.Time // no dial or close is due before

@@ -307,7 +307,7 @@ func (r *room) advance(now time.Time) {
 	if !r.helloAt.IsZero() && !now.Before(r.helloAt) {
 		r.helloAt = time.Time{}
 		r.hello = said{now, r.uploads()}
-		h := &wire.SignalHello{Key: wire.Key(r.n.Public()), Tokens: r.n.helloTokens(now), Hosts: r.n.cfg.Hosts, Role: r.n.cfg.Role,
+		h := &wire.SignalHello{Key: wire.Key(r.n.Public()), Tokens: r.n.helloTokens(now), Hosts: r.n.cfg.Hosts, Mapped: r.n.mappedPort(), Role: r.n.cfg.Role,
 			Upload: r.hello.upload, UplinkBPS: max(0, r.n.cfg.Uplink), NAT: r.n.saidNAT(), Name: r.n.cfg.Name, Resume: r.resume, ReceiptKey: r.n.receiptPublic()}
 		r.n.tell(Event{Kind: EventSignal, Room: r.cfg.Name, Signal: h})
 	}

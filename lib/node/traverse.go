@@ -67,6 +67,11 @@ func (n *Node) setFacts(f nat.Facts) {
 // saidNAT is what others hear of our NAT. Before it is known, two servers may have
 // told the worst of it; that it may be good is no news.
 func (n *Node) saidNAT() *wire.SignalNAT {
+	if n.mappedPort() != 0 { // strangers come in there, whatever the NAT is like
+		return punch.Say(nat.Facts{
+			Classes: []nat.Class{nat.FullCone}, Mapping: nat.Only(nat.EndpointIndependent), Filtering: nat.Only(nat.EndpointIndependent),
+		})
+	}
 	f := n.facts
 	if len(f.Classes) == 0 {
 		var seen []nat.Sighting

@@ -20,6 +20,26 @@ func privateHosts(hosts []netip.AddrPort) (out []netip.AddrPort) {
 	return out
 }
 
+// mapped is where the peer's router says that it passes packets on to it. The port
+// is the peer's word, the address a server's: nobody is pointed at a stranger.
+func (p *peer) mapped() (netip.AddrPort, bool) {
+	if p.hello.Mapped == 0 || len(p.observed) == 0 || nat.ReachOf(p.observed[0].Addr()) != nat.World {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(p.observed[0].Addr(), p.hello.Mapped), true
+}
+
+// withMapped puts a peer's mapped port before its other addresses: strangers are let
+// in there.
+func (p *peer) withMapped(addrs []netip.AddrPort) []netip.AddrPort {
+	at, ok := p.mapped()
+	if !ok || slices.Contains(addrs, at) {
+		return addrs
+	}
+	addrs = slices.Insert(slices.Clone(addrs), 0, at)
+	return addrs[:min(len(addrs), wire.MaxSignalAddrs)]
+}
+
 // addrsFor returns the addresses of o that p may know: those that a server
 // observed, as far as they can mean the same machine to p, and o's own private
 // ones if both stand behind one address. What is nearest to both comes first.

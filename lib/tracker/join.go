@@ -155,9 +155,9 @@ func (t *Tracker) secret() string {
 // observe takes in a hello: which addresses are proved, whether the peer can
 // be shown to others now, and who must hear of it.
 func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
-	oldAddrs, oldHosts, oldNAT := p.observed, []netip.AddrPort(nil), (*wire.SignalNAT)(nil)
+	oldAddrs, oldHosts, oldNAT, oldMapped := p.observed, []netip.AddrPort(nil), (*wire.SignalNAT)(nil), uint16(0)
 	if p.hello != nil {
-		oldHosts, oldNAT = p.hello.Hosts, p.hello.NAT
+		oldHosts, oldNAT, oldMapped = p.hello.Hosts, p.hello.NAT, p.hello.Mapped
 	}
 	claimed := p.hello == nil || p.hello.UplinkBPS != a.Hello.UplinkBPS
 	hello := *a.Hello
@@ -202,7 +202,7 @@ func (t *Tracker) observe(now time.Time, p *peer, a Arrival) {
 	if !was && p.hello.Role == wire.RoleSeed {
 		t.feedAll(p)
 	}
-	if was && len(c.Members) == 0 && !(slices.Equal(oldAddrs, p.observed) && slices.Equal(oldHosts, hello.Hosts) && oldNAT.Equal(hello.NAT)) {
+	if was && len(c.Members) == 0 && !(slices.Equal(oldAddrs, p.observed) && slices.Equal(oldHosts, hello.Hosts) && oldNAT.Equal(hello.NAT) && oldMapped == hello.Mapped) {
 		// The topology sees no addresses and no NATs: those who know the peer must.
 		c = t.knowing(p)
 	}

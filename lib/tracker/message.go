@@ -166,7 +166,7 @@ func (p *peer) meet(now time.Time, v topology.View) []wire.SignalMember {
 			continue
 		}
 		s := wire.SignalMember{
-			ID: o.id, Key: o.hello.Key, Addrs: addrsFor(p, o), Role: o.hello.Role,
+			ID: o.id, Key: o.hello.Key, Addrs: o.withMapped(addrsFor(p, o)), Role: o.hello.Role,
 			Upload: o.hello.Upload, UplinkBPS: o.uplink, Hard: o.hard(), NAT: o.hello.NAT, Tier: int8(m.Tier), Group: m.Group, Cost: p.cost(o), Standing: o.standing(),
 		}
 		if now.Before(o.expiry) && len(s.Addrs) > 0 && s.Addrs[0] == o.observed[0] {

@@ -3,6 +3,7 @@ package tracker
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -21,6 +22,23 @@ func (w *lab) named(session Session) (all, hard []wire.PeerID) {
 		}
 	}
 	return all, hard
+}
+
+// A mapped port is told at the address that a server saw, and nowhere else.
+func TestAMappedPortIsToldWhereThePeerWasSeen(t *testing.T) {
+	seen := netip.MustParseAddrPort("203.0.113.5:40000")
+	p := &peer{hello: &wire.SignalHello{Mapped: 4000}, observed: []netip.AddrPort{seen}}
+	if got := p.withMapped(p.observed); len(got) != 2 || got[0] != netip.MustParseAddrPort("203.0.113.5:4000") || got[1] != seen {
+		t.Errorf("told: %v", got)
+	}
+	p.observed[0] = netip.MustParseAddrPort("192.168.1.7:40000")
+	if got := p.withMapped(p.observed); len(got) != 1 {
+		t.Errorf("a port of a private address is told: %v", got)
+	}
+	p.observed = nil
+	if got := p.withMapped(nil); got != nil {
+		t.Errorf("of one whom nobody has seen: %v", got)
+	}
 }
 
 func TestThoseWhoCannotMeetAreNotToldOfEachOther(t *testing.T) {

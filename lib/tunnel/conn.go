@@ -195,8 +195,10 @@ func (c *Conn) allowed(want int) (int, error) {
 		if c.eof && err == nil {
 			err = io.ErrClosedPipe
 		}
+		var wait time.Duration
 		if ready && !closed && err == nil {
 			c.credit -= k
+			wait = c.t.turn(k)
 		}
 		c.t.mu.Unlock()
 		switch {
@@ -209,6 +211,13 @@ func (c *Conn) allowed(want int) (int, error) {
 		case <-due:
 			return 0, os.ErrDeadlineExceeded
 		default:
+		}
+		if wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-due:
+				return 0, os.ErrDeadlineExceeded
+			}
 		}
 		if ready {
 			return k, nil

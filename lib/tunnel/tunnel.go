@@ -41,6 +41,8 @@ type Tunnel struct {
 	unknown map[node.Stream]*wire.TunnelReader // streams that have not greeted
 	news    chan struct{}                      // closed when there is a new connection
 	closed  bool
+	rate    int64     // bit/s of what all of them write; 0: no bound
+	free    time.Time // when the next of it may leave
 	calls   chan *Conn
 	done    chan struct{}
 }
@@ -57,6 +59,28 @@ func New(n *node.Node, do func(func(now time.Time)) error, listens bool) *Tunnel
 		n: n, do: do, by: map[node.Stream]*Conn{}, in: map[node.Stream]*Conn{}, unknown: map[node.Stream]*wire.TunnelReader{},
 		news: make(chan struct{}), calls: make(chan *Conn, waiting), done: make(chan struct{}),
 	}
+}
+
+// SetRate bounds what all tunnels together are given to send, in bits per second; 0
+// is no bound.
+func (t *Tunnel) SetRate(bps int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rate = bps
+}
+
+// turn is how long n bytes have to wait. The caller holds mu.
+func (t *Tunnel) turn(n int) time.Duration {
+	if t.rate <= 0 {
+		return 0
+	}
+	now := time.Now()
+	if t.free.Before(now) {
+		t.free = now
+	}
+	wait := t.free.Sub(now)
+	t.free = t.free.Add(time.Duration(int64(n) * 8 * int64(time.Second) / t.rate))
+	return wait
 }
 
 // Dial opens a tunnel to a peer as soon as there is a connection with it.

@@ -93,7 +93,7 @@ func dial(t *testing.T, from, to *end) net.Conn {
 
 func TestHTTPPassesThroughTunnels(t *testing.T) {
 	seed, viewer := pair(t)
-	body := make([]byte, 3<<20)
+	body := make([]byte, 1<<20)
 	rand.NewChaCha8([32]byte{7}).Read(body)
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/endless" {
@@ -113,7 +113,7 @@ func TestHTTPPassesThroughTunnels(t *testing.T) {
 	}}
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
-	for i := range 8 {
+	for i := range 4 {
 		wg.Go(func() {
 			path := fmt.Sprintf("/%0*d", i+1, i)
 			resp, err := client.Get("http://seed" + path)
@@ -134,7 +134,7 @@ func TestHTTPPassesThroughTunnels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.CopyN(io.Discard, resp.Body, 5<<20); err != nil {
+	if _, err := io.CopyN(io.Discard, resp.Body, 2<<20); err != nil {
 		t.Error(err)
 	}
 	resp.Body.Close()
@@ -208,6 +208,37 @@ func (e *end) settled(t *testing.T) {
 		case time.Now().After(end):
 			t.Fatalf("%d are left", n)
 		}
+	}
+}
+
+func TestTunnelsKeepWithinTheirRate(t *testing.T) {
+	seed, viewer := pair(t)
+	const bps, n = 4_000_000, 150_000
+	viewer.SetRate(bps)
+	began := time.Now()
+	for range 2 { // together
+		c := dial(t, viewer, seed)
+		go func() {
+			c.Write(make([]byte, n/2))
+			c.Close()
+		}()
+	}
+	var got int64
+	for range 2 {
+		far, err := seed.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := io.Copy(io.Discard, far)
+		if err != nil {
+			t.Error(err)
+		}
+		got += k
+		far.Close()
+	}
+	least := time.Duration((n - 2*wire.MaxTunnelData) * 8 * int64(time.Second) / bps)
+	if took := time.Since(began); got != n || took < least {
+		t.Errorf("%d bytes in %v, at %d bit/s they take %v", got, took, bps, least)
 	}
 }
 

@@ -49,6 +49,9 @@ type SignalHello struct {
 	// Tokens prove that a STUN responder saw the peer at an address; the first
 	// is the preferred one.
 	Tokens []Token `json:"addr_tokens,omitempty"`
+	// Mapped is a port that the peer's router passes on to it, at the address of the
+	// first token, as the router says; 0: none.
+	Mapped uint16 `json:"mapped_port,omitempty"`
 	// Hosts are addresses of the peer's own interfaces. The tracker passes on
 	// private ones only, and only to peers behind the same public address.
 	Hosts     []netip.AddrPort `json:"hosts,omitempty"`

@@ -37,7 +37,7 @@ func testSignals() []Signal {
 	members[0].Hard, members[1].NAT = true, testNAT()
 	return []Signal{
 		testAnnounce("match"),
-		&SignalHello{
+		&SignalHello{Mapped: 4000,
 			Key: testKey(3), Tokens: []Token{members[0].Token}, Hosts: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.7:4711")},
 			Role: RolePeer, Upload: true, UplinkBPS: 1_000_000, NAT: testNAT(), Name: "living room", Resume: "abc", ReceiptKey: testKey(4),
 		},
