@@ -204,6 +204,7 @@ func (m *meeting) serverArgs(more ...string) []string {
 	args := []string{
 		"-q", "--listen", labServers[0].String() + ":8080", "--ready-file", filepath.Join(m.dir, "ready"),
 		"--stun-listen", netip.AddrPortFrom(labServers[0], 3478).String(), "--stun-listen", netip.AddrPortFrom(labServers[1], 3479).String(),
+		"--relay", netip.AddrPortFrom(labServers[0], 3480).String(),
 	}
 	return append(append(args, m.o.seedArgs...), more...)
 }

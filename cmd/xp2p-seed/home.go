@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/discovery"
+	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/store"
@@ -125,3 +129,54 @@ func (s *seed) streams(now time.Time, ev node.Event) {
 		s.tunnels.Event(now, ev)
 	}
 }
+
+// observeTCP asks a server over TCP how it sees us, and tells the node: two without
+// UDP may meet so. On the loop, and then not.
+func (s *seed) observeTCP(ref uint64) {
+	servers := s.servers
+	s.work.Go(func() {
+		local, token, err := discovery.ObserveTCP(s.ctx, servers)
+		if err != nil {
+			s.t.Log.Info("no server sees us over TCP", "err", err)
+		}
+		s.do(func(now time.Time) { s.node.ObservedTCP(now, ref, local, token, err) })
+	})
+}
+
+// knowNAT finds out what NAT the seed is behind, so that viewers know how to reach
+// it. When this machine's addresses change, it is found out anew.
+func (s *seed) knowNAT(ctx context.Context, stun []netip.AddrPort) {
+	if len(stun) > 0 && s.asked.CompareAndSwap(false, true) {
+		s.work.Go(func() { s.watchNAT(ctx, stun) })
+	}
+}
+
+func (s *seed) watchNAT(ctx context.Context, stun []netip.AddrPort) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for before := []netip.Addr(nil); ; {
+		if now := discovery.LocalAddrs(); !slices.Equal(now, before) {
+			if before != nil {
+				s.t.Log.Info("the network has changed", "addresses", now)
+				s.do(func(now time.Time) { s.node.NetworkChanged(now, s.ep.Hosts(0)) })
+			}
+			before = now
+			f, err := discovery.Run(ctx, discovery.Config{Servers: stun, Reached: true, Log: s.t.Log})
+			switch {
+			case err == nil:
+				s.t.Log.Info("the network", "class", f.Report.Class, "candidates", f.Report.Candidates, "took_ms", f.Report.TookMS)
+				s.do(func(now time.Time) { s.node.SetNAT(now, nat.FactsOf(f.Report)) })
+			case ctx.Err() == nil:
+				s.t.Log.Warn("cannot find out about the network", "err", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lookEvery is how often this machine's addresses are compared with those before.
+const lookEvery = time.Second

@@ -63,6 +63,7 @@ type seed struct {
 	relays  relay.Servers          // of the tracker elsewhere
 	tunnels *tunnel.Tunnel         // nil where no room is announced elsewhere
 	links   map[string]trackerLink // of the endpoint's loop
+	servers []netip.AddrPort       // STUN servers of the tracker elsewhere; of the endpoint's loop
 	asked   atomic.Bool            // somebody finds out what NAT we are behind
 	work    sync.WaitGroup
 	opened  chan struct{} // closed when the first room can be joined
@@ -183,7 +184,7 @@ func (s *seed) openUDP(tcp netip.AddrPort) (stop func(), looped chan error, err 
 	cfg := node.Config{
 		Key: s.id.xntp, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
 		Role: wire.RoleSeed, MaxUpload: s.o.swarmUpload(), Uplink: origin.Planned(s.o.uplink),
-		Streams: s.o.announces(), Dials: s.o.announces(),
+		Streams: s.o.announces(), AtHome: s.o.announces(),
 	}
 	if s.o.serves(partSTUN) {
 		cfg.TokenKey = s.id.token

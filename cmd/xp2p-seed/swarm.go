@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"net/netip"
 	"time"
 
-	"github.com/xp2p/xp2p/lib/discovery"
-	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/relay"
 	"github.com/xp2p/xp2p/lib/signal"
@@ -38,7 +35,7 @@ func (s *seed) step(now time.Time) {
 		case node.EventOpenSocket:
 			s.openSocket(now, ev.Open)
 		case node.EventObserveTCP:
-			s.node.ObservedTCP(now, ev.Open.Ref, netip.AddrPort{}, nil, errors.New("a seed is met over UDP"))
+			s.observeTCP(ev.Open.Ref)
 		case node.EventCloseSocket:
 			s.ep.CloseSocket(ev.Socket)
 		case node.EventUp:
@@ -186,7 +183,10 @@ func (s *seed) meet(ctx context.Context, name string) {
 				m.TokenKeys = []ed25519.PublicKey{doc.TokenKey[:]}
 			}
 			s.health.set("tracker of "+name, nil)
-			s.do(func(now time.Time) { s.node.Meet(now, name, m) })
+			s.do(func(now time.Time) {
+				s.servers = m.STUN
+				s.node.Meet(now, name, m)
+			})
 			s.knowNAT(ctx, m.STUN)
 			return
 		}
@@ -198,21 +198,4 @@ func (s *seed) meet(ctx context.Context, name string) {
 			return
 		}
 	}
-}
-
-// knowNAT finds out what NAT the seed is behind, once, if it has to be reached through
-// one.
-func (s *seed) knowNAT(ctx context.Context, stun []netip.AddrPort) {
-	if len(stun) == 0 || !s.asked.CompareAndSwap(false, true) {
-		return
-	}
-	f, err := discovery.Run(ctx, discovery.Config{Servers: stun, Reached: true, Log: s.t.Log})
-	if err != nil {
-		if ctx.Err() == nil {
-			s.t.Log.Warn("cannot find out about the network", "err", err)
-		}
-		return
-	}
-	s.t.Log.Info("the network", "class", f.Report.Class, "candidates", f.Report.Candidates, "allocation", f.Report.Allocation)
-	s.do(func(now time.Time) { s.node.SetNAT(now, nat.FactsOf(f.Report)) })
 }

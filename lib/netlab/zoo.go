@@ -24,7 +24,7 @@ type Site struct {
 // Sites are for labs with one network, or with two.
 var Sites = [...]Site{
 	{Client, "router", netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("100.64.7.1")},
-	{"other", "other-router", netip.MustParseAddr("198.18.0.9"), netip.MustParseAddr("192.168.2.8"), netip.MustParseAddr("100.64.9.1")},
+	{"other", "other-router", netip.MustParseAddr("203.0.113.69"), netip.MustParseAddr("192.168.2.8"), netip.MustParseAddr("100.64.9.1")},
 }
 
 // Edge is the name of the host that stands at the lab's access link.

@@ -57,9 +57,9 @@ type Config struct {
 	// Streams: what peers write to streams is told, and what becomes of connections:
 	// EventStream, EventConn, EventWritable, EventConnGone.
 	Streams bool
-	// Dials: a seed that stands behind a NAT dials those whom it feeds, as they dial
-	// it. Others wait for them.
-	Dials bool
+	// AtHome: a seed that stands behind a NAT, perhaps. It knows those whom it feeds,
+	// and connects with them where a way is found; others wait to be dialed.
+	AtHome bool
 
 	// NoReceipts: nothing is signed for others. A simulation of thousands may do
 	// without, where nobody looks at accounts.

@@ -113,16 +113,13 @@ func (n *Node) name(now time.Time, r *room, key wire.Key, addrs []netip.AddrPort
 		n.enter(now, p, r, false)
 		return
 	}
-	if n.dials() && (p.conn == nil && p.dialAt.IsZero() || news && n.punch != nil && n.punch.Ready()) {
+	if n.cfg.Role != wire.RoleSeed && (p.conn == nil && p.dialAt.IsZero() || news && n.punch != nil && n.punch.Ready()) {
 		if p.since.IsZero() {
 			p.since = now
 		}
 		n.dialSoon(now, p)
 	}
 }
-
-// dials reports whether we dial: a seed in the open waits to be dialed.
-func (n *Node) dials() bool { return n.cfg.Role != wire.RoleSeed || n.cfg.Dials }
 
 // keeps reports whether a connection is kept although no swarm wants it: with the
 // seed of a room that has its origin there.
@@ -502,7 +499,7 @@ func (n *Node) lost(now time.Time, c *conn, e xntp.Event) {
 	if p.since.IsZero() {
 		p.since = now
 	}
-	if len(p.named) > 0 && n.dials() && !n.closed {
+	if len(p.named) > 0 && n.cfg.Role != wire.RoleSeed && !n.closed {
 		wait := min(redialMin<<min(p.fails, 8), redialMax)
 		p.fails++
 		p.dialAt = now.Add(wait)

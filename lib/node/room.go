@@ -25,7 +25,7 @@ const (
 	askInitEvery  = 500 * time.Millisecond
 	startAlone    = 700 * time.Millisecond // without an answer of the origin
 	seedPatience  = 2 * time.Second        // for the tracker's list, before the document's seeds are dialed
-	maxFed        = 1024                   // groups that a seed which dials knows
+	maxFed        = 1024                   // groups that a seed at home knows
 	startBack     = 2                      // segments before the newest: a keyframe each two seconds is usual
 )
 
@@ -59,7 +59,7 @@ type room struct {
 	lastDTS    int64
 	counted    swarm.Counters // what the meter has of them
 	leaving    bool
-	fed        map[uint64][]wire.SignalMember // by group, at a seed that dials
+	fed        map[uint64][]wire.SignalMember // by group, at a seed at home
 
 	rate    measure.Rate // of the stream, at a seed
 	carries bool         // the tracker has heard what the uplink carries
@@ -179,10 +179,10 @@ func (r *room) isHome(key wire.Key) bool {
 	return r.cfg.AtHome && slices.ContainsFunc(r.cfg.Seeds, func(s wire.RoomSeed) bool { return s.Key == key })
 }
 
-// nameFed knows those whom a seed that dials feeds, and no longer those whom it
-// does not feed any more.
+// nameFed knows those whom a seed at home feeds, and no longer those whom it does
+// not feed any more.
 func (r *room) nameFed(now time.Time, m *wire.SignalFeed) {
-	if !r.n.cfg.Dials {
+	if !r.n.cfg.AtHome {
 		return
 	}
 	if r.fed == nil || m.Reset {

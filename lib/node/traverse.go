@@ -269,7 +269,7 @@ func (n *Node) drainPunch(now time.Time) (moved bool) {
 		case punch.EventPath:
 			if p := n.peer(e.Peer); p != nil {
 				n.connectAt(now, p, e)
-			} else {
+			} else if !n.cfg.AtHome { // there, somebody whom others feed: he dials
 				n.punch.Stop(e.Peer)
 			}
 		case punch.EventFailed:
