@@ -14,6 +14,7 @@ Usage:
 	xp2p-bench swarm [flags]
 	xp2p-bench scenarios [flags] [NAME|FILE]
 	xp2p-bench natlab [flags] classify [NETWORK…]
+	xp2p-bench natlab [flags] matrix|home|punch
 	xp2p-bench transport [flags]
 	xp2p-bench serve [flags]
 	xp2p-bench suite [flags]
@@ -40,15 +41,30 @@ mapping and filtering were right, and after what time. It ends with code 3 if
 fewer than 99.5 % of the runs of a network were, or one was wrong. scripts/natlab
 builds what it needs and runs it.
 
+The other three put two networks into one lab, each kind beside each, 36 pairs, with
+a seed in the open between them that is tracker, STUN server and relay. "natlab
+matrix" has two viewers, xp2p-peer both, watch a live stream: a pair is good if each
+wrote every byte once, if they are connected without a relay wherever nat.WayBetween
+says that they can be, if the path that /stat names is what the packets went that
+were counted between the two, and if the first byte came within two round trips and
+150 ms of the tracker's answer. "natlab home" passes a file: xp2p-seed --tracker has
+it in one network, xp2p-peer -o fetches it in the other, is killed at half of it and
+goes on; its hash must be right. "natlab punch" counts tries, and times, of pairs that
+are hard: a port-restricted cone and a symmetric NAT with random ports; two with
+sequential ports and twenty foreign allocations a second behind each; kernels in which
+a stranger's packet spoils a flow. All three end with code 3 if something is not good.
+
 # Flags of natlab
 
-  - --runs N: probes of each network (default 20)
+  - --runs N: probes of each network (default 20), runs of each pair (1), or tries (100)
+  - --pairs A/B: only these pairs, of pub, sfw, fc, rc, prc, seq, rand and blk; of punch prc/rand, seq/seq, clash/prc, clash/clash; may be given several times
+  - --size BYTES: of the file that home passes (default 200M)
   - --rtt TIME: round trip to the servers (default 50ms)
   - --loss SHARE: of packets lost each way, such as 0.05
   - --server seed|coturn|plain: whom xp2p-natprobe asks; plain is a seed with one address
   - --rivals: coturn's turnutils_natdiscovery and pion's stun-nat-behaviour in the same networks, where they are installed
-  - --bin DIR: where xp2p-natprobe and xp2p-seed are; if not given, where this program is, or in PATH
-  - --jobs N: networks at the same time (default half the CPUs)
+  - --bin DIR: where xp2p-natprobe, xp2p-slice, xp2p-seed and xp2p-peer are; if not given, where this program is, or in PATH
+  - --jobs N: networks, or pairs, at the same time (default half the CPUs)
   - --json: JSON Lines instead of the table
 
 # Flags of swarm
