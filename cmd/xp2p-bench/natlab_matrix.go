@@ -176,9 +176,9 @@ func (o *natlabOptions) watch(ctx context.Context, p labPair, run int, clip []by
 		if err := v.wait(ctx, 15*time.Second); err != nil {
 			r.fault(fmt.Sprintf("%c: %v", 'A'+i, err))
 		}
-		c, path, ms := m.readStats(fmt.Sprint("stats", i))
+		c, other := m.readStats(fmt.Sprint("stats", i))
 		r.Exact[i] = exact(sinks[i].bytes(), clip)
-		r.Path[i], r.ConnectMS[i], r.FirstByteMS[i] = path, ms, float64(sinks[i].first.Microseconds())/1000
+		r.Path[i], r.ConnectMS[i], r.FirstByteMS[i] = other.path, other.connectMS, float64(sinks[i].first.Microseconds())/1000
 		r.PeerBytes[i], r.ServerBytes[i], r.RelayBytes[i], r.StalledMS[i] = c.PeerBytes, c.SeedBytes+c.OriginBytes, c.RelayBytes, c.StalledMS
 	}
 	r.WireBytes = m.between(p.nets)

@@ -324,16 +324,24 @@ type counters struct {
 		Role      string  `json:"role"`
 		Path      string  `json:"path"`
 		ConnectMS float64 `json:"connect_ms"`
+		PunchMS   float64 `json:"punch_ms"`
 		Received  int64   `json:"received_bytes"`
 	} `json:"neighbours"`
 }
 
+// An acquaintance is what a viewer says of its way to another.
+type acquaintance struct {
+	path      string
+	connectMS float64 // since it was to be met
+	punchMS   float64 // since both had exchanged addresses; 0: they did not need to
+}
+
 // readStats returns a viewer's last counters, and what it last said of another
 // viewer.
-func (m *meeting) readStats(name string) (last counters, path string, connectMS float64) {
+func (m *meeting) readStats(name string) (last counters, other acquaintance) {
 	text, err := os.ReadFile(filepath.Join(m.dir, name))
 	if err != nil {
-		return last, "", 0
+		return last, other
 	}
 	for _, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
 		var c counters
@@ -343,9 +351,10 @@ func (m *meeting) readStats(name string) (last counters, path string, connectMS 
 		last = c
 		for _, n := range c.Neighbours {
 			if n.Role == "peer" {
-				path, connectMS = n.Path, cmp.Or(n.ConnectMS, connectMS)
+				other.path = n.Path
+				other.connectMS, other.punchMS = cmp.Or(n.ConnectMS, other.connectMS), cmp.Or(n.PunchMS, other.punchMS)
 			}
 		}
 	}
-	return last, path, connectMS
+	return last, other
 }

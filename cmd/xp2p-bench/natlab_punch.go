@@ -52,7 +52,7 @@ type punchResult struct {
 	Tries   int            `json:"tries"`
 	Met     int            `json:"met"`
 	Paths   map[string]int `json:"paths"`
-	P50MS   float64        `json:"p50_ms"`
+	P50MS   float64        `json:"p50_ms"` // since the candidates were exchanged
 	P90MS   float64        `json:"p90_ms"`
 	WorstMS float64        `json:"worst_ms"`
 	Packets uint64         `json:"packets_p50"` // from both to the other until a second after they had met
@@ -231,13 +231,15 @@ func (m *meeting) try(c punchCase, n int) (path string, ms float64, packets uint
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(punchPatience); time.Now().Before(end); {
-		var paths [2]string
-		var took [2]float64
+		var others [2]acquaintance
 		for i := range names {
-			_, paths[i], took[i] = m.readStats(names[i])
+			_, others[i] = m.readStats(names[i])
 		}
-		path, ms = paths[0], max(took[0], took[1])
-		if isDirect(paths[0]) && isDirect(paths[1]) {
+		path, ms = others[0].path, max(others[0].punchMS, others[1].punchMS)
+		if isDirect(path) && isDirect(others[1].path) {
+			if ms == 0 { // it was just dialed
+				ms = max(others[0].connectMS, others[1].connectMS)
+			}
 			packets = m.packets(c.nets) - before
 			break
 		}
