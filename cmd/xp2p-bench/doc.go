@@ -58,6 +58,7 @@ a stranger's packet spoils a flow. All three end with code 3 if something is not
 
   - --runs N: probes of each network (default 20), runs of each pair (1), or tries (100)
   - --pairs A/B: only these pairs, of pub, sfw, fc, rc, prc, seq, rand and blk; of punch prc/rand, seq/seq, clash/prc, clash/clash; may be given several times
+  - --told: viewers of matrix do not find out about their NATs: each is told, by xp2p-natprobe --json URL | xp2p-peer --nat - URL
   - --size BYTES: of the file that home passes (default 200M)
   - --rtt TIME: round trip to the servers (default 50ms)
   - --loss SHARE: of packets lost each way, such as 0.05

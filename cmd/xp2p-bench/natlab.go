@@ -32,6 +32,7 @@ func natlabCommand() *tool.Command {
 			tool.Int(&o.runs, "runs", "probes of each network (20), or runs of each pair (1), or tries (100)"),
 			tool.Strings(&o.pairs, "pairs", "only these pairs, such as `prc/rand`, of pub, sfw, fc, rc, prc, seq, rand and blk"),
 			tool.Size(&o.size, "size", "of the file that home passes"),
+			tool.Bool(&o.told, "told", "viewers of matrix are told of their NATs: xp2p-natprobe --json … | xp2p-peer --nat - …"),
 			tool.Duration(&o.rtt, "rtt", "round trip to the servers"),
 			tool.Float(&o.loss, "loss", "share of packets lost each way, such as 0.05"),
 			tool.Bool(&o.rivals, "rivals", "ask turnutils_natdiscovery and pion's stun-nat-behaviour as well, where they are installed"),
@@ -47,6 +48,7 @@ func natlabCommand() *tool.Command {
 type natlabOptions struct {
 	runs, jobs   int
 	size         int64
+	told         bool
 	pairs        []string
 	seedArgs     []string // of the seed in the open, beside what it always has
 	homeArgs     []string

@@ -163,8 +163,7 @@ func (o *natlabOptions) watch(ctx context.Context, p labPair, run int, clip []by
 		}
 		sinks[i] = newSink()
 		args := append([]string{"-q", "--stats", filepath.Join(m.dir, fmt.Sprint("stats", i))}, o.peerArgs...)
-		viewers[i], err = m.start(netlab.Sites[i].Client, nil, sinks[i], "xp2p-peer", append(args, "http://"+labServers[0].String()+":8080/match")...)
-		if err != nil {
+		if viewers[i], err = m.viewer(netlab.Sites[i].Client, sinks[i], args); err != nil {
 			return nil, err
 		}
 	}
@@ -190,6 +189,25 @@ func (o *natlabOptions) watch(ctx context.Context, p labPair, run int, clip []by
 		r.fault(m.words())
 	}
 	return r, nil
+}
+
+// viewer starts one, who finds out about its NAT or is told.
+func (m *meeting) viewer(host string, out io.Writer, args []string) (*running, error) {
+	url := "http://" + labServers[0].String() + ":8080/match"
+	if !m.o.told {
+		return m.start(host, nil, out, "xp2p-peer", append(args, url)...)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	_, err = m.start(host, nil, w, "xp2p-natprobe", "--json", url)
+	w.Close()
+	if err != nil {
+		return nil, err
+	}
+	return m.start(host, r, out, "xp2p-peer", append(args, "--nat", "-", url)...)
 }
 
 func (r *pairResult) fault(why string) {

@@ -99,6 +99,6 @@ func (r *room) meet(now time.Time) {
 func (r *room) nameSeeds(now time.Time) {
 	r.seedsAt = time.Time{}
 	for _, s := range r.cfg.Seeds {
-		r.n.name(now, r, s.Key, s.Addrs, nil, true)
+		r.n.name(now, r, s.Key, s.Addrs, s.NAT, true)
 	}
 }

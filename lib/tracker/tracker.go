@@ -251,7 +251,7 @@ func (t *Tracker) Seeds(name string) (list []wire.RoomSeed) {
 	}
 	for _, p := range r.seeds {
 		if !p.trusted && len(p.observed) > 0 {
-			list = append(list, wire.RoomSeed{Key: p.hello.Key, Addrs: p.withMapped(p.observed)})
+			list = append(list, wire.RoomSeed{Key: p.hello.Key, Addrs: p.withMapped(p.observed), NAT: p.hello.NAT})
 		}
 	}
 	return list

@@ -41,6 +41,8 @@ type RoomSeed struct {
 	// TCP is a URL where a GET is upgraded to datagrams over TCP, for those who have
 	// no UDP.
 	TCP string `json:"tcp,omitempty"`
+	// NAT is what the seed knows of the NAT that it is behind, if it is at home.
+	NAT *SignalNAT `json:"nat,omitempty"`
 }
 
 // A RoomRelay is a TURN server with short-lived credentials.
@@ -120,7 +122,7 @@ func (d *RoomDocument) check() error {
 		if d.Seeds[i].Key == (Key{}) {
 			return errors.New("seeds: no key")
 		}
-		if err := checkAddrs(d.Seeds[i].Addrs); err != nil {
+		if err := cmp.Or(checkAddrs(d.Seeds[i].Addrs), d.Seeds[i].NAT.check()); err != nil {
 			return fmt.Errorf("seeds: %w", err)
 		}
 		if tcp := d.Seeds[i].TCP; tcp != "" {
