@@ -71,6 +71,11 @@
 // keyframe at or before that time; such a FILE is always written anew. --http is
 // for live rooms.
 //
+// A room may be at somebody's home (xp2p-seed --tracker): the seed in the open that
+// URL names only introduces. Then all of it comes from the seed at home, and counts as
+// a seed's, over XNTP and through both NATs; -o FILE waits a minute for one whose line
+// has failed.
+//
 // --format slices writes a slice stream. That of a live room begins with the
 // piece of a keyframe, which may stand anywhere in its segment, and is complete
 // from there on:

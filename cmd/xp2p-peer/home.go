@@ -81,6 +81,9 @@ func (s *session) fetch(ctx context.Context, doc *briefing, d *wire.RoomDocument
 		return err
 	}
 	go func() { met <- s.meet(meeting, doc) }()
+	if s.o.portMap {
+		s.work.Go(func() { s.mapPort(meeting) })
+	}
 	saved := make(chan error, 1)
 	go func() { saved <- save(ctx, s.io, s.o, s.client, homePatience) }()
 	select {

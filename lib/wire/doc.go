@@ -30,6 +30,12 @@
 // Or they go through a TURN server (RFC 8656) of the room document. Neither way has
 // ECN or fragments; a relay takes no datagram of more than 1400 bytes.
 //
+// # Where there is no origin
+//
+// A room that a seed at home has announced (SignalAnnounce) has no origin that HTTP
+// reaches: at_home in its document. The origin's URLs are asked for over tunnels to that
+// seed, HTTP/1.1 on two endless objects of XNTP (TunnelReader).
+//
 // # XNTP packets
 //
 // This part is the grammar; what the fields are for, and all behaviour, is in
