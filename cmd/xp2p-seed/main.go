@@ -95,7 +95,8 @@ type options struct {
 	guestRooms                                   int
 	portMap                                      bool
 
-	called    string // the name of the one room, if --tracker says it
+	called    string            // the name of the one room, if --tracker says it
+	names     map[string]string // of all rooms, and what flag names each
 	dirs      []string
 	pulls     []origin.RoomURL
 	seedKeys  []wire.Key       // of --allow-seed
@@ -145,6 +146,7 @@ func (o *options) check(args []string, io *tool.IO) error {
 		}
 	}
 	names := map[string]string{}
+	o.names = names
 	claim := func(name, by string) error {
 		if err := store.CheckName(name); err != nil {
 			return tool.Usage("%s: %w", by, err)

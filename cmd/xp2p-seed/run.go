@@ -332,10 +332,7 @@ func (s *seed) admit(room *store.Room) error {
 func (s *seed) canBeJoined() { s.once.Do(func() { close(s.opened) }) }
 
 // isHere reports whether a name is one of this seed's rooms, or will be.
-func (s *seed) isHere(name string) bool {
-	_, err := s.rooms.Room(name)
-	return err == nil || name == s.o.room || s.clients[name] != nil
-}
+func (s *seed) isHere(name string) bool { return s.o.names[name] != "" }
 
 // openDir serves what xp2p-slice -o wrote or is writing, named like its
 // directory.
