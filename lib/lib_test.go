@@ -43,6 +43,7 @@ var house = map[string]room{
 	"measure":    {1, core, "", ""},
 	"zone":       {1, core, "", ""},
 	"segment":    {2, mediA, "media flv fmp4", ""},
+	"abr":        {3, mediA, "media flv fmp4 segment", ""},
 	"topology":   {2, core, "nat", ""},
 	"swarm":      {3, core, "wire topology segment measure media", ""},
 	"playout":    {3, core, "segment measure media", ""},
