@@ -13,6 +13,7 @@ type run struct {
 	samples  int64
 	stated   bool // dts is stated (tfdt)
 	dts      int64
+	short    bool  // and in 32 bits
 	offset   int32 // composition offset of the first sample
 	sync     bool  // the first sample is a sync sample
 	duration int64
@@ -69,7 +70,7 @@ func (w *Walker) readTraf(p []byte) (r run, ok bool) {
 			case len(b) >= 12 && b[0] == 1:
 				r.dts = int64(binary.BigEndian.Uint64(b[4:]))
 			case len(b) >= 8 && b[0] == 0:
-				r.dts = int64(be32(b[4:]))
+				r.dts, r.short = int64(be32(b[4:])), true
 			default:
 				return r, false
 			}

@@ -133,6 +133,7 @@ type track struct {
 	kind            media.Track
 	scale           uint32
 	duration, flags uint32
+	size            uint32
 	next            int64
 }
 
@@ -154,7 +155,7 @@ func (w *Walker) setMovie(movie *mp4.MoovBox) {
 		if movie.Mvex != nil {
 			for _, x := range movie.Mvex.Trexs {
 				if x.TrackID == t.id {
-					t.duration, t.flags = x.DefaultSampleDuration, x.DefaultSampleFlags
+					t.duration, t.flags, t.size = x.DefaultSampleDuration, x.DefaultSampleFlags, x.DefaultSampleSize
 				}
 			}
 		}

@@ -1,0 +1,381 @@
+package abr
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/xp2p/xp2p/lib/flv"
+	"github.com/xp2p/xp2p/lib/fmp4"
+	"github.com/xp2p/xp2p/lib/media"
+)
+
+const (
+	readerChunk = 1 << 20
+	// maxUnit bounds a tag or fragment, since it is held whole: Our choice, 4 s
+	// of 40 Mbit/s. A larger one is left out.
+	maxUnit = 20 << 20
+	second  = 1_000_000_000
+)
+
+// A sample is a frame of a rendition with its bytes. Times are nanoseconds on
+// the rendition's own timeline.
+type sample struct {
+	track         media.Track // Other: not understood, passed on where nothing is switched
+	dts, pts, dur int64
+	frame         Frame
+	config        *config
+	seq           int64 // place in the rendition
+	data          []byte
+	tag           flv.Frame // FLV: what data, a whole tag, is
+	end           bool      // FLV: an end of sequence
+	last          bool      // fMP4: the last of its fragment's track
+}
+
+// payload is the frame itself.
+func (s *sample) payload() []byte {
+	if s.tag.Coded {
+		return s.data[s.tag.Data:s.tag.Stop]
+	}
+	return s.data
+}
+
+// A Reader turns the bytes of one rendition into frames on its Timeline.
+type Reader struct {
+	timeline Timeline
+	keep     int // frames that a line keeps, at least; 0 is all
+	samples  []sample
+	head     []byte // FLV: what stands before the first sample, but for sequence headers
+	notes    []string
+
+	buf       []byte // unread bytes and the unit they belong to
+	from, at  int    // where the current unit begins, where the unread begins
+	large     bool   // the current unit is left out
+	begun     bool   // samples were seen
+	seq       int64
+	flv       flv.Walker
+	mp4       fmp4.Walker
+	pos       int64 // fMP4: of the current unit in the file
+	movie     *fmp4.Movie
+	ftyp      []byte
+	init      []byte
+	scratch   []fmp4.Sample
+	video     *config
+	audio     *config
+	raw       int64 // FLV: the newest time as it stood there
+	unwrapped int64
+	stamped   bool
+	wrap31    bool // FLV: times wrapped at 2^31
+	key       [2]int64
+}
+
+// NewReader returns a Reader of a rendition in container c.
+func NewReader(name string, c media.Container) *Reader {
+	return &Reader{timeline: Timeline{Name: name, Container: c}}
+}
+
+// Timeline returns what has been read so far.
+func (r *Reader) Timeline() *Timeline { return &r.timeline }
+
+// Discard forgets the frames' bytes: for who wants the Timeline alone.
+func (r *Reader) Discard() { r.samples = r.samples[:0] }
+
+// Notes returns what was wrong with the input since the last call.
+func (r *Reader) Notes() []string {
+	n := r.notes
+	r.notes = nil
+	return n
+}
+
+// Feed takes the next bytes and keeps nothing of p.
+func (r *Reader) Feed(p []byte) {
+	if len(r.buf)+len(p) > cap(r.buf) {
+		rest := r.buf[r.from:]
+		size := max(readerChunk, 2*len(rest)+len(p))
+		r.buf = append(make([]byte, 0, size), rest...)
+		r.at -= r.from
+		r.from = 0
+	}
+	r.buf = append(r.buf, p...)
+	r.walk(false)
+}
+
+// End says that nothing follows.
+func (r *Reader) End() { r.walk(true) }
+
+func (r *Reader) walk(eof bool) {
+	for {
+		var s media.Span
+		if r.timeline.Container == media.FLV {
+			s = r.flv.Next(r.buf[r.at:], eof)
+		} else {
+			s = r.mp4.Next(r.buf[r.at:], eof)
+		}
+		if s.N == 0 {
+			return
+		}
+		r.at += s.N
+		if r.at-r.from > maxUnit && !s.End {
+			r.large = true
+		}
+		if r.large {
+			r.pos += int64(r.at - r.from)
+			r.from = r.at
+		}
+		if !s.End {
+			continue
+		}
+		if r.large {
+			r.note("a tag or fragment of %d bytes is left out: too large", s.Unit.Size)
+		} else {
+			r.unit(s.Unit, r.buf[r.from:r.at:r.at])
+			r.pos += int64(r.at - r.from)
+		}
+		r.large, r.from = false, r.at
+	}
+}
+
+func (r *Reader) note(format string, args ...any) {
+	if len(r.notes) < 16 {
+		r.notes = append(r.notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// unit takes a whole tag or fragment.
+func (r *Reader) unit(u media.Unit, p []byte) {
+	if u.Defect != "" {
+		r.note("%s", u.Defect)
+	}
+	if u.Truncated {
+		return
+	}
+	if r.timeline.Container == media.FLV {
+		r.tag(u, p)
+	} else {
+		r.fragment(u, p)
+	}
+}
+
+// tag takes an FLV tag.
+func (r *Reader) tag(u media.Unit, p []byte) {
+	f, ok := flv.ParseFrame(p)
+	switch {
+	case u.Kind == media.Header:
+		if !r.begun {
+			r.head = append(r.head, p...)
+		}
+		return
+	case ok && f.Config:
+		c := &config{codec: f.Codec, record: p[f.Data:f.Stop], tag: p}
+		c.describe()
+		if f.Track == media.Video {
+			r.configure(&r.video, media.Video, c, 1000)
+		} else {
+			r.configure(&r.audio, media.Audio, c, 1000)
+		}
+		return
+	case u.Kind == media.Config && flv.ConfigClass(p) == flv.Metadata:
+		if !r.begun && len(r.head)+len(p) < 1<<20 {
+			r.head = append(r.head, p...)
+		}
+		return
+	case !ok || !f.Coded:
+		if u.Resync && u.Kind == media.Opaque && !u.Timed {
+			return // bytes without framing
+		}
+		r.put(sample{track: media.Other, dts: r.unwrapped * 1e6, pts: r.unwrapped * 1e6, data: p, end: ok && f.End})
+		return
+	}
+	dts := r.unwrap(int64(f.Time))
+	frame := Frame{DTS: dts, PTS: dts + int64(f.CTS), Size: f.Stop - f.Data, Key: f.Key, IDR: f.Key}
+	c := r.audio
+	if f.Track == media.Video {
+		if c = r.video; c == nil { // codecs without a sequence header
+			r.configure(&r.video, media.Video, &config{codec: f.Codec}, 1000)
+			c = r.video
+		}
+		frame.Type, frame.IDR = c.kind(p[f.Data:f.Stop], f.Key)
+		frame.Key = frame.Key || frame.IDR && c.codec == avc1
+	} else if c == nil {
+		r.configure(&r.audio, media.Audio, &config{codec: f.Codec}, 1000)
+		c = r.audio
+	}
+	frame = r.frame(f.Track, frame)
+	r.put(sample{track: f.Track, dts: dts * 1e6, pts: frame.PTS * 1e6, frame: frame, config: c, data: p, tag: f})
+}
+
+// unwrap counts on where 31 or 32 bits of milliseconds begin again.
+func (r *Reader) unwrap(raw int64) int64 {
+	const quarter = 1 << 30
+	if !r.stamped {
+		r.stamped, r.raw, r.unwrapped = true, raw, raw
+		return raw
+	}
+	d := raw - r.raw
+	switch {
+	case d < -3*quarter:
+		d += 4 * quarter
+	case d < -quarter:
+		d += 2 * quarter
+		r.wrap31 = true
+	case d > 3*quarter:
+		d -= 4 * quarter
+	case d > quarter:
+		d -= 2 * quarter
+	}
+	r.raw = raw
+	r.unwrapped += d
+	return r.unwrapped
+}
+
+// fragment takes a unit of fragmented MP4.
+func (r *Reader) fragment(u media.Unit, p []byte) {
+	switch {
+	case u.Kind == media.Header:
+		if len(p) >= 8 && string(p[4:8]) == "ftyp" {
+			r.ftyp = append([]byte(nil), p...)
+			return
+		}
+		movie, err := fmp4.ParseMovie(p)
+		if err != nil {
+			r.note("%v", err)
+			return
+		}
+		r.init = append(r.ftyp[:len(r.ftyp):len(r.ftyp)], p...)
+		r.movie = movie
+		for _, t := range movie.Tracks {
+			c := &config{
+				codec: fourCC(t.Codec), name: t.Codec, record: t.Config, init: r.init,
+				descriptions: t.Descriptions, width: t.Width, height: t.Height,
+			}
+			switch {
+			case t.Track == media.Video && t.ID == r.first(media.Video).ID:
+				r.configure(&r.video, media.Video, c, t.Timescale)
+			case t.Track == media.Audio && t.ID == r.first(media.Audio).ID:
+				r.configure(&r.audio, media.Audio, c, t.Timescale)
+			}
+		}
+		return
+	case u.Kind != media.Sample || r.movie == nil:
+		return
+	}
+	var err error
+	r.scratch, err = r.movie.Samples(r.scratch[:0], p, r.pos)
+	if err != nil {
+		r.note("%v", err)
+	}
+	for i, s := range r.scratch {
+		var t *fmp4.MovieTrack
+		var c *config
+		for _, k := range []media.Track{media.Video, media.Audio} {
+			if f := r.first(k); f != nil && f.ID == s.Track {
+				t, c = f, r.audio
+				if k == media.Video {
+					c = r.video
+				}
+			}
+		}
+		if t == nil || c == nil || t.Timescale == 0 {
+			continue
+		}
+		dts := s.DTS - t.Shift
+		frame := Frame{DTS: dts, PTS: dts + int64(s.CTS), Duration: int64(s.Duration), Size: len(s.Data), Key: s.Sync, IDR: s.Sync}
+		if t.Track == media.Video {
+			frame.Type, frame.IDR = c.kind(s.Data, s.Sync)
+		}
+		frame = r.frame(t.Track, frame)
+		r.put(sample{
+			track: t.Track, dts: nanos(dts, t.Timescale), pts: nanos(frame.PTS, t.Timescale), dur: nanos(frame.Duration, t.Timescale),
+			frame: frame, config: c, data: s.Data, last: i+1 == len(r.scratch) || r.scratch[i+1].Track != s.Track,
+		})
+	}
+}
+
+// first returns the first track of a kind, or nil: one of each is read.
+func (r *Reader) first(k media.Track) *fmp4.MovieTrack {
+	for i := range r.movie.Tracks {
+		if r.movie.Tracks[i].Track == k {
+			return &r.movie.Tracks[i]
+		}
+	}
+	return nil
+}
+
+// configure takes a configuration, which may be the one that is there.
+func (r *Reader) configure(to **config, k media.Track, c *config, scale uint32) {
+	c.record = append([]byte(nil), c.record...)
+	c.tag = append([]byte(nil), c.tag...)
+	if (*to).same(c) {
+		return
+	}
+	if k == media.Video {
+		c.readParams()
+	}
+	*to = c
+	l := r.timeline.Track(k)
+	if l == nil {
+		r.timeline.Tracks = append(r.timeline.Tracks, Line{Track: k})
+		l = r.timeline.Track(k)
+	}
+	l.Timescale, l.Codec, l.Config, l.Width, l.Height = scale, c.name, c.record, c.width, c.height
+}
+
+// frame puts a frame on its line and returns it, marked if it is shown before
+// the key frame that it is decoded behind.
+func (r *Reader) frame(k media.Track, f Frame) Frame {
+	l := r.timeline.Track(k)
+	if l == nil {
+		return f
+	}
+	i := 0
+	if k == media.Audio {
+		i = 1
+	}
+	if f.Key {
+		r.key[i] = f.PTS
+	} else {
+		f.Leading = f.PTS < r.key[i]
+	}
+	if r.keep > 0 && len(l.Frames) >= 2*r.keep {
+		l.Frames = append(l.Frames[:0], l.Frames[r.keep:]...)
+	}
+	l.Frames = append(l.Frames, f)
+	return f
+}
+
+func (r *Reader) put(s sample) {
+	r.begun = true
+	s.seq = r.seq
+	r.seq++
+	r.samples = append(r.samples, s)
+}
+
+func nanos(ticks int64, scale uint32) int64 {
+	q, m := ticks/int64(scale), ticks%int64(scale)
+	return q*second + (m*second+int64(scale)/2*sign(m))/int64(scale)
+}
+
+// ticks is the inverse of nanos.
+func ticks(ns int64, scale uint32) int64 {
+	q, m := ns/second, ns%second
+	return q*int64(scale) + (m*int64(scale)+second/2*sign(m))/second
+}
+
+func sign(v int64) int64 {
+	if v < 0 {
+		return -1
+	}
+	return 1
+}
+
+// fourCC maps a codec's name to the one that frames are read by.
+func fourCC(name string) uint32 {
+	switch {
+	case len(name) < 4:
+		return 0
+	case name[:4] == "avc1", name[:4] == "avc3":
+		return avc1
+	case name[:4] == "hvc1", name[:4] == "hev1":
+		return hvc1
+	}
+	return binary.BigEndian.Uint32([]byte(name))
+}
