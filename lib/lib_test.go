@@ -63,6 +63,7 @@ var house = map[string]room{
 	"origin":     {5, rind, "store segment flv fmp4 media", "golang.org/x/sync"},
 	"tunnel":     {5, rind, "node wire xntp", ""},
 	"portmap":    {5, rind, "nat wire", "github.com/huin/goupnp github.com/jackpal/go-nat-pmp github.com/jackpal/gateway"},
+	"bridge":     {5, rind, "abr media", ""},
 	"monitor":    {5, rind, "measure", "github.com/prometheus/client_golang"},
 	"netlab":     {5, rind, "nat", "golang.org/x/sys"},
 	"udplink":    {5, rind, "", "golang.org/x/sys"},

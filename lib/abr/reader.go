@@ -127,7 +127,7 @@ func (r *Reader) walk(eof bool) {
 		if r.large {
 			r.note("a tag or fragment of %d bytes is left out: too large", s.Unit.Size)
 		} else {
-			r.unit(s.Unit, r.buf[r.from:r.at:r.at])
+			r.unit(s.Unit, r.buf[r.from:r.at])
 			r.pos += int64(r.at - r.from)
 		}
 		r.large, r.from = false, r.at

@@ -158,6 +158,7 @@ type Sample struct {
 	CTS      int32  // PTS - DTS
 	Duration uint32
 	Sync     bool
+	Size     int
 	Data     []byte
 }
 
@@ -276,7 +277,7 @@ func (m *Movie) samples(to []Sample, p, unit []byte, moofAt, end, pos int64) ([]
 					return
 				}
 				s.Sync = fl&0x10000 == 0
-				s.Data = unit[end : end+int64(n)]
+				s.Size, s.Data = int(n), unit[end:end+int64(n)]
 				end += int64(n)
 				dts += int64(s.Duration)
 				to = append(to, s)

@@ -88,7 +88,7 @@ func rescaleEdits(b []byte, from, to uint32) {
 // other in time.
 type Run struct {
 	Track   uint32
-	Samples []Sample // of Data only the length counts
+	Samples []Sample // Size counts; Data is not looked at
 }
 
 // AppendFragment appends a movie fragment of number seq and the header of its
@@ -121,10 +121,10 @@ func AppendFragment(b []byte, seq uint32, runs []Run) []byte {
 				flags = 0x02000000
 			}
 			b = binary.BigEndian.AppendUint32(b, s.Duration)
-			b = binary.BigEndian.AppendUint32(b, uint32(len(s.Data)))
+			b = binary.BigEndian.AppendUint32(b, uint32(s.Size))
 			b = binary.BigEndian.AppendUint32(b, flags)
 			b = binary.BigEndian.AppendUint32(b, uint32(s.CTS))
-			size += len(s.Data)
+			size += s.Size
 		}
 		binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at))
 	}

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/xp2p/xp2p/lib/abr"
+	"github.com/xp2p/xp2p/lib/bridge"
+	"github.com/xp2p/xp2p/lib/tool"
+)
+
+const (
+	// memoryLimit is where the garbage collector begins to work harder.
+	memoryLimit = 40 << 20
+	// bridgeTimeout is how long the stream waits for an encoder before it goes on
+	// without.
+	bridgeTimeout = 10 * time.Second
+)
+
+func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
+	all, err := sources(args)
+	if err != nil {
+		return err
+	}
+	cfg, err := o.config(all)
+	if err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(50)
+	r := &runner{io: t, options: o, names: cfg.Names, read: make(chan reading), pieces: make(chan bridge.Piece)}
+	for _, s := range all {
+		in, err := open(ctx, t, s)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		if cfg.Container = in.container; in.container != r.container(in) {
+			return tool.BadData("%s is %v, %s is %v: renditions must be of one container", s.name, in.container, all[0].name, r.inputs[0].container)
+		}
+		r.inputs = append(r.inputs, in)
+	}
+	if r.ffmpeg, err = bridge.Find(o.ffmpeg); err != nil && cfg.Mode == abr.Bridge {
+		t.Log.Warn("no ffmpeg: no bridge can be made", "error", err)
+	}
+	cfg.Bridges = r.ffmpeg != ""
+	w, err := t.Output(o.output)
+	if err != nil {
+		return err
+	}
+	r.out = bufio.NewWriterSize(w, 128<<10)
+	if o.events != "" {
+		if r.events, err = os.Create(o.events); err != nil {
+			return err
+		}
+		defer r.events.Close()
+	}
+	if o.control != "" {
+		f, err := openControl(o.control)
+		if err != nil {
+			return err
+		}
+		r.commands = make(chan string)
+		go lines(ctx, f, r.commands)
+	}
+	r.switcher = abr.NewSwitcher(cfg)
+	if err := r.loop(ctx); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if r.switcher.Broken() {
+		return tool.Incomplete("the stream is written, but not all was as it should be (see above)")
+	}
+	return nil
+}
+
+// A reading is what came of an input.
+type reading struct {
+	from int
+	p    []byte
+	err  error
+}
+
+// A runner is one run.
+type runner struct {
+	io       *tool.IO
+	options  *options
+	names    []string
+	inputs   []input
+	switcher *abr.Switcher
+	out      *bufio.Writer
+	events   *os.File
+	ffmpeg   string
+	commands chan string
+
+	tokens  []chan struct{} // one asks an input for its next bytes
+	asked   []bool
+	read    chan reading
+	encoder *bridge.Encoder
+	pieces  chan bridge.Piece
+}
+
+// container is that of all inputs.
+func (r *runner) container(first input) any {
+	if len(r.inputs) == 0 {
+		return first.container
+	}
+	return r.inputs[0].container
+}
+
+// loop reads what the switcher accepts and writes what it makes of it.
+func (r *runner) loop(ctx context.Context) error {
+	defer r.stopEncoder()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i := range r.inputs {
+		token := make(chan struct{}, 1)
+		r.tokens = append(r.tokens, token)
+		go r.pump(ctx, i, token)
+	}
+	r.asked = make([]bool, len(r.inputs))
+	for {
+		r.switcher.Advance()
+		if err := r.write(); err != nil {
+			return err
+		}
+		r.steer(ctx)
+		if r.switcher.Done() {
+			return nil
+		}
+		for i := range r.inputs {
+			if !r.asked[i] && r.switcher.Accepts(i) {
+				r.asked[i] = true
+				r.tokens[i] <- struct{}{}
+			}
+		}
+		if err := r.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pump reads an input, once for each token.
+func (r *runner) pump(ctx context.Context, i int, token chan struct{}) {
+	in := r.inputs[i]
+	p, err := in.head, in.err
+	for {
+		select {
+		case <-token:
+		case <-ctx.Done():
+			return
+		}
+		if p == nil {
+			p, err = in.Next()
+		}
+		select {
+		case r.read <- reading{i, p, err}:
+		case <-ctx.Done():
+			return
+		}
+		p = nil
+	}
+}
+
+// wait waits until something comes.
+func (r *runner) wait(ctx context.Context) error {
+	limit, needs := r.options.stall, r.switcher.Needs()
+	if r.switcher.WaitsForBridge() {
+		limit = bridgeTimeout
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for {
+		select {
+		case m := <-r.read:
+			r.asked[m.from] = false
+			r.take(ctx, m)
+			if needs >= 0 && m.from != needs {
+				// Others do not make up for the one that is waited for.
+				for i := range r.inputs {
+					if i != needs && !r.asked[i] && r.switcher.Accepts(i) {
+						r.asked[i] = true
+						r.tokens[i] <- struct{}{}
+					}
+				}
+				continue
+			}
+		case line, ok := <-r.commands:
+			if !ok {
+				r.commands = nil
+				continue
+			}
+			r.command(line)
+		case p := <-r.pieces:
+			if p.Over {
+				r.switcher.EndEncoded(p.Job, p.Why)
+			} else {
+				r.switcher.Encoded(p.Job, p.Bytes)
+			}
+		case <-late.C:
+			switch {
+			case r.switcher.WaitsForBridge():
+				r.switcher.GiveUpBridge(fmt.Sprintf("the encoder gave nothing for %v", limit))
+			case needs >= 0:
+				r.switcher.Stalled(needs)
+			default:
+				late.Reset(limit)
+				continue
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+}
+
+func (r *runner) take(ctx context.Context, m reading) {
+	if len(m.p) > 0 {
+		r.switcher.Feed(m.from, m.p)
+	}
+	switch {
+	case m.err == nil:
+	case m.err == io.EOF:
+		r.switcher.End(m.from, "")
+	case ctx.Err() == nil:
+		r.switcher.End(m.from, m.err.Error())
+	}
+}
+
+func (r *runner) command(line string) {
+	if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+		return
+	}
+	c, err := abr.ParseCommand(line, r.names)
+	if err != nil {
+		r.io.Log.Warn("command not understood", "error", err)
+		return
+	}
+	r.switcher.Ask(c.To, c.Mode, abr.ByControl)
+}
+
+// write writes what the switcher has, and says what happened.
+func (r *runner) write() error {
+	for _, b := range r.switcher.Output() {
+		if _, err := r.out.Write(b); err != nil {
+			return err
+		}
+	}
+	if err := r.out.Flush(); err != nil {
+		return err
+	}
+	for _, n := range r.switcher.Notes() {
+		r.io.Log.Warn(n)
+	}
+	for _, e := range r.switcher.Events() {
+		r.io.Log.Info("switch", "from", e.From, "to", e.To, "at_ms", e.AtMS, "mode", e.Mode, "reason", e.Reason)
+		if r.events != nil {
+			b, err := json.Marshal(e)
+			if err == nil {
+				_, err = r.events.Write(append(b, '\n'))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if r.io.StatusShown() {
+		p := time.Duration(r.switcher.Position()).Truncate(100 * time.Millisecond)
+		r.io.Status("%v, %s", p, r.names[r.switcher.Playing()])
+	}
+	return nil
+}
+
+// steer starts, feeds and stops the encoder as the switcher wants.
+func (r *runner) steer(ctx context.Context) {
+	job := r.switcher.Job()
+	if r.encoder != nil && (job == nil || job.ID != r.encoder.ID) {
+		r.stopEncoder()
+	}
+	if job == nil {
+		return
+	}
+	if r.encoder == nil {
+		e, err := bridge.Start(ctx, r.ffmpeg, *job, r.pieces)
+		if err != nil {
+			r.switcher.EndEncoded(job.ID, err.Error())
+			return
+		}
+		r.encoder = e
+	}
+	if b, over := r.switcher.Input(); len(b) > 0 || over {
+		r.encoder.Write(b, over)
+	}
+}
+
+func (r *runner) stopEncoder() {
+	if r.encoder != nil {
+		r.encoder.Stop()
+		r.encoder = nil
+	}
+}
+
+// lines sends the lines of f.
+func lines(ctx context.Context, f *os.File, to chan<- string) {
+	defer close(to)
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		select {
+		case to <- s.Text():
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,518 @@
+package abr
+
+import (
+	"fmt"
+
+	"github.com/xp2p/xp2p/lib/media"
+)
+
+// A Config says what a Switcher is to do.
+type Config struct {
+	Container media.Container
+	Names     []string // of the renditions
+	First     int      // the one to begin with
+	Mode      Mode     // of the plan, and of what is asked without a mode
+	Plan      []Step   // in the order of time
+	// Bridges says that an encoder is at hand: then the Switcher asks for bridges
+	// (see [Switcher.Job]).
+	Bridges bool
+	// History bounds the bytes of all renditions that are kept for bridges.
+	History int
+}
+
+// A Step asks for a rendition at a time of the stream written, counted from its
+// first picture.
+type Step struct {
+	At int64 // nanoseconds
+	To int   // of Names
+}
+
+// A goal is a switch that is on its way.
+type goal struct {
+	to     *lane
+	at     int64 // when it was asked for; pictures before it are not looked at
+	asked  int64 // the same, as events tell it
+	mode   Mode
+	reason string
+	inner  bool  // the end of a bridge: no event
+	exact  bool  // a bridge from at and nowhere else, to an IDR where the old rendition cannot end
+	plain  bool  // no bridge any more
+	chosen *lane // where a bridge begins: its own first picture or an IDR near by
+	cut    int64
+}
+
+// A Switcher writes one stream of several renditions. Feed it what is read
+// (Feed, End), ask what it needs next (Needs, Accepts), write what it gives
+// (Output).
+type Switcher struct {
+	cfg    Config
+	lanes  []*lane
+	bridge *lane // what an encoder makes, on its way like a rendition
+	job    *job
+	jobs   int
+
+	video, audio *lane // where they are taken from
+	out          output
+	mux          muxer
+	begun        bool
+	zero         int64 // PTS of the first picture
+	shown        int64 // the greatest PTS written
+	heard        int64 // the same of audio
+	soundStep    int64
+	switched     bool
+	goal         *goal
+	turn         *lane // audio goes over to it where the picture did
+	turnAt       int64
+	plan         []Step
+	needs        *lane // what nothing can be written without
+	done         bool
+
+	events []Switch
+	notes  []string
+	broken bool
+}
+
+// NewSwitcher returns a Switcher.
+func NewSwitcher(cfg Config) *Switcher {
+	s := &Switcher{cfg: cfg, plan: cfg.Plan, shown: never, heard: never}
+	keep := 0
+	if cfg.Bridges {
+		keep = cfg.History / max(1, len(cfg.Names))
+	}
+	for _, n := range cfg.Names {
+		s.lanes = append(s.lanes, newLane(n, cfg.Container, keep))
+	}
+	s.video, s.audio = s.lanes[cfg.First], s.lanes[cfg.First]
+	s.needs = s.video
+	return s
+}
+
+// Feed takes the next bytes of rendition i.
+func (s *Switcher) Feed(i int, p []byte) {
+	l := s.lanes[i]
+	l.stalled = false
+	l.reader.Feed(p)
+	l.take(s.fault)
+}
+
+// End says that nothing of rendition i follows. why is empty at its proper end.
+func (s *Switcher) End(i int, why string) {
+	l := s.lanes[i]
+	if l.ended {
+		return
+	}
+	l.reader.End()
+	l.take(s.fault)
+	l.ended = true
+	if why != "" {
+		s.fault("%s: %s", l.name, why)
+	}
+}
+
+// Stalled says that rendition i, which the Switcher needs, gives nothing: it
+// goes on without it as long as that is so.
+func (s *Switcher) Stalled(i int) {
+	if l := s.lanes[i]; !l.stalled && !l.ended {
+		l.stalled = true
+		s.fault("%s: nothing comes any more", l.name)
+	}
+}
+
+// Ask asks for rendition i from now on.
+func (s *Switcher) Ask(i int, mode Mode, reason string) {
+	at := s.shown + 1
+	if s.shown == never {
+		at = never
+	}
+	if mode == "" {
+		mode = s.cfg.Mode
+	}
+	s.ask(&goal{to: s.lanes[i], at: at, mode: mode, reason: reason})
+}
+
+func (s *Switcher) ask(g *goal) {
+	g.asked = max(g.at, s.zero)
+	if g.at == never {
+		g.asked = s.zero
+	}
+	from := s.video
+	if s.bridge != nil && s.video == s.bridge {
+		from = s.job.to
+	}
+	switch {
+	case g.to == from && s.goal != nil && !s.goal.inner:
+		s.goal = nil // it is taken back
+		s.cancel()
+		return
+	case g.to == from:
+		return
+	case g.to.gone:
+		s.fault("%s cannot be switched to", g.to.name)
+		return
+	case s.goal != nil && s.goal.inner:
+		// The bridge is left by the shorter way: its pictures are clean everywhere.
+	case s.goal != nil:
+		s.cancel()
+	}
+	if g.mode == Bridge && !s.cfg.Bridges {
+		s.fault("no bridge can be made: %s is switched to at its next keyframe", g.to.name)
+		g.mode = Keyframe
+	}
+	s.goal = g
+}
+
+// Playing returns the rendition whose pictures are written.
+func (s *Switcher) Playing() int {
+	for i, l := range s.lanes {
+		if l == s.video || s.video == s.bridge && s.job != nil && l == s.job.to {
+			return i
+		}
+	}
+	return 0
+}
+
+// Position returns how far the stream is written: nanoseconds from its first
+// picture.
+func (s *Switcher) Position() int64 {
+	if !s.begun || s.shown == never {
+		return 0
+	}
+	return s.shown - s.zero
+}
+
+// Timeline returns what is known of rendition i.
+func (s *Switcher) Timeline(i int) *Timeline { return s.lanes[i].reader.Timeline() }
+
+// Output returns what is to be written, in order. It is valid as it is.
+func (s *Switcher) Output() [][]byte { return s.out.take() }
+
+// Events returns the switches since the last call.
+func (s *Switcher) Events() []Switch {
+	e := s.events
+	s.events = nil
+	return e
+}
+
+// Notes returns what went wrong since the last call, in words.
+func (s *Switcher) Notes() []string {
+	n := s.notes
+	s.notes = nil
+	return n
+}
+
+// Broken reports that something of the input was not as it should be.
+func (s *Switcher) Broken() bool { return s.broken }
+
+// Done reports that everything is written.
+func (s *Switcher) Done() bool { return s.done }
+
+// Needs returns the rendition without which nothing more can be written, or -1:
+// then it is a bridge, or the Switcher is done.
+func (s *Switcher) Needs() int {
+	for i, l := range s.lanes {
+		if l == s.needs && !l.ended {
+			return i
+		}
+	}
+	return -1
+}
+
+// Accepts reports whether rendition i may be read on.
+func (s *Switcher) Accepts(i int) bool {
+	l := s.lanes[i]
+	switch {
+	case l.ended || s.done:
+		return false
+	case l == s.needs:
+		return true
+	case s.job != nil && s.needs == s.bridge && l == s.job.to:
+		return l.queued() < 2*maxQueued
+	case l.queued() > maxQueued:
+		return false
+	case l == s.video || !s.begun:
+		return true
+	}
+	return max(l.newest, l.sound) < s.shown+second
+}
+
+func (s *Switcher) fault(format string, args ...any) {
+	s.broken = true
+	if len(s.notes) < 64 {
+		s.notes = append(s.notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// Advance writes what can be written.
+func (s *Switcher) Advance() {
+	if s.done {
+		return
+	}
+	s.needs = nil
+	if !s.begun && !s.begin() {
+		return
+	}
+	for s.needs == nil && !s.done && s.out.bytes < maxQueued {
+		s.next()
+	}
+	if s.job != nil {
+		s.feedJob()
+	}
+	for _, l := range s.lanes {
+		if l != s.video {
+			heard := int64(never)
+			if l != s.audio && l != s.turn {
+				heard = s.heard
+			}
+			l.drop(s.shown, heard)
+		} else if l != s.audio {
+			s.dropAudio(l)
+		}
+	}
+	s.mux.flush(!s.done)
+}
+
+// dropAudio forgets the audio of a lane whose pictures are written, but not its
+// sound.
+func (s *Switcher) dropAudio(l *lane) {
+	if l == s.turn {
+		return
+	}
+	for h := l.audio.head(); h != nil && h.pts <= s.heard; h = l.audio.head() {
+		l.audio.pop()
+	}
+}
+
+// begin waits until every rendition has shown what it is, and writes what
+// stands before the first frame.
+func (s *Switcher) begin() bool {
+	for _, l := range s.lanes {
+		if !l.ended && !l.stalled && !l.gone && l.video.head() == nil && l.audio.head() == nil {
+			s.needs = l
+			return false
+		}
+	}
+	first := s.video
+	if first.video.head() == nil && first.audio.head() == nil {
+		for _, l := range s.lanes {
+			if !l.gone && (l.video.head() != nil || l.audio.head() != nil) {
+				s.fault("%s: nothing comes: %s is played", first.name, l.name)
+				first = l
+				break
+			}
+		}
+		if first == s.video {
+			s.done = true
+			s.mux = newMuxerFLV(&s.out)
+			return false
+		}
+	}
+	s.video, s.audio = first, first
+	for h := first.video.head(); h != nil && !(h.track == media.Video && h.frame.Key); h = first.video.head() {
+		if first.video.pop(); h.track == media.Video {
+			s.zero = h.pts
+		}
+	}
+	if first.video.head() == nil && !first.ended && first.newest != never {
+		s.needs = first
+		return false
+	}
+	if first.reader.audio == nil {
+		for _, l := range s.lanes {
+			if l.reader.audio != nil {
+				s.audio = l
+				break
+			}
+		}
+	}
+	for _, l := range s.lanes {
+		if l.codec != 0 && l.codec != first.codec && !l.gone {
+			l.gone = true
+			s.fault("%s: its codec is %s, that of %s is %s: it cannot be switched to", l.name, l.codecName(), first.name, first.codecName())
+		}
+	}
+	if s.cfg.Container == media.FMP4 {
+		if first.reader.movie == nil {
+			s.done = true
+			return false
+		}
+		s.mux = newMuxerMP4(&s.out, s.lanes, first)
+	} else {
+		s.mux = newMuxerFLV(&s.out)
+	}
+	s.begun = true
+	s.mux.begin(s.video, s.audio)
+	if h := first.video.head(); h != nil {
+		s.zero = h.pts
+	} else if h := first.audio.head(); h != nil {
+		s.zero = h.pts
+	}
+	if s.goal != nil && s.goal.at == never {
+		s.goal.asked = s.zero
+	}
+	return true
+}
+
+func (l *lane) codecName() string {
+	if c := l.reader.video; c != nil && c.name != "" {
+		return c.name
+	}
+	return "unknown"
+}
+
+// next writes one frame, or says in needs what it waits for.
+func (s *Switcher) next() {
+	v, a := s.video.video.head(), s.audio.audio.head()
+	if s.video != s.audio {
+		s.nextOfTwo(v, a)
+		return
+	}
+	switch {
+	case v != nil && (a == nil || v.seq < a.seq):
+		s.writeVideo(v)
+	case a != nil:
+		s.writeAudio(a)
+	case s.video.ended || s.video.stalled || s.video.gone:
+		s.finish()
+	default:
+		s.needs = s.video
+	}
+}
+
+// nextOfTwo goes by decoding times, where pictures and sound come from two.
+func (s *Switcher) nextOfTwo(v, a *sample) {
+	silent := s.audio.ended || s.audio.stalled || s.audio.reader.audio == nil
+	if silent && a == nil && s.turn == nil && s.video.reader.audio != nil {
+		s.turn = s.video
+		s.turnOver()
+		return
+	}
+	over := s.video.ended || s.video.stalled || s.video.gone
+	switch {
+	case v == nil && over && (a == nil || a.dts > s.shown):
+		s.finish()
+	case v == nil && !over:
+		s.needs = s.video
+	case v != nil && a != nil && v.dts <= a.dts, v != nil && a == nil && silent:
+		s.writeVideo(v)
+	case a != nil:
+		s.writeAudio(a)
+	default:
+		// Sound that was not read yet may be due before the picture.
+		if s.audio.sound != never && s.audio.sound >= v.dts {
+			s.writeVideo(v)
+			return
+		}
+		s.needs = s.audio
+	}
+}
+
+func (s *Switcher) writeVideo(h *sample) {
+	if h.track != media.Video {
+		f := s.video.video.pop()
+		if !s.switched {
+			s.mux.other(&f)
+		}
+		return
+	}
+	s.follow(h)
+	if s.goal != nil && !s.decide(h) {
+		return
+	}
+	f := s.video.video.pop()
+	s.mux.video(&f, s.switched)
+	s.video.remember(f)
+	s.shown = max(s.shown, f.pts)
+}
+
+// follow takes up the plan where its time comes.
+func (s *Switcher) follow(h *sample) {
+	for len(s.plan) > 0 {
+		step := s.plan[0]
+		to := s.lanes[step.To]
+		ahead := int64(second / 10)
+		if s.cfg.Mode == Bridge && s.cfg.Bridges {
+			// One GOP ahead, so that the encoder is there in time.
+			if ahead = to.gop; ahead == 0 {
+				ahead = usualGOP
+			}
+			ahead = min(ahead, 10*second) + 2*early
+		}
+		if h.pts < s.zero+step.At-ahead || s.goal != nil && h.pts < s.zero+step.At-samePicture {
+			return
+		}
+		if s.goal != nil && s.goal.inner {
+			return // first the bridge is crossed
+		}
+		s.plan = s.plan[1:]
+		s.ask(&goal{to: to, at: s.zero + step.At, mode: s.cfg.Mode, reason: ByPlan})
+	}
+}
+
+// finish ends the stream, unless another rendition has pictures that were not
+// shown.
+func (s *Switcher) finish() {
+	from := s.video
+	if s.goal != nil && s.decide(nil) {
+		// The rendition that was asked for has nothing more either.
+		s.goal = nil
+		s.cancel()
+	}
+	if s.needs != nil || s.video != from {
+		return
+	}
+	var best *lane
+	for _, l := range s.lanes {
+		if l == s.video || l.gone || l.stalled {
+			continue
+		}
+		if l.ended && l.shownAfter(s.shown) {
+			if i, _ := l.start(s.shown + 1); i < 0 {
+				continue
+			}
+		} else if l.ended {
+			continue
+		}
+		if best == nil || l.newest > best.newest {
+			best = l
+		}
+	}
+	if best != nil && !best.ended && best.newest <= s.shown+2*usualFrame {
+		if i, _ := best.start(s.shown + 1); i < 0 {
+			s.needs = best // it may be at its end too
+			return
+		}
+	}
+	if best != nil {
+		reason := ByEnd
+		switch {
+		case s.video.gone:
+			reason = ByCodec
+		case s.video.stalled:
+			reason = ByStall
+		}
+		if s.video != s.bridge {
+			s.fault("%s %s at %s: %s goes on", s.video.name, reasonWords[reason], clock(s.shown-s.zero), best.name)
+		}
+		s.goal = &goal{to: best, at: s.shown + 1, asked: s.shown + 1, mode: Keyframe, reason: reason}
+		return
+	}
+	if s.video.stalled && !s.video.ended {
+		s.needs = s.video // all of them are
+		return
+	}
+	s.endAudio()
+}
+
+var reasonWords = map[string]string{ByEnd: "ends", ByStall: "gives nothing", ByCodec: "changes its codec"}
+
+func (l *lane) shownAfter(t int64) bool { return l.shown > t+l.tolerance() }
+
+// endAudio writes the sound that belongs to what was shown.
+func (s *Switcher) endAudio() {
+	if s.audio != s.video {
+		for h := s.audio.audio.head(); h != nil && h.pts <= s.shown; h = s.audio.audio.head() {
+			s.writeAudio(h)
+		}
+	}
+	s.done = true
+}
