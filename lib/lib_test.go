@@ -74,6 +74,7 @@ var house = map[string]room{
 	"bench/transport": {7, rind, "bench/chart bench/rival netlab udplink", ""},
 	"bench/many":      {6, rind, "machine endpoint wire xntp", ""},
 	"discovery":       {6, rind, "endpoint machine nat natprobe wire", ""},
+	"bench/switching": {7, rind, "", ""},
 	"flownet":         {6, rind, "machine xntp simnet", ""},
 	"bench":           {7, rind, "bench/chart machine wire nat zone measure media segment topology tracker swarm playout xntp node simnet flownet netlab store origin signal monitor", ""},
 	"tool":            {6, rind, "", "github.com/urfave/cli/v2 github.com/charmbracelet/lipgloss github.com/muesli/termenv golang.org/x/term"},

@@ -26,6 +26,7 @@ func command(simulate bench.Runner) *tool.Command {
 			serveCommand(),
 			suiteCommand(),
 			manyCommand(),
+			abrCommand(),
 		},
 	}
 }

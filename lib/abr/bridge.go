@@ -211,6 +211,10 @@ func (s *Switcher) decideBridge(h *sample) bool {
 			s.needs = g.to
 			return false
 		}
+		ahead := h.pts < g.at-early
+		if s.shown == never && ahead {
+			return true // first there must be a picture
+		}
 		if s.shown == never { // nothing was written: there is no old rendition to end
 			return s.plainly(h, "")
 		}
@@ -219,6 +223,9 @@ func (s *Switcher) decideBridge(h *sample) bool {
 			g.at = s.shown + 1
 		}
 		if !s.startJob(g) {
+			if ahead && !g.exact && g.to.codec == s.video.codec {
+				return true // its keyframe may yet come
+			}
 			why := "its keyframe before has not been seen"
 			if g.to.codec != avc1 && (g.to.codec != hvc1 || s.cfg.Container == media.FLV) {
 				why = "its codec " + g.to.codecName() + " cannot be encoded"

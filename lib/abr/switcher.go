@@ -65,6 +65,7 @@ type Switcher struct {
 	turnAt       int64
 	plan         []Step
 	needs        *lane // what nothing can be written without
+	ending       bool  // the last pictures are written, not yet their sound
 	done         bool
 
 	events []Switch
@@ -361,6 +362,10 @@ func (l *lane) codecName() string {
 
 // next writes one frame, or says in needs what it waits for.
 func (s *Switcher) next() {
+	if s.ending {
+		s.endAudio()
+		return
+	}
 	v, a := s.video.video.head(), s.audio.audio.head()
 	if s.video != s.audio {
 		s.nextOfTwo(v, a)
@@ -388,7 +393,7 @@ func (s *Switcher) nextOfTwo(v, a *sample) {
 	}
 	over := s.video.ended || s.video.stalled || s.video.gone
 	switch {
-	case v == nil && over && (a == nil || a.dts > s.shown):
+	case v == nil && over:
 		s.finish()
 	case v == nil && !over:
 		s.needs = s.video
@@ -507,12 +512,22 @@ var reasonWords = map[string]string{ByEnd: "ends", ByStall: "gives nothing", ByC
 
 func (l *lane) shownAfter(t int64) bool { return l.shown > t+l.tolerance() }
 
-// endAudio writes the sound that belongs to what was shown.
+// endAudio writes the sound that belongs to the last pictures.
 func (s *Switcher) endAudio() {
-	if s.audio != s.video {
-		for h := s.audio.audio.head(); h != nil && h.pts <= s.shown; h = s.audio.audio.head() {
-			s.writeAudio(h)
+	s.ending = true
+	a := s.audio.audio.head()
+	limit := s.shown + max(s.video.frame, usualFrame) + 100_000_000
+	switch {
+	case s.shown == never:
+		s.done = a == nil
+		if a != nil {
+			s.writeAudio(a)
 		}
+	case a != nil && a.pts <= limit:
+		s.writeAudio(a)
+	case a == nil && !s.audio.ended && !s.audio.stalled && s.audio.sound < limit && s.audio.reader.audio != nil:
+		s.needs = s.audio
+	default:
+		s.done = true
 	}
-	s.done = true
 }

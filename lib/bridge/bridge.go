@@ -152,7 +152,7 @@ func arguments(j abr.Job) []string {
 	args := []string{
 		"-hide_banner", "-nostdin", "-loglevel", "error",
 		// One thread decodes: several hold back a picture each.
-		"-threads", "1", "-probesize", "1M", "-analyzeduration", "0", "-fflags", "nobuffer",
+		"-threads", "1", "-probesize", "32k", "-analyzeduration", "0", "-fpsprobesize", "0",
 		"-copyts", "-f", format, "-i", "pipe:0", "-map", "0:v:0",
 		"-vf", fmt.Sprintf("select=gte(pts\\,%d)", j.Start), "-fps_mode", "passthrough", "-enc_time_base", "-1",
 		"-c:v", encoder, "-preset", "veryfast", "-crf", "14", "-bf", "0", "-forced-idr", "1",

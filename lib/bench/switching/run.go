@@ -1,0 +1,227 @@
+package switching
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Result is one switch.
+type Result struct {
+	Type    string   `json:"type"` // "abr_switch"
+	Cell    Cell     `json:"cell"`
+	Switch  string   `json:"switch"` // --switch
+	AskedMS int64    `json:"asked_ms"`
+	AtMS    int64    `json:"at_ms"`
+	Mode    string   `json:"mode"` // how it was made
+	Frames  int      `json:"frames"`
+	DipDB   float64  `json:"dip_db"`   // how much worse than the worse rendition the worst picture is
+	DriftMS float64  `json:"drift_ms"` // of sound against picture
+	Wall    float64  `json:"wall_s"`
+	Players []string `json:"players,omitempty"` // that played it, too
+	Wrong   []string `json:"wrong,omitempty"`
+	Path    string   `json:"-"`
+}
+
+// A Bench runs cells.
+type Bench struct {
+	Program   string // xp2p-abr
+	Dir       string // where films are kept
+	mu        sync.Mutex
+	known     map[string][]float64
+	browser   *browser
+	noBrowser bool
+}
+
+// like is likeness, each file once.
+func (b *Bench) like(ctx context.Context, source, path string) ([]float64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l, ok := b.known[path]; ok {
+		return l, nil
+	}
+	l, err := likeness(ctx, source, path)
+	if err != nil {
+		return nil, err
+	}
+	if b.known == nil {
+		b.known = map[string][]float64{}
+	}
+	b.known[path] = l
+	return l, nil
+}
+
+// Moments are n random ones at which a cell is switched, in milliseconds.
+func Moments(c Cell, n int, seed uint64) (all []int64) {
+	r := rand.New(rand.NewPCG(seed, uint64(len(c.String()))))
+	last := 8.0 // the last IDR of all cells, less some
+	if !c.Aligned {
+		last -= phase * float64(c.GOP)
+	}
+	for range n {
+		all = append(all, int64(1000+r.Float64()*(last-1.5)*1000))
+	}
+	return all
+}
+
+// Run switches once and holds the outcome against the source.
+func (b *Bench) Run(ctx context.Context, c Cell, at int64, mode string) (r Result, err error) {
+	r = Result{Type: "abr_switch", Cell: c, Switch: mode, AskedMS: at}
+	old, err := rendition(ctx, b.Dir, c, !c.Up, false)
+	if err != nil {
+		return r, err
+	}
+	fresh, err := rendition(ctx, b.Dir, c, c.Up, true)
+	if err != nil {
+		return r, err
+	}
+	source, err := original(ctx, b.Dir, c.FPS)
+	if err != nil {
+		return r, err
+	}
+	r.Path = filepath.Join(b.Dir, fmt.Sprintf("out%s", filepath.Ext(old)))
+	events := filepath.Join(b.Dir, "events.jsonl")
+	cmd := exec.CommandContext(ctx, b.Program, "old="+old, "new="+fresh, "--plan", fmt.Sprintf("at=%dms:new", at), "--switch", mode,
+		"--events", events, "-o", r.Path)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		r.Wrong = append(r.Wrong, fmt.Sprintf("xp2p-abr: %v: %s", err, tail(errs.String())))
+	}
+	r.Wall = time.Since(begin).Seconds()
+	if err := r.readEvents(events); err != nil {
+		return r, err
+	}
+	if err := r.warnings(ctx); err != nil {
+		return r, err
+	}
+	if err := r.times(ctx, source, old); err != nil {
+		return r, err
+	}
+	return r, b.pictures(ctx, &r, source, old, fresh)
+}
+
+func (r *Result) fail(format string, args ...any) {
+	r.Wrong = append(r.Wrong, fmt.Sprintf(format, args...))
+}
+
+func (r *Result) readEvents(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n := 0
+	for s := bufio.NewScanner(f); s.Scan(); n++ {
+		var e struct {
+			Asked int64  `json:"asked_ms"`
+			At    int64  `json:"at_ms"`
+			Mode  string `json:"mode"`
+		}
+		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
+			return err
+		}
+		r.AtMS, r.Mode = e.At, e.Mode
+	}
+	if n != 1 {
+		r.fail("%d switches, want 1", n)
+	}
+	if r.Switch == "now" && n == 1 && max(r.AtMS-r.AskedMS, r.AskedMS-r.AtMS) > 100 {
+		r.fail("it comes %d ms from the asked moment", r.AtMS-r.AskedMS)
+	}
+	return nil
+}
+
+// warnings decodes the stream as ffmpeg users do.
+func (r *Result) warnings(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "warning", "-nostdin", "-threads", "1", "-i", r.Path, "-f", "null", "-")
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		r.fail("ffmpeg: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.Contains(line, "duplicated MOOV") {
+			r.fail("ffmpeg says: %s", line)
+			break
+		}
+	}
+	return nil
+}
+
+func (r *Result) times(ctx context.Context, source, old string) error {
+	want, err := probe(ctx, source, "v")
+	if err != nil {
+		return err
+	}
+	got, err := probe(ctx, r.Path, "v")
+	if err != nil {
+		return err
+	}
+	sound, err := probe(ctx, old, "a")
+	if err != nil {
+		return err
+	}
+	heard, err := probe(ctx, r.Path, "a")
+	if err != nil {
+		return err
+	}
+	r.Frames = len(got.pts)
+	for _, p := range []packets{got, heard} {
+		for i := 1; i < len(p.dts); i++ {
+			if p.dts[i] <= p.dts[i-1] {
+				r.fail("DTS %.3f behind %.3f", p.dts[i], p.dts[i-1])
+				break
+			}
+		}
+	}
+	v := holdTimes("pictures", got.pts, want.pts, &r.Wrong)
+	a := holdTimes("sound", heard.pts, sound.pts, &r.Wrong)
+	r.DriftMS = math.Round(1e4*((v.most-v.least)+(a.most-a.least))) / 10
+	// Timescales round: FLV's and the 1 kHz one's by half a millisecond either way.
+	if r.DriftMS > 1.05 {
+		r.fail("sound and picture move by %.1f ms against each other", r.DriftMS)
+	}
+	return nil
+}
+
+func (b *Bench) pictures(ctx context.Context, r *Result, source, old, fresh string) error {
+	was, err := b.like(ctx, source, old)
+	if err != nil {
+		return err
+	}
+	will, err := b.like(ctx, source, fresh)
+	if err != nil {
+		return err
+	}
+	is, err := likeness(ctx, source, r.Path)
+	if err != nil {
+		return err
+	}
+	if len(is) != len(was) || len(is) != len(will) {
+		r.fail("%d pictures come out of the decoder, of the renditions %d and %d", len(is), len(was), len(will))
+	}
+	r.DipDB = -99
+	for i := range min(len(is), len(was), len(will)) {
+		if d := min(was[i], will[i]) - is[i]; d > r.DipDB {
+			r.DipDB = math.Round(d*100) / 100
+			if d > 1 {
+				r.fail("picture %d has %.1f dB, the renditions %.1f and %.1f", i, is[i], was[i], will[i])
+			}
+		}
+	}
+	return nil
+}
