@@ -3,6 +3,7 @@ package abr
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/xp2p/xp2p/lib/flv"
 	"github.com/xp2p/xp2p/lib/fmp4"
@@ -199,6 +200,9 @@ func (r *Reader) tag(u media.Unit, p []byte) {
 		r.configure(&r.audio, media.Audio, &config{codec: f.Codec}, 1000)
 		c = r.audio
 	}
+	if f.Track == media.Audio {
+		frame.Sum = sum(p[f.Data:f.Stop])
+	}
 	frame = r.frame(f.Track, frame)
 	r.put(sample{track: f.Track, dts: dts * 1e6, pts: frame.PTS * 1e6, frame: frame, config: c, data: p, tag: f})
 }
@@ -281,6 +285,9 @@ func (r *Reader) fragment(u media.Unit, p []byte) {
 		frame := Frame{DTS: dts, PTS: dts + int64(s.CTS), Duration: int64(s.Duration), Size: len(s.Data), Key: s.Sync, IDR: s.Sync}
 		if t.Track == media.Video {
 			frame.Type, frame.IDR = c.kind(s.Data, s.Sync)
+		}
+		if t.Track == media.Audio {
+			frame.Sum = sum(s.Data)
 		}
 		frame = r.frame(t.Track, frame)
 		r.put(sample{
@@ -379,3 +386,7 @@ func fourCC(name string) uint32 {
 	}
 	return binary.BigEndian.Uint32([]byte(name))
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func sum(p []byte) uint32 { return crc32.Checksum(p, castagnoli) }

@@ -36,8 +36,9 @@ type Line struct {
 // undone, before any alignment; an edit list is applied to both.
 type Frame struct {
 	DTS, PTS int64
-	Duration int64 // ticks, where the container says it, else 0
-	Size     int   // bytes of the frame itself, without any container's
+	Duration int64  // ticks, where the container says it, else 0
+	Size     int    // bytes of the frame itself, without any container's
+	Sum      uint32 // CRC-32C of an audio frame's bytes, to know it again; 0 where none was made
 	Type     FrameType
 	// Key is the container's word that decoding can start here. It also stands on
 	// the I pictures of open GOPs.
