@@ -49,6 +49,7 @@ const (
 	ByAudio    Evidence = "audio"    // equal frames of sound
 	BySizes    Evidence = "sizes"    // of pictures
 	ByRhythm   Evidence = "rhythm"   // when pictures come
+	ByClock    Evidence = "clock"    // the offset was given, and sizes of pictures agree with it
 	ByNoTracks Evidence = "nothing"  // no track that both have
 	ByTooFew   Evidence = "too few"  // frames in common
 	ByConstant Evidence = "constant" // all frames are alike
@@ -108,6 +109,23 @@ func Align(a, b *Timeline) (Alignment, error) {
 		return best, &AlignError{a.Name, b.Name, best}
 	}
 	return best, nil
+}
+
+// Confirm tests one offset instead of looking for any: what renditions of one
+// clock should have (0), or what held a while ago. It takes less to be sure of
+// one than to choose among thousands: some seconds do.
+func Confirm(a, b *Timeline, given time.Duration) Alignment {
+	if al, ok := alignAudio(a.Track(media.Audio), b.Track(media.Audio)); ok {
+		if d := (al.Offset - given).Abs(); d > 2*rounded*time.Microsecond {
+			al.Confidence, al.Rival, al.Offset = 0, al.Offset, given
+		}
+		return al
+	}
+	va, vb := a.Track(media.Video), b.Track(media.Video)
+	if va == nil || vb == nil {
+		return Alignment{Offset: given, By: ByNoTracks}
+	}
+	return confirmVideo(va, vb, given)
 }
 
 // micros is a time of a line in microseconds.

@@ -9,13 +9,14 @@ import (
 )
 
 const (
-	maxLine     = 1 << 17 // frames of a line that are looked at
-	maxTemplate = 2048    // frames of the second line that are compared at a time
-	minPairs    = 48      // frames that must lie on each other
-	maxOffsets  = 1 << 23 // milliseconds of offsets
-	around      = 12      // frames of its type on either side make a picture's level
-	near        = 8       // and of any type
-	clamp       = 1.5     // a picture 4.5 times as large as its level is large enough
+	maxLine     = 1 << 17   // frames of a line that are looked at
+	maxTemplate = 2048      // frames of the second line that are compared at a time
+	minPairs    = 48        // frames that must lie on each other
+	maxOffsets  = 1 << 23   // milliseconds of offsets
+	around      = 12        // frames of its type on either side make a picture's level
+	near        = 8         // and of any type
+	nearSound   = 1_000_000 // microseconds that pictures can be out of step with it
+	clamp       = 1.5       // a picture 4.5 times as large as its level is large enough
 )
 
 // A picture is a frame as alignment sees it, in the order of presentation.
@@ -126,7 +127,7 @@ type offset struct {
 	// shared is among how many pairs the correlation is shared. If they are few,
 	// it is not pictures that move, but an encoder that begins or is surprised.
 	shared float64
-	mean      float64 // of what is left between matched frames, microseconds
+	mean   float64 // of what is left between matched frames, microseconds
 }
 
 // alignVideo compares pictures; sound, if heard, is where sound says they meet.
@@ -136,13 +137,17 @@ func alignVideo(a, b *Line, sound time.Duration, heard bool) Alignment {
 		return Alignment{By: ByTooFew}
 	}
 	var best Alignment
+	smear := smeared
+	if family(a.Codec) != family(b.Codec) {
+		smear = smearedApart
+	}
 	starts := []int{0}
 	if n := len(pb) - maxTemplate; n > 0 {
 		starts = []int{n / 2, 0, n}
 	}
 	for i, s := range starts {
 		part := pb[s:min(len(pb), s+maxTemplate)]
-		if al := compare(pa, part, a.tickMicros()+b.tickMicros(), sound, heard); i == 0 || al.Confidence > best.Confidence {
+		if al := compare(pa, part, a.tickMicros()+b.tickMicros(), smear, sound, heard); i == 0 || al.Confidence > best.Confidence {
 			best = al
 		}
 		if best.Confidence >= MinConfidence {
@@ -162,15 +167,12 @@ func interval(p []picture) int64 {
 	return max(1000, d[len(d)/2])
 }
 
-func compare(a, b []picture, tol int64, sound time.Duration, heard bool) Alignment {
+func compare(a, b []picture, tol int64, smear float64, sound time.Duration, heard bool) Alignment {
 	step := min(interval(a), interval(b))
 	tol = min(max(tol, rounded), step/4)
 	list := candidates(a, b, tol)
 	if heard {
-		list = slices.DeleteFunc(list, func(c int64) bool {
-			d := c - sound.Microseconds()
-			return max(d, -d) > step/2
-		})
+		list = slices.DeleteFunc(list, func(c int64) bool { return abs(c-sound.Microseconds()) > nearSound })
 	}
 	var offsets []offset
 	for _, c := range list {
@@ -184,6 +186,18 @@ func compare(a, b []picture, tol int64, sound time.Duration, heard bool) Alignme
 	unit, usual := spread(offsets), usualRate(offsets, float64(2*tol)/float64(interval(a)))
 	slices.SortStableFunc(offsets, func(p, q offset) int { return cmp.Compare(q.merit(unit, usual), p.merit(unit, usual)) })
 	best := offsets[0]
+	if heard { // pictures have to be sure to leave the sound
+		by := slices.MinFunc(offsets, func(p, q offset) int {
+			return cmp.Compare(abs(p.at-sound.Microseconds()), abs(q.at-sound.Microseconds()))
+		})
+		nats := best.over(by, unit, 0)
+		if abs(best.at-by.at) <= 3*step+step/2 {
+			nats *= smear
+		}
+		if 1-math.Exp(-nats/tempered) < MinConfidence {
+			best = by
+		}
+	}
 	al := Alignment{
 		Offset: time.Duration((float64(best.at) + best.mean) * 1000), By: BySizes,
 		Matched: best.matched, Of: best.of, Correlation: best.r,
@@ -216,7 +230,7 @@ func compare(a, b []picture, tol int64, sound time.Duration, heard bool) Alignme
 		}
 		d := best.over(o, unit, noise)
 		if away := o.at - best.at; max(away, -away) <= 3*step+step/2 {
-			d *= smeared
+			d *= smear
 		}
 		if d < lead || al.Rival == 0 {
 			lead = min(lead, max(0, d))
@@ -224,6 +238,27 @@ func compare(a, b []picture, tol int64, sound time.Duration, heard bool) Alignme
 		}
 	}
 	al.Confidence = 1 - math.Exp(-lead/tempered)
+	return al
+}
+
+// confirmVideo lays b on a at one offset.
+func confirmVideo(a, b *Line, given time.Duration) Alignment {
+	pa, pb := pictures(a), pictures(b)
+	al := Alignment{Offset: given, By: ByTooFew}
+	if len(pa) < minPairs || len(pb) < minPairs {
+		return al
+	}
+	step := min(interval(pa), interval(pb))
+	o := lay(pa, pb, given.Microseconds(), min(max(a.tickMicros()+b.tickMicros(), rounded), step/4))
+	al.Matched, al.Of, al.Correlation = o.matched, o.of, o.r
+	if o.matched < minPairs || o.rate() < 0.4 { // of 60 and 25 frames a second less than half can meet
+		return al
+	}
+	al.By = ByClock
+	al.Offset += time.Duration(o.mean * 1000)
+	if z := o.z(1); z > 0 {
+		al.Confidence = 1 - math.Exp(-z*z/2/tempered)
+	}
 	return al
 }
 
@@ -245,10 +280,14 @@ func usualRate(offsets []offset, chance float64) float64 {
 	return matched / of
 }
 
-// smeared is how much less against offsets of a few frames: encoders with B
-// pictures pay for what happens in the P picture behind it, and which pictures
-// are which differs from one encoder to the other.
-const smeared = 0.5
+// How much less evidence is worth against offsets of up to three frames: encoders
+// with B pictures pay for what happens in the P picture behind it, and which
+// pictures are which differs from one to the other; encoders of two kinds do so in
+// ways of their own.
+const (
+	smeared      = 0.8
+	smearedApart = 0.5
+)
 
 // spread is the standard deviation that z has over all offsets, nearly all of
 // which are wrong: 1 if frames were independent witnesses. The median is not

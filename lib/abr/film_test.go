@@ -93,7 +93,7 @@ func film(seconds float64, sizes ...string) string {
 		fmt.Fprintf(&b, "[c%d]", i)
 	}
 	for i, s := range sizes {
-		fmt.Fprintf(&b, ";[c%d]scale=%s:flags=fast_bilinear[v%d]", i, s, i)
+		fmt.Fprintf(&b, ";[c%d]scale=%s:flags=fast_bilinear,setsar=1[v%d]", i, s, i)
 	}
 	fmt.Fprintf(&b, ";anoisesrc=d=%v:c=pink:a=0.3:seed=3,tremolo=f=0.7,asplit=%d", seconds, len(sizes))
 	for i := range sizes {
