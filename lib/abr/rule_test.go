@@ -47,7 +47,7 @@ func TestBOLAAndTheRuleComeCloseToTheOfflineOptimum(t *testing.T) {
 		"steps":      steps(45*time.Second, 8, 1.5),
 		"steps fast": steps(10*time.Second, 4, 1),
 	}
-	for seed := range uint64(4) {
+	for seed := range uint64(fewer(4)) {
 		links[fmt.Sprintf("mobile %d", seed)] = mobile(seed, 320)
 	}
 	var bolas, rules, bareBolas, bareRules, n float64
@@ -147,7 +147,7 @@ func TestStepsOfALinkAreAnsweredOnceEach(t *testing.T) {
 
 // Whatever a link does, the picture does not swing with it.
 func TestOscillationIsBounded(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(fewer(30)) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		l := link{step: time.Second}
 		period := 1 + r.IntN(40)
