@@ -4,7 +4,8 @@
 //
 // It is a value without I/O: bytes of renditions go in, bytes of one stream
 // come out, and the package that holds sockets and processes says what time it
-// is where that matters (a rendition that stalls).//
+// is where that matters (a rendition that stalls).
+//
 // Around that stand what measures and chooses: [Align] finds where timelines
 // with other zero points meet, [Inspect] what keeps renditions from being
 // switched between and what to tell the encoder, [Rule] which one throughput and
