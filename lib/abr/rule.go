@@ -22,11 +22,15 @@ import (
 //     the low mark of the buffer, where BOLA always wants the least, throughput
 //     alone decides.
 //
+// So that nothing stalls when a link falls from 8 to 1.5 Mbit/s while 6 are
+// played, the buffer has to hold three segments where one that comes too late can
+// be dropped for a lower one ([Rule.Abandon]), and four where it cannot.
+//
 // A rendition is sustained if its rate is at most 0.9 of the throughput
 // (dash.js), 0.7 below the low mark. Throughput is the lower of what the last
-// second and the last four say, and while it rises (the last second says more
-// than 1.25 times as much as the last four) nothing moves up: a step is
-// answered once, not in stages.
+// second and the last four say (of large buffers a sixteenth and a sixth, if that
+// is more). While it rises (a younger window says 1.25 times as much as an older
+// one) nothing moves up, for 6 s at most: a step is answered once, not in stages.
 //
 // # Oscillation
 //
@@ -58,10 +62,14 @@ type Rule struct {
 	total   meter
 	fed     [2]time.Time
 	expect  [MaxRenditions]float64
+	young   time.Duration
+	old     time.Duration
 	current int
 	chosen  bool
 	// Against oscillation.
 	down, up, undone time.Time
+	since            time.Time // no higher one was sustained up to here
+	target           int       // what was sustained when it was asked last
 	hold             time.Duration
 }
 
@@ -82,10 +90,18 @@ type RuleConfig struct {
 
 // Constants of the rule; see the type's text.
 const (
-	safety      = 0.9
-	safetyLow   = 0.7
-	rising      = 1.25
-	lowMark     = 0.4 // of the buffer: dash.js has 10 s of 25
+	safety    = 0.9
+	safetyLow = 0.7
+	lowMark   = 0.4 // of the buffer: dash.js has 10 s of 25
+	// Windows over which throughput is measured, on the wall clock: what is young
+	// enough to see a step, and what is old enough to be believed. dash.js has two
+	// half-lives for the same purpose, and like it we take the lower. A large
+	// buffer bears longer ones.
+	youngMin    = time.Second
+	oldMin      = 4 * time.Second
+	youngShare  = 16 // of the buffer
+	oldShare    = 6
+	settles     = 6 * time.Second
 	holdMin     = 4 * time.Second
 	holdMax     = 64 * time.Second
 	takenBack   = 30 * time.Second
@@ -102,7 +118,7 @@ const (
 	ReasonBuffer     Reason = "buffer bears it"  // throughput is short, the buffer is not
 	ReasonDown       Reason = "throughput short" // throughput does not sustain it and the buffer falls
 	ReasonUp         Reason = "throughput"       // a higher one is sustained
-	ReasonRising     Reason = "rising"           // throughput is not settled yet
+	ReasonUnsettled  Reason = "unsettled"        // a higher one may be sustained, or one higher still
 	ReasonHold       Reason = "hold"             // a move down was not long ago
 	ReasonFill       Reason = "buffer fills"     // throughput would sustain more, the buffer is not there yet
 	ReasonProbe      Reason = "origin unknown"   // only peers were measured
@@ -139,7 +155,10 @@ func NewRule(cfg RuleConfig) (*Rule, error) {
 		return nil, errors.New("segment and buffer must be positive")
 	}
 	cfg.Rates = slices.Clone(cfg.Rates)
-	return &Rule{cfg: cfg, bola: NewBOLA(cfg.Rates, cfg.Segment, cfg.Buffer), hold: holdMin}, nil
+	return &Rule{
+		cfg: cfg, bola: NewBOLA(cfg.Rates, cfg.Segment, cfg.Buffer), hold: holdMin,
+		young: max(youngMin, cfg.Buffer/youngShare), old: min(slots*slot, max(oldMin, cfg.Buffer/oldShare)),
+	}, nil
 }
 
 // Feed tells that n bytes from s arrived up to now, and that they took d, from
@@ -196,12 +215,12 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 		c.Reason = ReasonOnlyChoice
 		return c
 	}
-	fast, ok := r.total.rate(r.zero, now, young)
+	fast, ok := r.total.rate(r.zero, now, r.young)
 	if !ok {
 		c.Reason = ReasonStart
 		return c
 	}
-	slow, _ := r.total.rate(r.zero, now, old)
+	slow, _ := r.total.rate(r.zero, now, r.old)
 	both := min(fast, slow)
 	c.Throughput = int64(both)
 	low := buffer < time.Duration(lowMark*float64(r.cfg.Buffer))
@@ -211,7 +230,9 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 	}
 	wish, _ := r.bola.Choose(buffer)
 	if rate := float64(r.cfg.Rates[r.current]); r.current > 0 && rate > safety*both {
-		if wish >= r.current && !low {
+		// What comes next has to come before the buffer is empty, whatever BOLA says.
+		bears := rate*r.cfg.Segment.Seconds() <= safety*both*buffer.Seconds()
+		if wish >= r.current && !low && bears {
 			c.Reason = ReasonBuffer
 			return c
 		}
@@ -219,7 +240,7 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 		return c
 	}
 	// Up: the highest that is sustained, each by its own throughput.
-	up, possible := r.current, r.current
+	up, possible, apart := r.current, r.current, r.current
 	for m := r.current + 1; m < len(r.cfg.Rates); m++ {
 		rate := float64(r.cfg.Rates[m])
 		if rate <= factor*both {
@@ -228,8 +249,16 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 		if rate <= factor*r.forRendition(now, m, both) {
 			up = m
 		}
+		if rate <= factor*r.forRendition(now, m, max(fast, slow)) {
+			apart = m
+		}
 	}
 	c.Probe = possible > up && r.meters[Peers].any
+	if up == r.current {
+		r.since = now
+	}
+	before := r.target
+	r.target = up
 	switch {
 	case up == r.current && c.Probe:
 		c.Reason = ReasonProbe
@@ -237,8 +266,8 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 		c.Reason = ReasonKeep
 	case wish <= r.current && !low:
 		c.Reason = ReasonFill
-	case fast > rising*slow:
-		c.Reason = ReasonRising
+	case (apart > up || up > before) && now.Sub(r.since) < settles:
+		c.Reason = ReasonUnsettled
 	case !r.down.IsZero() && now.Sub(r.down) < r.hold:
 		c.Reason = ReasonHold
 	default:
@@ -255,8 +284,8 @@ func (r *Rule) forRendition(now time.Time, m int, both float64) float64 {
 		return both
 	}
 	of := func(s Source) float64 {
-		fast, _ := r.meters[s].rate(r.zero, now, young)
-		slow, _ := r.meters[s].rate(r.zero, now, old)
+		fast, _ := r.meters[s].rate(r.zero, now, r.young)
+		slow, _ := r.meters[s].rate(r.zero, now, r.old)
 		return min(fast, slow)
 	}
 	share := r.expect[m]
@@ -293,7 +322,7 @@ func sustained(rates []int64, bps float64) (m int) {
 // segment instead: if it would come after the buffer is empty, and another
 // would come sooner.
 func (r *Rule) Abandon(now time.Time, buffer time.Duration, left, size int64) (Choice, bool) {
-	fast, ok := r.total.rate(r.zero, now, young)
+	fast, ok := r.total.rate(r.zero, now, r.young)
 	if !r.begun || !ok || r.current == 0 || left <= 0 || size < left {
 		return Choice{Rendition: r.current, Reason: ReasonKeep}, false
 	}

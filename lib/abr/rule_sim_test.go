@@ -44,9 +44,8 @@ func mobile(seed uint64, seconds int) link {
 	return l
 }
 
-// profile is one of the DASH-IF's network profiles (Guidelines for
-// Implementation: DASH-AVC/264 Test Cases and Vectors, 2014), rates alone:
-// every 30 s the next, in Mbit/s.
+// profile is a staircase in the manner of the DASH-IF's network profiles: every
+// 30 s the next rate, in Mbit/s.
 func profile(mbits ...float64) link {
 	l := link{step: 30 * time.Second}
 	for _, m := range mbits {

@@ -10,14 +10,10 @@ const (
 	Peers                // other viewers
 )
 
-// Windows over which a throughput is measured, on the wall clock: what is
-// young enough to see a step, and what is old enough to be believed. dash.js
-// has two half-lives for the same purpose, and like it we take the lower.
+// A meter keeps 30 s, in slots.
 const (
 	slot  = 125 * time.Millisecond
-	slots = 64 // 8 s are kept
-	young = time.Second
-	old   = 4 * time.Second
+	slots = 240
 	// Less busy time than this says nothing; then older slots are added.
 	evidence = 100 * time.Millisecond
 )
