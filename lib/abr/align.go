@@ -25,7 +25,7 @@ type Alignment struct {
 	// first. It is the mean over all matched frames, so that of timescales which
 	// round (FLV's milliseconds) little is left.
 	Offset time.Duration
-	// Confidence is 0 to 1: 1 - exp(-e/2.5), where e is by how many nats the
+	// Confidence is 0 to 1: 1 - exp(-e/3), where e is by how many nats the
 	// evidence (half the squared deviations from what chance would give) exceeds
 	// that for any other offset, and that for none.
 	Confidence float64

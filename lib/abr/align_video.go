@@ -35,7 +35,7 @@ func pictures(l *Line) []picture {
 	frames := l.Frames[:min(len(l.Frames), maxLine)]
 	type shown struct {
 		at      int64
-		kind    FrameType
+		kind    rank
 		since   int // frames since the last key frame, in decoding order
 		regular bool
 		log     float64
@@ -51,13 +51,11 @@ func pictures(l *Line) []picture {
 		}
 		since++
 	}
+	kinds := ranks(frames)
 	list := make([]shown, len(frames))
 	since = longest
 	for i, f := range frames {
-		s := shown{at: l.micros(f.PTS), kind: f.Type, regular: f.Key && since >= longest, log: math.Log(float64(f.Size + 8))}
-		if s.kind == TypeI || s.kind == UnknownType {
-			s.kind = TypeP
-		}
+		s := shown{at: l.micros(f.PTS), kind: kinds[i], regular: f.Key && since >= longest, log: math.Log(float64(f.Size + 8))}
 		if f.Key {
 			since = 0
 		}
@@ -66,7 +64,7 @@ func pictures(l *Line) []picture {
 		list[i] = s
 	}
 	slices.SortStableFunc(list, func(a, b shown) int { return cmp.Compare(a.at, b.at) })
-	byKind := map[FrameType][]int{}
+	byKind := map[rank][]int{}
 	for i, f := range list {
 		if !f.regular {
 			byKind[f.kind] = append(byKind[f.kind], i)
@@ -85,7 +83,7 @@ func pictures(l *Line) []picture {
 	}
 	if longest > 1 {
 		type place struct {
-			kind  FrameType
+			kind  rank
 			since int
 		}
 		sum, count := map[place]float64{}, map[place]float64{}
@@ -116,6 +114,40 @@ func pictures(l *Line) []picture {
 	}
 	return out
 }
+
+// A rank is how much rests on a picture, as the order of decoding tells for all
+// codecs.
+type rank uint8
+
+const (
+	anchor rank = iota // shown later than all before it: I and P
+	bridge             // shown earlier, and others earlier still come behind it: a B that is referred to
+	leaf               // shown earlier: a B
+)
+
+func ranks(frames []Frame) []rank {
+	out := make([]rank, len(frames))
+	latest := int64(math.MinInt64)
+	for i, f := range frames {
+		if f.PTS > latest {
+			latest = f.PTS
+			continue
+		}
+		out[i] = leaf
+		for _, g := range frames[i+1 : min(len(frames), i+maxReorder)] {
+			if g.PTS > latest {
+				break
+			}
+			if g.PTS < f.PTS {
+				out[i] = bridge
+			}
+		}
+	}
+	return out
+}
+
+// maxReorder is how many pictures a codec holds back at most, and one.
+const maxReorder = 17
 
 // An offset is a candidate: what it would mean.
 type offset struct {
@@ -264,7 +296,7 @@ func confirmVideo(a, b *Line, given time.Duration) Alignment {
 
 // tempered is how much less than they seem to say nats of evidence are worth:
 // neighbouring frames are no independent witnesses.
-const tempered = 2.5
+const tempered = 3
 
 // usualRate is the rate at which frames lie on frames at offsets that happen to be
 // looked at. Where hardly any is, frames come irregularly, and it is what chance
