@@ -113,6 +113,27 @@ func TestRandomCutsOfRealRenditionsAreAligned(t *testing.T) {
 	}
 	t.Run("by sound", func(t *testing.T) { fifty(t, all, 1, 2, true) })
 	t.Run("by pictures alone", func(t *testing.T) { fifty(t, all, 2, 32, false) })
+	t.Run("one clock confirmed", func(t *testing.T) {
+		r := rand.New(rand.NewPCG(8, 8))
+		rounds, right, wrong := fewer(50), 0, 0
+		for range rounds {
+			i := r.IntN(3)
+			j := (i + 1 + r.IntN(2)) % 3
+			from := 30 * r.Float64()
+			a, b := silent(cut(all[i], r, from, from+12, 0, 0, 50)), silent(cut(all[j], r, from, from+12, 0, 1000, 50))
+			is := time.Duration(1e9 * truth(t, all[i], all[j]))
+			if al := Confirm(a, b, is); al.Confidence >= minClock && (al.Offset-is).Abs() < 2*time.Millisecond {
+				right++
+			}
+			if al := Confirm(a, b, is+time.Duration(4+r.IntN(40))*40*time.Millisecond); al.Confidence >= minClock {
+				wrong++
+			}
+		}
+		t.Logf("of %d pairs of 12 s %d were confirmed, and %d moved by some frames", rounds, right, wrong)
+		if right < rounds*9/10 || wrong > rounds/10 {
+			t.Errorf("confirmed: %d right and %d wrong of %d", right, wrong, rounds)
+		}
+	})
 	t.Run("nothing in common", func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		for n := range fewer(50) {

@@ -120,6 +120,53 @@ func TestMisfitsAreNamedAndCured(t *testing.T) {
 	t.Logf("%d kinds named, %d cured by the flags that were told", len(misfits), len(cured))
 }
 
+// Decoded I P B B P B B P, shown 0 3 1 2 6 4 5 7: what stays has to be what was
+// decoded first.
+func TestCleanCutsAreThoseThatLeaveWhatWasDecodedFirst(t *testing.T) {
+	l := &Line{Track: media.Video, Timescale: 25}
+	for i, pts := range []int64{0, 3, 1, 2, 6, 4, 5, 7} {
+		l.Frames = append(l.Frames, Frame{DTS: int64(i), PTS: pts})
+	}
+	if n := cleanCuts(l); n != 3 { // behind 0, 3 and 6
+		t.Errorf("%d clean cuts, want 3", n)
+	}
+	for pts := int64(1); pts < 8; pts++ {
+		want := 0
+		if pts == 1 || pts == 4 || pts == 7 {
+			want = 1
+		}
+		if got := clean(l, []int64{pts * 40_000}, 0, 1000); got != want {
+			t.Errorf("a cut before %d: clean is %d, want %d", pts, got, want)
+		}
+	}
+}
+
+// Who joins a live source later has another zero point, unless the encoder keeps
+// the source's clock.
+func TestLateEncodersKeepTheSourcesClock(t *testing.T) {
+	dir := t.TempDir()
+	source := filepath.Join(dir, "film.ts")
+	ffmpeg(t, "-filter_complex", film(7.2, "128x72"), "-map", "[v0]", "-map", "[a0]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-g", "25", "-c:a", "aac", source)
+	encode := func(name string, seek string, more ...string) *Timeline {
+		path := filepath.Join(dir, name+".flv")
+		args := []string{"-ss", seek, "-i", source, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25", "-c:a", "copy"}
+		ffmpeg(t, append(append(args, more...), path)...)
+		return read(t, name, path)
+	}
+	r := Inspect(encode("early", "0"), encode("late", "2"))
+	at := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Code == CodeZeroPoint })
+	if at < 0 || !slices.Equal(r.Findings[at].Cure, []string{"-copyts"}) {
+		t.Fatalf("the zero point is not named:\n%s", r.Text())
+	}
+	if off := r.Pairs[0].OffsetUS; off < 1_000_000 || off > 2_100_000 { // sound is copied from a packet before
+		t.Errorf("it begins 2 s later, the offset is %d µs", off)
+	}
+	cure := r.Findings[at].Cure
+	if r = Inspect(encode("early", "0", cure...), encode("late", "2", cure...)); r.Has(CodeZeroPoint) || !r.Pairs[0].Aligned {
+		t.Errorf("with %q:\n%s", cure, r.Text())
+	}
+}
+
 func TestReportsAreJSON(t *testing.T) {
 	line := Line{Track: media.Video, Timescale: 1000, Codec: "vp09", Frames: []Frame{{PTS: 0, Key: true, IDR: true}, {PTS: 40, DTS: 40}, {PTS: 80, DTS: 80}}}
 	r := Inspect(&Timeline{Name: "a", Container: media.FLV, Tracks: []Line{line}}, &Timeline{Name: "b", Container: media.FMP4})
