@@ -82,9 +82,14 @@ func (e *AlignError) Error() string {
 // Align finds the offset between two timelines of one source. The error is an
 // *AlignError if there is none to be sure of.
 //
-// Of timelines longer than about an hour and a half (1<<17 frames) it looks at
-// the first part; of the second one at up to 2048 frames at a time. It takes
-// time in proportion to the product: a second or two at worst.
+// What it needs to be sure: of equal sound, some frames; of pictures alone, about
+// twenty seconds in common of two H.264 encodes, and more, or a sharper picture,
+// where B pyramids share out the bits (HEVC), for which it rather refuses.
+//
+// Of timelines longer than 1<<17 frames it looks at the first part; of the second
+// one at up to 2048 frames at a time. The time it takes grows with the product of
+// both: a minute beside a minute takes 20 ms of a core, beside five 0.2 s, beside
+// an hour and a half 5 s, and three times that if it refuses.
 func Align(a, b *Timeline) (Alignment, error) {
 	best := Alignment{By: ByNoTracks}
 	sound, heard := alignAudio(a.Track(media.Audio), b.Track(media.Audio))
