@@ -289,7 +289,7 @@ func confirmVideo(a, b *Line, given time.Duration) Alignment {
 	al.By = ByClock
 	al.Offset += time.Duration(o.mean * 1000)
 	if z := o.z(1); z > 0 {
-		al.Confidence = 1 - math.Exp(-z*z/2/tempered)
+		al.Confidence = 1 - math.Exp(-z*z/4)
 	}
 	return al
 }
