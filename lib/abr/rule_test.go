@@ -266,3 +266,21 @@ func TestRulesRefuseWhatIsNoLadder(t *testing.T) {
 		t.Errorf("of one rendition it chose %+v", c)
 	}
 }
+
+func TestACopyOfARuleGoesOnByItself(t *testing.T) {
+	r, _ := NewRule(RuleConfig{home, time.Second, 4 * time.Second})
+	for i := range 10 {
+		r.Feed(noon.Add(time.Duration(i)*time.Second), 1<<20, time.Second, Origin)
+	}
+	before := *r
+	for i := 10; i < 30; i++ {
+		r.Feed(noon.Add(time.Duration(i)*time.Second), 1<<15, time.Second, Origin)
+	}
+	later := noon.Add(30 * time.Second)
+	if c := r.Choose(later, 4*time.Second); c.Throughput > 400_000 {
+		t.Errorf("fed with 0.26 Mbit/s: %+v", c)
+	}
+	if c := before.Choose(noon.Add(10*time.Second), 4*time.Second); c.Throughput < 8_000_000 {
+		t.Errorf("the copy took part in what came after it: %+v", c)
+	}
+}
