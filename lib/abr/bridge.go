@@ -1,6 +1,8 @@
 package abr
 
 import (
+	"math"
+
 	"github.com/xp2p/xp2p/lib/flv"
 	"github.com/xp2p/xp2p/lib/media"
 )
@@ -36,6 +38,10 @@ type job struct {
 	in     output
 	closed bool
 	failed bool
+	start  int64 // the first picture is the first one that was fed from here on
+	first  int64 // when that is shown
+	shift  int64 // from the encoder's times to the output's
+	placed bool
 }
 
 // Job returns the bridge that is wanted now, or nil. One with another ID is
@@ -95,7 +101,10 @@ func (s *Switcher) takeBridge() {
 	b := s.bridge
 	for i := range b.reader.samples {
 		f := &b.reader.samples[i]
-		f.pts += s.job.base
+		if !s.job.placed { // the MP4 muxer of ffmpeg begins at 0 whatever it is told
+			s.job.placed, s.job.shift = true, s.job.first-f.pts
+		}
+		f.pts += s.job.shift
 		f.dts = f.pts - s.job.cts
 	}
 	b.take(func(string, ...any) {})
@@ -135,6 +144,7 @@ func (s *Switcher) startJob(g *goal) bool {
 		j.mux, j.Timescale = m, m.video_.scale
 		j.base += nanos(m.video_.shift, m.video_.scale)
 	}
+	j.start, j.first = start, math.MaxInt64
 	j.Start, j.Keys = ticks(start-j.base, j.Timescale), ticks(j.until-j.base, j.Timescale)
 	s.job = j
 	s.bridge = newLane("the bridge to "+to.name, s.cfg.Container, 0)
@@ -170,6 +180,9 @@ func (s *Switcher) feedJob() {
 				break
 			}
 			j.next = f.seq + 1
+			if f.pts >= j.start {
+				j.first = min(j.first, f.pts)
+			}
 			f.dts -= j.base
 			f.pts -= j.base
 			j.mux.video(&f, false)

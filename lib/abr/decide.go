@@ -102,7 +102,7 @@ func (s *Switcher) cross(to *lane, i int, mode Mode) {
 		to.video.pop()
 	}
 	p := to.video.samples[0].pts
-	frame := max(from.frame, to.frame)
+	frame := max(from.wide, to.wide)
 	if frame == 0 {
 		frame = usualFrame
 	}

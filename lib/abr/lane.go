@@ -44,6 +44,7 @@ type lane struct {
 	gop     int64 // the longest distance of IDR pictures seen
 	idr     int64 // PTS of the newest IDR read
 	frame   int64 // the shortest distance of pictures seen
+	wide    int64 // the longest
 	shown   int64 // PTS of the newest video read
 	last    [2]int64
 	step    [2]int64 // the newest distance of frames
@@ -123,6 +124,9 @@ func (l *lane) steady(s *sample, track int, note func(string, ...any)) {
 			s.pts += by
 		} else if d > 0 {
 			l.step[track] = d
+			if track == 0 && d < second {
+				l.wide = max(l.wide, d)
+			}
 		}
 	}
 	l.last[track] = s.dts

@@ -15,7 +15,7 @@ import (
 const Seconds = 12
 
 const (
-	width, height = 640, 360
+	width, height = 480, 270
 	phase         = 0.37 // of a GOP, between keyframes that are apart
 )
 
@@ -43,16 +43,16 @@ func original(ctx context.Context, dir, fps string) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	rate, filter := fps, "null"
+	rate, filter, base := fps, "null", "-1"
 	if fps == "vfr" { // pictures are missing, and none comes when it should
-		rate = "30"
+		rate, base = "30", "1:90000"
 		filter = "select='not(eq(mod(n,5),2)+eq(mod(n,11),7))',settb=1/90000,setpts='floor(PTS+900*sin(N*1.7)+900)'"
 	}
 	tmp := path + ".tmp"
 	_, err := run(ctx, "ffmpeg", "-v", "error", "-nostdin", "-y",
 		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=%dx%d:rate=%s:duration=%d", width, height, rate, Seconds),
 		"-f", "lavfi", "-i", fmt.Sprintf("sine=frequency=440:beep_factor=4:sample_rate=48000:duration=%d", Seconds),
-		"-vf", filter+",format=yuv420p", "-fps_mode", "passthrough", "-enc_time_base", "-1",
+		"-vf", filter+",format=yuv420p", "-fps_mode", "passthrough", "-enc_time_base", base,
 		"-c:v", "ffv1", "-c:a", "pcm_s16le", "-f", "nut", tmp)
 	if err != nil {
 		return "", err
@@ -80,9 +80,9 @@ func rendition(ctx context.Context, dir string, c Cell, good, fresh bool) (strin
 	if err != nil {
 		return "", err
 	}
-	size, rate := "320:180", "200k"
+	size, rate := "240:136", "120k"
 	if good {
-		size, rate = "640:360", "900k"
+		size, rate = "480:270", "600k"
 	}
 	every := float64(c.GOP) // between IDRs
 	if c.Open {
@@ -116,7 +116,7 @@ func rendition(ctx context.Context, dir string, c Cell, good, fresh bool) (strin
 		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-x264-params", "open-gop="+open)
 	}
 	if c.MP4 {
-		args = append(args, "-movflags", "frag_keyframe+empty_moov+default_base_moof", "-video_track_timescale", strconv.Itoa(scale))
+		args = append(args, "-movflags", "frag_keyframe+delay_moov+default_base_moof", "-video_track_timescale", strconv.Itoa(scale))
 	}
 	tmp := path + ".tmp"
 	if _, err := run(ctx, "ffmpeg", append(args, "-f", end, tmp)...); err != nil {

@@ -2,6 +2,7 @@ package switching
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,16 +15,19 @@ type decoder struct {
 	cmd *exec.Cmd
 	out *bufio.Reader
 	buf []byte
+	say bytes.Buffer // what ffmpeg says
 }
 
 func decode(ctx context.Context, path string) (*decoder, error) {
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "quiet", "-nostdin", "-threads", "1", "-i", path, "-map", "0:v:0",
-		"-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,format=gray", width, height), "-fps_mode", "passthrough", "-f", "rawvideo", "-")
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "warning", "-nostdin", "-threads", "1", "-i", path, "-map", "0:v:0",
+		"-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,format=gray", width, height), "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "rawvideo", "-")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	return &decoder{cmd, bufio.NewReaderSize(out, 1<<20), make([]byte, width*height)}, cmd.Start()
+	d := &decoder{cmd: cmd, out: bufio.NewReaderSize(out, 1<<20), buf: make([]byte, width*height)}
+	cmd.Stderr = &d.say
+	return d, cmd.Start()
 }
 
 // next returns the next picture, which is valid until the one after it.
@@ -49,29 +53,30 @@ func psnr(a, b []byte) float64 {
 	return 10 * math.Log10(255*255*float64(len(a))/float64(sum))
 }
 
-// likeness is the PSNR of every picture against the source's.
-func likeness(ctx context.Context, source, path string) ([]float64, error) {
+// likeness is the PSNR of every picture against the source's, and what ffmpeg
+// says while it decodes.
+func likeness(ctx context.Context, source, path string) (all []float64, say string, err error) {
 	s, err := decode(ctx, source)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer s.close()
 	p, err := decode(ctx, path)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	defer p.close()
-	var all []float64
 	for {
 		b, err := p.next()
 		if err == io.EOF {
-			return all, nil
+			_ = p.cmd.Wait()
+			return all, p.say.String(), ctx.Err()
 		} else if err != nil {
-			return all, err
+			p.close()
+			return nil, "", err
 		}
 		a, err := s.next()
 		if err != nil {
-			return append(all, 0), nil // more pictures than the source
+			a = make([]byte, len(b)) // more pictures than the source: like none of it
 		}
 		all = append(all, psnr(a, b))
 	}

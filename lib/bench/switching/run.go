@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -37,20 +36,18 @@ type Result struct {
 type Bench struct {
 	Program   string // xp2p-abr
 	Dir       string // where films are kept
-	mu        sync.Mutex
 	known     map[string][]float64
+	times     map[string][2]packets
 	browser   *browser
 	noBrowser bool
 }
 
 // like is likeness, each file once.
 func (b *Bench) like(ctx context.Context, source, path string) ([]float64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if l, ok := b.known[path]; ok {
 		return l, nil
 	}
-	l, err := likeness(ctx, source, path)
+	l, _, err := likeness(ctx, source, path)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +56,19 @@ func (b *Bench) like(ctx context.Context, source, path string) ([]float64, error
 	}
 	b.known[path] = l
 	return l, nil
+}
+
+// timing is probe, each file once.
+func (b *Bench) timing(ctx context.Context, path string) ([2]packets, error) {
+	if p, ok := b.times[path]; ok {
+		return p, nil
+	}
+	p, err := probe(ctx, path)
+	if b.times == nil {
+		b.times = map[string][2]packets{}
+	}
+	b.times[path] = p
+	return p, err
 }
 
 // Moments are n random ones at which a cell is switched, in milliseconds.
@@ -103,10 +113,7 @@ func (b *Bench) Run(ctx context.Context, c Cell, at int64, mode string) (r Resul
 	if err := r.readEvents(events); err != nil {
 		return r, err
 	}
-	if err := r.warnings(ctx); err != nil {
-		return r, err
-	}
-	if err := r.times(ctx, source, old); err != nil {
+	if err := b.hold(ctx, &r, source, old); err != nil {
 		return r, err
 	}
 	return r, b.pictures(ctx, &r, source, old, fresh)
@@ -143,42 +150,21 @@ func (r *Result) readEvents(path string) error {
 	return nil
 }
 
-// warnings decodes the stream as ffmpeg users do.
-func (r *Result) warnings(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "warning", "-nostdin", "-threads", "1", "-i", r.Path, "-f", "null", "-")
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		r.fail("ffmpeg: %v", err)
-	}
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.Contains(line, "duplicated MOOV") {
-			r.fail("ffmpeg says: %s", line)
-			break
-		}
-	}
-	return nil
-}
-
-func (r *Result) times(ctx context.Context, source, old string) error {
-	want, err := probe(ctx, source, "v")
+// hold compares the times of pictures and sound.
+func (b *Bench) hold(ctx context.Context, r *Result, source, old string) error {
+	wanted, err := b.timing(ctx, source)
 	if err != nil {
 		return err
 	}
-	got, err := probe(ctx, r.Path, "v")
+	was, err := b.timing(ctx, old)
 	if err != nil {
 		return err
 	}
-	sound, err := probe(ctx, old, "a")
+	is, err := probe(ctx, r.Path)
 	if err != nil {
 		return err
 	}
-	heard, err := probe(ctx, r.Path, "a")
-	if err != nil {
-		return err
-	}
+	want, got, sound, heard := wanted[0], is[0], was[1], is[1]
 	r.Frames = len(got.pts)
 	for _, p := range []packets{got, heard} {
 		for i := 1; i < len(p.dts); i++ {
@@ -207,9 +193,18 @@ func (b *Bench) pictures(ctx context.Context, r *Result, source, old, fresh stri
 	if err != nil {
 		return err
 	}
-	is, err := likeness(ctx, source, r.Path)
+	is, say, err := likeness(ctx, source, r.Path)
 	if err != nil {
 		return err
+	}
+	moov := false
+	for line := range strings.Lines(say) {
+		line = strings.TrimSpace(line)
+		if known := strings.Contains(line, "duplicated MOOV") || moov && strings.HasPrefix(line, "Last message repeated"); line != "" && !known {
+			r.fail("ffmpeg says: %s", line)
+			break
+		}
+		moov = true
 	}
 	if len(is) != len(was) || len(is) != len(will) {
 		r.fail("%d pictures come out of the decoder, of the renditions %d and %d", len(is), len(was), len(will))

@@ -12,22 +12,27 @@ import (
 // packets are the times of a track in seconds, in the order of the file.
 type packets struct{ pts, dts []float64 }
 
-func probe(ctx context.Context, path, stream string) (p packets, err error) {
-	out, err := run(ctx, "ffprobe", "-v", "error", "-select_streams", stream, "-show_entries", "packet=pts_time,dts_time", "-of", "csv=p=0", path)
+// probe reads the times of pictures and of sound.
+func probe(ctx context.Context, path string) (p [2]packets, err error) {
+	out, err := run(ctx, "ffprobe", "-v", "error", "-show_entries", "packet=codec_type,pts_time,dts_time", "-of", "csv=p=0", path)
 	if err != nil {
 		return p, err
 	}
 	for line := range strings.Lines(string(out)) {
 		f := strings.Split(strings.TrimSpace(line), ",")
-		if len(f) < 2 {
+		if len(f) < 3 {
 			continue
 		}
-		pts, err1 := strconv.ParseFloat(f[0], 64)
-		dts, err2 := strconv.ParseFloat(f[1], 64)
+		pts, err1 := strconv.ParseFloat(f[1], 64)
+		dts, err2 := strconv.ParseFloat(f[2], 64)
 		if err1 != nil || err2 != nil {
 			return p, fmt.Errorf("%s: a packet without times: %q", path, line)
 		}
-		p.pts, p.dts = append(p.pts, pts), append(p.dts, dts)
+		t := &p[0]
+		if f[0] == "audio" {
+			t = &p[1]
+		}
+		t.pts, t.dts = append(t.pts, pts), append(t.dts, dts)
 	}
 	return p, nil
 }
@@ -38,7 +43,12 @@ type offset struct{ least, most float64 }
 // holdTimes compares a track with the source's: as many frames, all shifted by
 // the same time. What is wrong comes back in words.
 func holdTimes(what string, got, want []float64, wrong *[]string) (o offset) {
-	say := func(format string, args ...any) { *wrong = append(*wrong, what+": "+fmt.Sprintf(format, args...)) }
+	said := 0
+	say := func(format string, args ...any) {
+		if said++; said <= 2 { // the first ones tell
+			*wrong = append(*wrong, what+": "+fmt.Sprintf(format, args...))
+		}
+	}
 	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
 	if len(got) != len(want) {
 		say("%d frames, the source has %d", len(got), len(want))
