@@ -16,6 +16,14 @@ func (s *Switcher) decide(h *sample) bool {
 		s.cancel()
 		return true
 	}
+	if !g.inner && !s.meet(g.to) {
+		if s.needs != nil {
+			return false
+		}
+		s.goal = nil // it said why
+		s.cancel()
+		return true
+	}
 	if g.mode == Bridge {
 		return s.decideBridge(h)
 	}

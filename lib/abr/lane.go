@@ -49,6 +49,9 @@ type lane struct {
 	last    [2]int64
 	step    [2]int64 // the newest distance of frames
 	codec   uint32
+	met     bool // it is known where its timeline meets the first one's
+	tries   int
+	astray  error // why not
 }
 
 func newLane(name string, c media.Container, keep int) *lane {

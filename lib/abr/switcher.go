@@ -16,6 +16,9 @@ type Config struct {
 	// Bridges says that an encoder is at hand: then the Switcher asks for bridges
 	// (see [Switcher.Job]).
 	Bridges bool
+	// Trust takes the renditions' times as they are, instead of finding out where
+	// they meet.
+	Trust bool
 	// History bounds the bytes of all renditions that are kept for bridges.
 	History int
 }
@@ -51,6 +54,7 @@ type Switcher struct {
 	job    *job
 	jobs   int
 
+	first        *lane // the one whose times are the output's
 	video, audio *lane // where they are taken from
 	out          output
 	mux          muxer
@@ -232,6 +236,8 @@ func (s *Switcher) Accepts(i int) bool {
 		return false
 	case l == s.video || !s.begun:
 		return true
+	case !l.met && l.tries < forced && !s.cfg.Trust && l.span() < window:
+		return true
 	}
 	return max(l.newest, l.sound) < s.shown+second
 }
@@ -259,12 +265,19 @@ func (s *Switcher) Advance() {
 		s.feedJob()
 	}
 	for _, l := range s.lanes {
+		if !l.met && l != s.first && !s.cfg.Trust && l.tries < maxTries && min(l.span(), s.first.span()) >= window<<l.tries {
+			s.tryToMeet(l) // before anybody asks
+		}
+	}
+	for _, l := range s.lanes {
 		if l != s.video {
 			heard := int64(never)
 			if l != s.audio && l != s.turn {
 				heard = s.heard
 			}
-			l.drop(s.shown, heard)
+			if l.met || l.tries >= forced || s.cfg.Trust || l == s.first || l.queued() > maxQueued/2 {
+				l.drop(s.shown, heard)
+			}
 		} else if l != s.audio {
 			s.dropAudio(l)
 		}
@@ -340,7 +353,12 @@ func (s *Switcher) begin() bool {
 	} else {
 		s.mux = newMuxerFLV(&s.out)
 	}
-	s.begun = true
+	s.begun, s.first = true, first
+	if !s.cfg.Trust {
+		for _, l := range s.lanes {
+			s.guess(l)
+		}
+	}
 	s.mux.begin(s.video, s.audio)
 	if h := first.video.head(); h != nil {
 		s.zero = h.pts
@@ -467,7 +485,7 @@ func (s *Switcher) finish() {
 	}
 	var best *lane
 	for _, l := range s.lanes {
-		if l == s.video || l.gone || l.stalled {
+		if l == s.video || l.gone || l.stalled || l != s.first && !l.met && !s.cfg.Trust && l.tries >= forced {
 			continue
 		}
 		if l.ended && l.shownAfter(s.shown) {
