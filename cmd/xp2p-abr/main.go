@@ -84,7 +84,7 @@ func names(all []source) (n []string) {
 }
 
 func (o *options) config(all []source) (cfg abr.Config, err error) {
-	cfg = abr.Config{Names: names(all), History: 24 << 20}
+	cfg = abr.Config{Names: names(all), History: 16 << 20}
 	if cfg.Mode, err = abr.ParseMode(o.mode); err != nil {
 		return cfg, tool.Usage("--switch %w", err)
 	}

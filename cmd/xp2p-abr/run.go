@@ -137,6 +137,9 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.switcher.Done() {
 			return nil
 		}
+		if r.switcher.Goes() {
+			continue
+		}
 		for i := range r.inputs {
 			if !r.asked[i] && r.switcher.Accepts(i) {
 				r.asked[i] = true

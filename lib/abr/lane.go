@@ -22,7 +22,9 @@ const (
 	usualGOP = 4 * second
 	// maxQueued is how many bytes of a lane wait, unless what is written waits for
 	// the lane itself.
-	maxQueued = 8 << 20
+	maxQueued = 6 << 20
+	// maxOutput is how many bytes are made before they are written.
+	maxOutput = 1 << 20
 )
 
 // A lane is one rendition on the way through: what of it is read and neither

@@ -54,25 +54,40 @@ func (m *muxerFLV) video(s *sample, inband bool) {
 	if inband && s.frame.Key {
 		at, insert = s.config.insertion(s.payload())
 	}
+	var extra []byte
+	if insert {
+		extra = s.config.params
+	}
 	switch raw := m.raw(time); {
-	case insert:
+	case insert, cts != s.tag.CTS:
+		head := 0
 		m.out.build(func(b []byte) []byte {
-			return flv.AppendFrame(b, s.data, s.tag, raw, cts, at, s.config.params)
+			n := len(b)
+			b = flv.AppendFrameHead(b, s.data, s.tag, raw, cts, at, extra)
+			head = len(b) - n
+			return b
 		})
-	case cts != s.tag.CTS:
-		m.out.build(func(b []byte) []byte { return flv.AppendFrame(b, s.data, s.tag, raw, cts, 0, nil) })
+		rest := s.data[s.tag.Data+at : s.tag.Stop]
+		m.out.copied(rest)
+		m.out.build(func(b []byte) []byte { return flv.AppendTrailer(b, head-flv.TagHeader+len(rest)) })
 	case raw != s.tag.Time:
-		m.out.build(func(b []byte) []byte { return flv.AppendStamped(b, s.data, raw) })
+		m.stamped(s.data, raw)
 	default:
 		m.out.copied(s.data)
 	}
+}
+
+// stamped writes a tag with another time.
+func (m *muxerFLV) stamped(tag []byte, raw uint32) {
+	m.out.build(func(b []byte) []byte { return flv.AppendStampedHead(b, tag, raw) })
+	m.out.copied(tag[flv.TagHeader:])
 }
 
 func (m *muxerFLV) audio(s *sample) {
 	time := m.stamp(1, s.dts)
 	m.configure(&m.ac, s.config, time)
 	if raw := m.raw(time); raw != s.tag.Time {
-		m.out.build(func(b []byte) []byte { return flv.AppendStamped(b, s.data, raw) })
+		m.stamped(s.data, raw)
 		return
 	}
 	m.out.copied(s.data)

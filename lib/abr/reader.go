@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	readerChunk = 1 << 20
+	readerChunk = 512 << 10
 	// maxUnit bounds a tag or fragment, since it is held whole: Our choice, 4 s
 	// of 40 Mbit/s. A larger one is left out.
 	maxUnit = 20 << 20
@@ -50,6 +50,7 @@ type Reader struct {
 
 	buf       []byte // unread bytes and the unit they belong to
 	from, at  int    // where the current unit begins, where the unread begins
+	size      int    // what the current unit says it has, where it is not whole yet
 	large     bool   // the current unit is left out
 	begun     bool   // samples were seen
 	seq       int64
@@ -91,7 +92,7 @@ func (r *Reader) Notes() []string {
 func (r *Reader) Feed(p []byte) {
 	if len(r.buf)+len(p) > cap(r.buf) {
 		rest := r.buf[r.from:]
-		size := max(readerChunk, 2*len(rest)+len(p))
+		size := max(readerChunk, len(rest)+len(p)+readerChunk/2, min(r.size, maxUnit)+len(p))
 		r.buf = append(make([]byte, 0, size), rest...)
 		r.at -= r.from
 		r.from = 0
@@ -123,8 +124,10 @@ func (r *Reader) walk(eof bool) {
 			r.from = r.at
 		}
 		if !s.End {
+			r.size = int(min(s.Unit.Size, maxUnit))
 			continue
 		}
+		r.size = 0
 		if r.large {
 			r.note("a tag or fragment of %d bytes is left out: too large", s.Unit.Size)
 		} else {

@@ -211,6 +211,9 @@ func (s *Switcher) Broken() bool { return s.broken }
 // Done reports that everything is written.
 func (s *Switcher) Done() bool { return s.done }
 
+// Goes reports whether more can be written at once, without anything new.
+func (s *Switcher) Goes() bool { return s.needs == nil && !s.done }
+
 // Needs returns the rendition without which nothing more can be written, or -1:
 // then it is a bridge, or the Switcher is done.
 func (s *Switcher) Needs() int {
@@ -258,7 +261,7 @@ func (s *Switcher) Advance() {
 	if !s.begun && !s.begin() {
 		return
 	}
-	for s.needs == nil && !s.done && s.out.bytes < maxQueued {
+	for s.needs == nil && !s.done && s.out.bytes < maxOutput {
 		s.next()
 	}
 	if s.job != nil {
@@ -300,7 +303,7 @@ func (s *Switcher) dropAudio(l *lane) {
 // stands before the first frame.
 func (s *Switcher) begin() bool {
 	for _, l := range s.lanes {
-		if !l.ended && !l.stalled && !l.gone && l.video.head() == nil && l.audio.head() == nil {
+		if !l.ended && !l.stalled && !l.gone && l.video.head() == nil && (l.audio.head() == nil || l.soundSpan() < 2*second) {
 			s.needs = l
 			return false
 		}
@@ -339,7 +342,7 @@ func (s *Switcher) begin() bool {
 		}
 	}
 	for _, l := range s.lanes {
-		if l.codec != 0 && l.codec != first.codec && !l.gone {
+		if l.codec != 0 && first.codec != 0 && l.codec != first.codec && !l.gone {
 			l.gone = true
 			s.fault("%s: its codec is %s, that of %s is %s: it cannot be switched to", l.name, l.codecName(), first.name, first.codecName())
 		}
@@ -369,6 +372,15 @@ func (s *Switcher) begin() bool {
 		s.goal.asked = s.zero
 	}
 	return true
+}
+
+// soundSpan is how much sound is in the queue: a rendition that has so much of it
+// and no picture has none.
+func (l *lane) soundSpan() int64 {
+	if h := l.audio.head(); h != nil {
+		return l.sound - h.dts
+	}
+	return 0
 }
 
 func (l *lane) codecName() string {

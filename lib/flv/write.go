@@ -2,6 +2,9 @@ package flv
 
 import "encoding/binary"
 
+// TagHeader is how long the header of a tag is.
+const TagHeader = tagHeader
+
 // AppendHeader appends the file header of a stream with audio and video, and
 // the size of the tag that there is not before it.
 func AppendHeader(b []byte) []byte {
@@ -20,11 +23,12 @@ func stamp(tag []byte, time uint32) {
 	tag[4], tag[5], tag[6], tag[7] = byte(time>>16), byte(time>>8), byte(time), byte(time>>24)
 }
 
-// AppendFrame appends a tag of coded video with another time and composition
-// offset, and with extra before its payload where offset at of that is. What of
-// its prefix says more than codec and key (several tracks, ModEx) is kept as it
-// is, with the offset that stands in it.
-func AppendFrame(b, tag []byte, f Frame, time uint32, cts int32, at int, extra []byte) []byte {
+// AppendFrameHead appends what stands before the rest of a frame's payload in a
+// tag of coded video with another time and composition offset, and with extra
+// where offset at of the payload is. What must follow is the payload from at on
+// and AppendTrailer. What of the tag's prefix says more than codec and key
+// (several tracks, ModEx) is kept as it is, with the offset that stands in it.
+func AppendFrameHead(b, tag []byte, f Frame, time uint32, cts int32, at int, extra []byte) []byte {
 	start := len(b)
 	b = append(b, tag[:tagHeader]...)
 	first := tag[tagHeader]
@@ -42,9 +46,23 @@ func AppendFrame(b, tag []byte, f Frame, time uint32, cts int32, at int, extra [
 	}
 	b = append(b, tag[f.Data:f.Data+at]...)
 	b = append(b, extra...)
-	b = append(b, tag[f.Data+at:f.Stop]...)
-	size := len(b) - start - tagHeader
+	size := len(b) - start - tagHeader + f.Stop - f.Data - at
 	b[start+1], b[start+2], b[start+3] = byte(size>>16), byte(size>>8), byte(size)
 	stamp(b[start:], time)
+	return b
+}
+
+// AppendTrailer appends the size that stands behind a tag whose body has size
+// bytes.
+func AppendTrailer(b []byte, size int) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(tagHeader+size))
+}
+
+// AppendStampedHead appends a tag's header with another time; what must follow is
+// the tag from TagHeader on.
+func AppendStampedHead(b, tag []byte, time uint32) []byte {
+	at := len(b)
+	b = append(b, tag[:tagHeader]...)
+	stamp(b[at:], time)
+	return b
 }
