@@ -44,6 +44,17 @@ func (c *config) describe() {
 	}
 }
 
+// word is the codec's name.
+func (c *config) word() string {
+	switch {
+	case c.name != "":
+		return c.name
+	case c.codec == 0:
+		return "one without a name"
+	}
+	return string(binary.BigEndian.AppendUint32(nil, c.codec))
+}
+
 // readParams splits the parameter sets out of an avcC (ISO/IEC 14496-15
 // §5.3.3.1) or hvcC (§8.3.3.1).
 func (c *config) readParams() {

@@ -16,7 +16,7 @@ func (s *Switcher) decide(h *sample) bool {
 		s.cancel()
 		return true
 	}
-	if !g.inner && !s.meet(g.to) {
+	if need := reasonWords[g.reason] != ""; !g.inner && !need && !s.meet(g.to) {
 		if s.needs != nil {
 			return false
 		}

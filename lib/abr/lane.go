@@ -3,7 +3,6 @@ package abr
 import (
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/xp2p/xp2p/lib/media"
 )
@@ -11,8 +10,6 @@ import (
 const (
 	// never is earlier than any time, for what has not been.
 	never = math.MinInt64 / 4
-	// jump is how far a timeline may step before it counts as another one.
-	jump = 5 * second
 	// samePicture is how far apart the same picture's times in two renditions may
 	// be: timescales round, a millisecond at the worst.
 	samePicture = 4_000_000
@@ -48,8 +45,7 @@ type lane struct {
 	frame   int64 // the shortest distance of pictures seen
 	wide    int64 // the longest
 	shown   int64 // PTS of the newest video read
-	last    [2]int64
-	step    [2]int64 // the newest distance of frames
+	last    int64 // DTS of the newest video read
 	codec   uint32
 	met     bool // it is known where its timeline meets the first one's
 	tries   int
@@ -58,8 +54,8 @@ type lane struct {
 
 func newLane(name string, c media.Container, keep int) *lane {
 	l := &lane{name: name, reader: NewReader(name, c), keep: keep}
-	l.newest, l.sound, l.idr, l.shown, l.last = never, never, never, never, [2]int64{never, never}
-	l.reader.keep = 4096
+	l.newest, l.sound, l.idr, l.shown, l.last = never, never, never, never, never
+	l.reader.keep, l.reader.steady = 4096, true
 	return l
 }
 
@@ -98,10 +94,8 @@ func (l *lane) take(note func(format string, args ...any)) {
 		s.pts += l.offset
 		switch s.track {
 		case media.Video:
-			l.steady(&s, 0, note)
 			l.takeVideo(s, note)
 		case media.Audio:
-			l.steady(&s, 1, note)
 			l.sound = max(l.sound, s.dts)
 			l.audio.push(s)
 		default:
@@ -115,38 +109,20 @@ func (l *lane) take(note func(format string, args ...any)) {
 	}
 }
 
-// steady moves the lane's offset where its timeline jumps, so that it goes on
-// by one frame.
-func (l *lane) steady(s *sample, track int, note func(string, ...any)) {
-	last := l.last[track]
-	if last != never {
-		d := s.dts - last
-		if d > jump || d < -jump {
-			by := last + max(l.step[track], 1) - s.dts
-			note("%s: the timeline jumps by %v; its times are moved to go on", l.name, time.Duration(d).Round(time.Millisecond))
-			l.offset += by
-			s.dts += by
-			s.pts += by
-		} else if d > 0 {
-			l.step[track] = d
-			if track == 0 && d < second {
-				l.wide = max(l.wide, d)
-			}
-		}
-	}
-	l.last[track] = s.dts
-}
-
 func (l *lane) takeVideo(s sample, note func(string, ...any)) {
 	if l.codec == 0 {
 		l.codec = s.config.codec
 	} else if s.config.codec != l.codec && !l.gone {
-		note("%s: its codec changes to %s: it is left", l.name, s.config.name)
+		note("%s: its codec changes from %s to %s: it is left", l.name, l.codecName(), s.config.word())
 		l.gone = true
 	}
 	if l.gone && s.config.codec != l.codec {
 		return
 	}
+	if d := s.dts - l.last; l.last != never && d < second {
+		l.wide = max(l.wide, d)
+	}
+	l.last = s.dts
 	l.newest = max(l.newest, s.dts)
 	l.slack = max(l.slack, s.dts-s.pts)
 	if s.frame.IDR && s.frame.Key {

@@ -78,7 +78,7 @@ func (s *Switcher) tryToMeet(l *lane) bool {
 		} else if found.Offset.Abs() < time.Millisecond {
 			by = 0 // timescales round
 		}
-		l.move(by + s.first.offset - l.offset)
+		l.move(by - l.offset)
 		return true
 	}
 	l.astray = err
@@ -97,7 +97,7 @@ func (l *lane) move(by int64) {
 			q.samples[i].pts += by
 		}
 	}
-	for _, t := range []*int64{&l.newest, &l.sound, &l.idr, &l.shown, &l.last[0], &l.last[1]} {
+	for _, t := range []*int64{&l.newest, &l.sound, &l.idr, &l.shown, &l.last} {
 		if *t != never {
 			*t += by
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/flv"
 	"github.com/xp2p/xp2p/lib/fmp4"
@@ -16,6 +17,8 @@ const (
 	// of 40 Mbit/s. A larger one is left out.
 	maxUnit = 20 << 20
 	second  = 1_000_000_000
+	// jump is how far a timeline may step before it counts as another one.
+	jump = 5 * second
 )
 
 // A sample is a frame of a rendition with its bytes. Times are nanoseconds on
@@ -66,7 +69,11 @@ type Reader struct {
 	raw       int64 // FLV: the newest time as it stood there
 	unwrapped int64
 	stamped   bool
-	wrap31    bool // FLV: times wrapped at 2^31
+	steady    bool // jumps of the timeline are taken back
+	shift     int64
+	last      [2]int64 // DTS of the newest frames, once they are taken back
+	step      [2]int64
+	counted   [2]bool
 	key       [2]int64
 }
 
@@ -190,10 +197,11 @@ func (r *Reader) tag(u media.Unit, p []byte) {
 		return
 	}
 	dts := r.unwrap(int64(f.Time))
+	dts += r.back(f.Track, dts*1e6) / 1e6
 	frame := Frame{DTS: dts, PTS: dts + int64(f.CTS), Size: f.Stop - f.Data, Key: f.Key, IDR: f.Key}
 	c := r.audio
 	if f.Track == media.Video {
-		if c = r.video; c == nil { // codecs without a sequence header
+		if c = r.video; c == nil || c.codec != f.Codec { // codecs without a sequence header
 			r.configure(&r.video, media.Video, &config{codec: f.Codec}, 1000)
 			c = r.video
 		}
@@ -223,7 +231,6 @@ func (r *Reader) unwrap(raw int64) int64 {
 		d += 4 * quarter
 	case d < -quarter:
 		d += 2 * quarter
-		r.wrap31 = true
 	case d > 3*quarter:
 		d -= 4 * quarter
 	case d > quarter:
@@ -232,6 +239,29 @@ func (r *Reader) unwrap(raw int64) int64 {
 	r.raw = raw
 	r.unwrapped += d
 	return r.unwrapped
+}
+
+// back is what to add to times because the timeline jumped: such that it goes
+// on by one frame.
+func (r *Reader) back(k media.Track, dts int64) int64 {
+	if !r.steady {
+		return 0
+	}
+	i := 0
+	if k == media.Audio {
+		i = 1
+	}
+	t := dts + r.shift
+	if d := t - r.last[i]; r.counted[i] && (d > jump || d < -jump) {
+		r.note("the timeline jumps by %v; its times are moved to go on", time.Duration(d).Round(time.Millisecond))
+		by := max(r.step[i], 1) - d
+		r.shift += by
+		t += by
+	} else if r.counted[i] && d > 0 {
+		r.step[i] = d
+	}
+	r.last[i], r.counted[i] = t, true
+	return r.shift
 }
 
 // fragment takes a unit of fragmented MP4.
@@ -285,6 +315,7 @@ func (r *Reader) fragment(u media.Unit, p []byte) {
 			continue
 		}
 		dts := s.DTS - t.Shift
+		dts += ticks(r.back(t.Track, nanos(dts, t.Timescale)), t.Timescale)
 		frame := Frame{DTS: dts, PTS: dts + int64(s.CTS), Duration: int64(s.Duration), Size: len(s.Data), Key: s.Sync, IDR: s.Sync}
 		if t.Track == media.Video {
 			frame.Type, frame.IDR = c.kind(s.Data, s.Sync)

@@ -383,11 +383,12 @@ func (l *lane) soundSpan() int64 {
 	return 0
 }
 
+// codecName names the codec that the lane began with.
 func (l *lane) codecName() string {
-	if c := l.reader.video; c != nil && c.name != "" {
-		return c.name
+	if l.codec == 0 {
+		return "another one"
 	}
-	return "unknown"
+	return (&config{codec: l.codec}).word()
 }
 
 // next writes one frame, or says in needs what it waits for.
@@ -497,7 +498,7 @@ func (s *Switcher) finish() {
 	}
 	var best *lane
 	for _, l := range s.lanes {
-		if l == s.video || l.gone || l.stalled || l != s.first && !l.met && !s.cfg.Trust && l.tries >= forced {
+		if l == s.video || l.gone || l.stalled {
 			continue
 		}
 		if l.ended && l.shownAfter(s.shown) {
@@ -527,6 +528,9 @@ func (s *Switcher) finish() {
 		}
 		if s.video != s.bridge {
 			s.fault("%s %s at %s: %s goes on", s.video.name, reasonWords[reason], clock(s.shown-s.zero), best.name)
+		}
+		if best != s.first && !best.met && !s.cfg.Trust && (best.tries >= forced || !s.tryToMeet(best)) {
+			s.fault("%s: taken as it is: %v", best.name, best.astray)
 		}
 		s.goal = &goal{to: best, at: s.shown + 1, asked: s.shown + 1, mode: Keyframe, reason: reason}
 		return
