@@ -18,7 +18,8 @@ func main() { tool.Main(command()) }
 var manual string
 
 func command() *tool.Command {
-	o := &options{mode: "keyframe", stall: 5 * time.Second, ffmpeg: "ffmpeg"}
+	o := &options{mode: "keyframe", stall: 5 * time.Second, ffmpeg: "ffmpeg", buffer: 10 * time.Second}
+	i := &inspectOptions{span: 10 * time.Minute}
 	return &tool.Command{
 		Name:           "xp2p-abr",
 		Summary:        "write one stream of several renditions, switching between them without a trace",
@@ -29,18 +30,28 @@ func command() *tool.Command {
 			tool.String(&o.plan, "plan", "when to switch: `at=TIME:NAME`,at=TIME:NAME"),
 			tool.String(&o.control, "control", "read commands while running from `FILE` or fd:N"),
 			tool.Choice(&o.mode, "switch", "at the new rendition's next keyframe, or at once", "keyframe", "now"),
+			tool.Bool(&o.auto, "auto", "choose by the throughput of the inputs and the buffer of a player at stdout"),
+			tool.Duration(&o.buffer, "buffer", "how much that player holds when all is well"),
+			tool.Bool(&o.trust, "trust", "take the renditions' clocks as they are, instead of finding out where they meet"),
 			tool.String(&o.events, "events", "write what happens to `FILE`, as JSON Lines"),
 			tool.Duration(&o.stall, "stall", "go on without a rendition that gives nothing for so long"),
 			tool.String(&o.ffmpeg, "ffmpeg", "the `PROGRAM` that encodes bridges; \"\" is none"),
 			tool.String(&o.output, "output", "write `FILE` instead of stdout; \"-\" is stdout even if that is a terminal").Short("o"),
 		},
 		Run: o.run,
+		Verbs: []*tool.Command{
+			{Name: "inspect", Summary: "say whether renditions can be switched between, and what to tell the encoder if not", Args: "[NAME=]SOURCE [NAME=]SOURCE…", Run: i.inspect, Flags: []tool.Flag{
+				tool.Bool(&i.json, "json", "JSON Lines instead of text"),
+				tool.Duration(&i.span, "span", "how much of each to look at"),
+			}},
+		},
 	}
 }
 
 type options struct {
 	plan, control, mode, events, ffmpeg, output string
-	stall                                       time.Duration
+	stall, buffer                               time.Duration
+	auto, trust                                 bool
 }
 
 // A source is a rendition as the command line names it.
@@ -84,12 +95,15 @@ func names(all []source) (n []string) {
 }
 
 func (o *options) config(all []source) (cfg abr.Config, err error) {
-	cfg = abr.Config{Names: names(all), History: 16 << 20}
+	cfg = abr.Config{Names: names(all), History: 16 << 20, Trust: o.trust}
 	if cfg.Mode, err = abr.ParseMode(o.mode); err != nil {
 		return cfg, tool.Usage("--switch %w", err)
 	}
 	if cfg.Plan, err = abr.ParsePlan(o.plan, cfg.Names); err != nil {
 		return cfg, tool.Usage("--plan: %w", err)
+	}
+	if o.auto && len(cfg.Plan) > 0 {
+		return cfg, tool.Usage("--auto chooses by itself: it goes with --control, not with --plan")
 	}
 	if len(cfg.Plan) > 0 && cfg.Plan[0].At == 0 {
 		cfg.First, cfg.Plan = cfg.Plan[0].To, cfg.Plan[1:]

@@ -70,6 +70,9 @@ func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
 		r.commands = make(chan string)
 		go lines(ctx, f, r.commands)
 	}
+	if o.auto {
+		r.auto = &chooser{buffer: o.buffer}
+	}
 	r.switcher = abr.NewSwitcher(cfg)
 	if err := r.loop(ctx); err != nil {
 		return err
@@ -101,9 +104,10 @@ type runner struct {
 	events   *os.File
 	ffmpeg   string
 	commands chan string
+	auto     *chooser // nil if it is not asked for
 
 	tokens  []chan struct{} // one asks an input for its next bytes
-	asked   []bool
+	asked   []time.Time     // when; zero if it was answered
 	read    chan reading
 	encoder *bridge.Encoder
 	pieces  chan bridge.Piece
@@ -127,13 +131,16 @@ func (r *runner) loop(ctx context.Context) error {
 		r.tokens = append(r.tokens, token)
 		go r.pump(ctx, i, token)
 	}
-	r.asked = make([]bool, len(r.inputs))
+	r.asked = make([]time.Time, len(r.inputs))
 	for {
 		r.switcher.Advance()
 		if err := r.write(); err != nil {
 			return err
 		}
 		r.steer(ctx)
+		if err := r.choose(); err != nil {
+			return err
+		}
 		if r.switcher.Done() {
 			return nil
 		}
@@ -141,10 +148,7 @@ func (r *runner) loop(ctx context.Context) error {
 			continue
 		}
 		for i := range r.inputs {
-			if !r.asked[i] && r.switcher.Accepts(i) {
-				r.asked[i] = true
-				r.tokens[i] <- struct{}{}
-			}
+			r.ask(i)
 		}
 		if err := r.wait(ctx); err != nil {
 			return err
@@ -185,14 +189,12 @@ func (r *runner) wait(ctx context.Context) error {
 	for {
 		select {
 		case m := <-r.read:
-			r.asked[m.from] = false
 			r.take(ctx, m)
 			if needs >= 0 && m.from != needs {
 				// Others do not make up for the one that is waited for.
 				for i := range r.inputs {
-					if i != needs && !r.asked[i] && r.switcher.Accepts(i) {
-						r.asked[i] = true
-						r.tokens[i] <- struct{}{}
+					if i != needs {
+						r.ask(i)
 					}
 				}
 				continue
@@ -226,7 +228,19 @@ func (r *runner) wait(ctx context.Context) error {
 	}
 }
 
+// ask asks an input for its next bytes, if they can be taken.
+func (r *runner) ask(i int) {
+	if r.asked[i].IsZero() && r.switcher.Accepts(i) {
+		r.asked[i] = time.Now()
+		r.tokens[i] <- struct{}{}
+	}
+}
+
 func (r *runner) take(ctx context.Context, m reading) {
+	if now := time.Now(); r.auto != nil && len(m.p) > 0 {
+		r.auto.arrived(now, len(m.p), now.Sub(r.asked[m.from]))
+	}
+	r.asked[m.from] = time.Time{}
 	if len(m.p) > 0 {
 		r.switcher.Feed(m.from, m.p)
 	}
@@ -249,6 +263,21 @@ func (r *runner) command(line string) {
 		return
 	}
 	r.switcher.Ask(c.To, c.Mode, abr.ByControl)
+}
+
+// choose asks for what the rule chooses.
+func (r *runner) choose() error {
+	if r.auto == nil {
+		return nil
+	}
+	to, reason, ok, err := r.auto.choose(time.Now(), r.switcher, len(r.inputs))
+	if err != nil {
+		return tool.Failed("--auto: %w", err)
+	}
+	if ok {
+		r.switcher.Ask(to, "", reason)
+	}
+	return nil
 }
 
 // write writes what the switcher has, and says what happened.
