@@ -22,7 +22,7 @@
 //
 // # Three columns
 //
-// Media packages turn bytes into meaning: media, flv, fmp4, segment. Core
+// Media packages turn bytes into meaning: media, flv, fmp4, segment, abr. Core
 // packages are protocols as values, with no clock, socket, goroutine, lock or
 // logger: machine (the contract), wire (every grammar), congestion, xntp,
 // natprobe, punch, zone, topology, tracker, swarm, playout, node, measure. The rind does
@@ -51,6 +51,7 @@
 //   - Who feeds whom: lib/topology, lib/swarm. When the player needs what: lib/playout.
 //   - One viewer, put together: lib/node.
 //   - The contract that lets shipped code run in a simulator: lib/machine.
+//   - Switching between renditions: lib/abr; the encoder of its bridges: lib/bridge.
 //   - What is measured, what each number means, its bound: lib/bench.
 //   - HTTP URLs: lib/origin. Signalling: lib/signal, lib/wire.
 //

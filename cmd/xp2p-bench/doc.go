@@ -19,6 +19,7 @@ Usage:
 	xp2p-bench serve [flags]
 	xp2p-bench suite [flags]
 	xp2p-bench many [flags]
+	xp2p-bench abr [flags]
 
 "swarm" plays a scenario with thousands of viewers in one process, without a
 socket and under a clock of its own: every viewer is the code that xp2p-peer
@@ -53,6 +54,27 @@ goes on; its hash must be right. "natlab punch" counts tries, and times, of pair
 are hard: a port-restricted cone and a symmetric NAT with random ports; two with
 sequential ports and twenty foreign allocations a second behind each; kernels in which
 a stranger's packet spoils a flow. All three end with code 3 if something is not good.
+
+"abr" encodes one source as two renditions in ways that cover all pairs of
+direction, GOP, B-frames, open and closed GOPs, frame rate, container, codec,
+alignment and timescale, lets xp2p-abr switch between them at random moments,
+and holds every picture against the source (ffmpeg; cvlc and a headless Chromium
+where they are installed). A switch is "SEEN" if ffmpeg warns, a picture is
+missing, twice or out of time, sound and picture move by more than 1 ms against each other, or a
+picture is more than 1 dB (PSNR) worse than the worse of the two renditions. "b"
+marks bridges. It ends with code 3 if one was seen. Half an hour on two idle
+cores; --moments 1 is a third of it.
+
+# Flags of abr
+
+  - --program FILE: the xp2p-abr to measure; if not given, the one beside this program
+  - --cells N: ways to make renditions, at least (default 40)
+  - --moments N: random moments for each cell and mode (default 3)
+  - --modes MODES: keyframe, now or both (default keyframe,now)
+  - --only WORDS: cells that have all of these words, such as hevc,open
+  - --films DIR: keep the films for the next run
+  - --seed N: of cells and moments (default 1)
+  - --json: JSON Lines instead of the table
 
 # Flags of natlab
 
