@@ -36,7 +36,7 @@ func build(m *testing.M) int {
 	if raceBuild {
 		args = append(args, "-race") // go test -race ./cmd: the binaries are watched too
 	}
-	args = append(args, "-o", dir+"/", "./xp2p-slice", "./xp2p-seed", "./xp2p-peer", "./xp2p-natprobe")
+	args = append(args, "-o", dir+"/", "./xp2p-slice", "./xp2p-seed", "./xp2p-peer", "./xp2p-natprobe", "./xp2p-abr")
 	cmd := exec.Command("go", args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -21,7 +21,7 @@ const (
 	memoryLimit = 40 << 20
 	// bridgeTimeout is how long the stream waits for an encoder before it goes on
 	// without.
-	bridgeTimeout = 10 * time.Second
+	bridgeTimeout = 30 * time.Second
 )
 
 func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
@@ -36,6 +36,14 @@ func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(50)
 	r := &runner{io: t, options: o, names: cfg.Names, read: make(chan reading), pieces: make(chan bridge.Piece)}
+	if o.control != "" {
+		f, err := openControl(o.control)
+		if err != nil {
+			return err
+		}
+		r.commands = make(chan string)
+		go lines(ctx, f, r.commands)
+	}
 	for _, s := range all {
 		in, err := open(ctx, t, s)
 		if err != nil {
@@ -61,14 +69,6 @@ func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
 			return err
 		}
 		defer r.events.Close()
-	}
-	if o.control != "" {
-		f, err := openControl(o.control)
-		if err != nil {
-			return err
-		}
-		r.commands = make(chan string)
-		go lines(ctx, f, r.commands)
 	}
 	if o.auto {
 		r.auto = &chooser{buffer: o.buffer}

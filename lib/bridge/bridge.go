@@ -141,12 +141,12 @@ func (e *Encoder) write(ctx context.Context, in io.WriteCloser) {
 
 // arguments is ffmpeg's command line.
 func arguments(j abr.Job) []string {
-	format, encoder := "flv", "libx264"
+	format, encoder, preset := "flv", "libx264", "veryfast"
 	if j.Container == media.FMP4 {
 		format = "mp4"
 	}
 	if !strings.HasPrefix(j.Codec, "avc") {
-		encoder = "libx265"
+		encoder, preset = "libx265", "ultrafast"
 	}
 	keys := strconv.FormatFloat(float64(j.Keys)/float64(j.Timescale), 'f', 6, 64)
 	args := []string{
@@ -155,7 +155,7 @@ func arguments(j abr.Job) []string {
 		"-threads", "1", "-probesize", "32k", "-analyzeduration", "0", "-fpsprobesize", "0",
 		"-copyts", "-f", format, "-i", "pipe:0", "-map", "0:v:0",
 		"-vf", fmt.Sprintf("select=gte(pts\\,%d)", j.Start), "-fps_mode", "passthrough", "-enc_time_base", "-1",
-		"-c:v", encoder, "-preset", "veryfast", "-crf", "14", "-bf", "0", "-forced-idr", "1",
+		"-c:v", encoder, "-preset", preset, "-crf", "14", "-bf", "0", "-forced-idr", "1",
 		"-force_key_frames", "expr:lt(t," + keys + ")",
 	}
 	if encoder == "libx264" {
