@@ -25,16 +25,18 @@
 // Media packages turn bytes into meaning: media, flv, fmp4, segment, abr. Core
 // packages are protocols as values, with no clock, socket, goroutine, lock or
 // logger: machine (the contract), wire (every grammar), congestion, xntp,
-// natprobe, punch, zone, topology, tracker, swarm, playout, node, measure. The rind does
+// natprobe, punch, zone, topology, tracker, swarm, playout, node, measure. The
+// rind does the I/O: endpoint runs machines on sockets, simnet on virtual links under a
 // the I/O: endpoint runs machines on sockets, simnet on virtual links under a
 // virtual clock, and flownet carries whole objects there, for rooms of thousands;
 // netlab makes real namespaces with emulated links between them, udplink puts such
 // a link between UDP sockets of one machine; qlog writes down what connections do,
 // for qvis; store, origin, signal and monitor keep, serve, introduce and count;
 // tunnel carries HTTP between two nodes, portmap has routers map ports;
-// zonefile reads what a tracker shall know of the network; bench measures all of
-// it; tool is what every binary shares. stream carries datagrams in TCP, and relay by
-// way of a TURN server, where UDP does not get through.
+// zonefile reads what a tracker shall know of the network; bridge runs the encoder
+// between two renditions; bench measures all of it; tool is what every binary
+// shares. stream carries datagrams in TCP, and relay by way of a TURN server, where
+// UDP does not get through.
 //
 // A package imports only from lower levels and only what its row allows. The
 // table is the variable house in lib_test.go; a test holds the code to it, and

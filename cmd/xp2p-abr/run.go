@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/abr"
 	"github.com/xp2p/xp2p/lib/bridge"
+	"github.com/xp2p/xp2p/lib/media"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
@@ -44,16 +46,19 @@ func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
 		r.commands = make(chan string)
 		go lines(ctx, f, r.commands)
 	}
-	for _, s := range all {
-		in, err := open(ctx, t, s)
-		if err != nil {
-			return err
+	if err := r.open(ctx, all); err != nil {
+		return err
+	}
+	for i, in := range r.inputs {
+		if in.Input == nil {
+			continue
 		}
 		defer in.Close()
-		if cfg.Container = in.container; in.container != r.container(in) {
-			return tool.BadData("%s is %v, %s is %v: renditions must be of one container", s.name, in.container, all[0].name, r.inputs[0].container)
+		if cfg.Container == media.Raw {
+			cfg.Container = in.container
+		} else if in.container != cfg.Container {
+			return tool.BadData("%s is %v, others are %v: renditions must be of one container", all[i].name, in.container, cfg.Container)
 		}
-		r.inputs = append(r.inputs, in)
 	}
 	if r.ffmpeg, err = bridge.Find(o.ffmpeg); err != nil && cfg.Mode == abr.Bridge {
 		t.Log.Warn("no ffmpeg: no bridge can be made", "error", err)
@@ -74,6 +79,11 @@ func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
 		r.auto = &chooser{buffer: o.buffer}
 	}
 	r.switcher = abr.NewSwitcher(cfg)
+	for i, in := range r.inputs {
+		if in.dead != "" {
+			r.switcher.End(i, in.dead)
+		}
+	}
 	if err := r.loop(ctx); err != nil {
 		return err
 	}
@@ -113,12 +123,58 @@ type runner struct {
 	pieces  chan bridge.Piece
 }
 
-// container is that of all inputs.
-func (r *runner) container(first input) any {
-	if len(r.inputs) == 0 {
-		return first.container
+// open opens all sources at once. One that does not answer, or says nothing for
+// as long as --stall, is left out, if there is another.
+func (r *runner) open(ctx context.Context, all []source) error {
+	type opened struct {
+		i   int
+		in  input
+		err error
 	}
-	return r.inputs[0].container
+	done := make(chan opened, len(all))
+	for i, s := range all {
+		go func() {
+			in, err := open(ctx, r.io, s)
+			done <- opened{i, in, err}
+		}()
+	}
+	r.inputs = make([]input, len(all))
+	for i := range r.inputs {
+		r.inputs[i].dead = fmt.Sprintf("nothing comes for %v", r.options.stall)
+	}
+	late := time.NewTimer(r.options.stall)
+	defer late.Stop()
+	var first error
+	there := 0
+	for range all {
+		select {
+		case o := <-done:
+			if errors.Is(o.err, errNoAnswer) {
+				r.inputs[o.i].dead = o.err.Error()
+				if first == nil {
+					first = o.err
+				}
+				continue
+			}
+			if o.err != nil {
+				return o.err
+			}
+			r.inputs[o.i] = o.in
+			there++
+			continue
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-late.C:
+		}
+		break
+	}
+	switch {
+	case there > 0:
+		return nil
+	case first != nil:
+		return first
+	}
+	return tool.Unreachable("no rendition says anything for %v", r.options.stall)
 }
 
 // loop reads what the switcher accepts and writes what it makes of it.

@@ -26,7 +26,11 @@ type input struct {
 	head      []byte // the first bytes, already read
 	err       error  // what came behind them
 	container media.Container
+	dead      string // why there is none, if there is none
 }
+
+// errNoAnswer is why a URL is left out.
+var errNoAnswer = errors.New("no answer")
 
 // open opens a source and reads so much of it that it says what it is.
 func open(ctx context.Context, t *tool.IO, s source) (in input, err error) {
@@ -99,11 +103,11 @@ func get(ctx context.Context, url string) (io.ReadCloser, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, tool.Unreachable("%w", err)
+		return nil, tool.Unreachable("%w: %w", errNoAnswer, err)
 	}
 	if res.StatusCode != http.StatusOK {
 		res.Body.Close()
-		return nil, tool.Unreachable("%s: %s", url, res.Status)
+		return nil, tool.Unreachable("%w: %s: %s", errNoAnswer, url, res.Status)
 	}
 	return res.Body, nil
 }

@@ -1,6 +1,9 @@
 package flv
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 // FuzzWalk holds the walker to its contract on any bytes: every byte is
 // covered once, and what is found does not depend on how the input is chopped.
@@ -26,5 +29,17 @@ func FuzzDescribe(f *testing.F) {
 		ConfigClass(p)
 		IDR(p)
 		Describe(p)
+		f, ok := ParseFrame(p)
+		if !ok || !f.Coded {
+			return
+		}
+		// What is written anew says the same, but for its times.
+		b := AppendFrameHead(nil, p, f, 77, f.CTS, 0, nil)
+		b = append(b, p[f.Data:f.Stop]...)
+		b = AppendTrailer(b, len(b)-TagHeader)
+		g, ok := ParseFrame(b)
+		if !ok || g.Time != 77 || g.Codec != f.Codec || g.Key != f.Key || g.CTS != f.CTS || !bytes.Equal(b[g.Data:g.Stop], p[f.Data:f.Stop]) {
+			t.Fatalf("%+v became %+v", f, g)
+		}
 	})
 }

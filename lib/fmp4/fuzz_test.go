@@ -24,6 +24,17 @@ func FuzzMoof(f *testing.F) {
 	f.Fuzz(func(t *testing.T, moof []byte) {
 		anyChunks(t, join(mkinit(), moof, mkmdat(9)), 1)
 		anyChunks(t, join(moof, mkmdat(9)), 1)
+		m, err := ParseMovie(mkinit())
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit := join(moof, mkmdat(9))
+		samples, _ := m.Samples(nil, unit, 0)
+		for _, s := range samples {
+			if s.Size != len(s.Data) {
+				t.Fatalf("%d bytes of %d", len(s.Data), s.Size)
+			}
+		}
 	})
 }
 
@@ -32,6 +43,13 @@ func FuzzTracks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if len(p) < 1<<14 {
 			_, _ = Tracks(p)
+			if m, err := ParseMovie(p); err == nil {
+				d := map[uint32]Redescription{}
+				for _, t := range m.Tracks {
+					d[t.ID] = Redescription{Timescale: 1000, Descriptions: t.Descriptions, Width: 2, Height: 2}
+				}
+				m.Redescribe(nil, p, d)
+			}
 		}
 	})
 }
