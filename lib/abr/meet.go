@@ -63,8 +63,9 @@ func (s *Switcher) meet(l *lane) bool {
 }
 
 func (s *Switcher) tryToMeet(l *lane) bool {
+	span := int64(window) << l.tries
 	l.tries++
-	a, b := s.first.reader.Timeline(), l.reader.Timeline()
+	a, b := s.first.reader.timeline.first(span), l.reader.timeline.first(span)
 	found := Confirm(a, b, 0)
 	err := error(nil)
 	if found.Confidence < MinConfidence {
@@ -83,6 +84,23 @@ func (s *Switcher) tryToMeet(l *lane) bool {
 	}
 	l.astray = err
 	return false
+}
+
+// first is what of a timeline was read first: how much more has come by chance
+// must not count, or the same renditions would meet at one time and not at another.
+func (t *Timeline) first(span int64) *Timeline {
+	part := *t
+	part.Tracks = nil
+	for _, l := range t.Tracks {
+		for i, f := range l.Frames {
+			if l.Timescale > 0 && nanos(f.DTS-l.Frames[0].DTS, l.Timescale) > span {
+				l.Frames = l.Frames[:i]
+				break
+			}
+		}
+		part.Tracks = append(part.Tracks, l)
+	}
+	return &part
 }
 
 // move shifts the lane's times.
