@@ -17,7 +17,7 @@ import (
 type abrOptions struct {
 	program, modes, dir string
 	cells, moments      int
-	only                string
+	only, mpegts        string
 	seed                uint64
 	json                bool
 }
@@ -33,6 +33,7 @@ func abrCommand() *tool.Command {
 			tool.Int(&o.moments, "moments", "random moments for each cell and mode"),
 			tool.String(&o.only, "only", "cells whose `WORDS` are all among these, such as hevc,open"),
 			tool.String(&o.dir, "films", "keep the films in `DIR` for the next run"),
+			tool.String(&o.mpegts, "mpegts", "mpegts.js, a `FILE`: then Chromium plays FLV, too"),
 			tool.Uint64(&o.seed, "seed", "of cells and moments"),
 			tool.Bool(&o.json, "json", "JSON Lines instead of a table"),
 		},
@@ -65,7 +66,7 @@ func (o *abrOptions) run(ctx context.Context, t *tool.IO, _ []string) error {
 	} else if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	b := &switching.Bench{Program: o.program, Dir: dir}
+	b := &switching.Bench{Program: o.program, Dir: dir, MPEGTS: o.mpegts}
 	defer b.Close()
 	table := switching.Table{}
 	begin := time.Now()

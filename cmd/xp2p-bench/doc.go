@@ -73,6 +73,7 @@ cores; --moments 1 is a third of it.
   - --modes MODES: keyframe, now or both (default keyframe,now)
   - --only WORDS: cells that have all of these words, such as hevc,open
   - --films DIR: keep the films for the next run
+  - --mpegts FILE: mpegts.js, such as dist/mpegts.js of its npm package: then Chromium plays FLV, too
   - --seed N: of cells and moments (default 1)
   - --json: JSON Lines instead of the table
 

@@ -37,8 +37,8 @@ func (b *Bench) Close() {
 	}
 }
 
-// Play hands the outcome of a switch to the players that are there: VLC, and
-// for fragmented MP4 of H.264 a headless Chromium.
+// Play hands the outcome of a switch to the players that are there: VLC, and a
+// headless Chromium for fragmented MP4 of H.264 and, with mpegts.js, for FLV.
 func (b *Bench) Play(ctx context.Context, r *Result) error {
 	if vlc, err := exec.LookPath("cvlc"); err == nil {
 		cmd := exec.CommandContext(ctx, vlc, "-I", "dummy", "--no-audio", "--vout", "dummy", "--play-and-exit", r.Path, "vlc://quit")
@@ -51,7 +51,7 @@ func (b *Bench) Play(ctx context.Context, r *Result) error {
 			}
 		}
 	}
-	if r.Cell.HEVC || !r.Cell.MP4 {
+	if r.Cell.HEVC || !r.Cell.MP4 && b.MPEGTS == "" {
 		return ctx.Err()
 	}
 	if b.browser == nil && !b.noBrowser {
@@ -78,7 +78,11 @@ func (b *Bench) Play(ctx context.Context, r *Result) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	r.Players = append(r.Players, "chromium-mse")
+	player := "chromium-mse"
+	if !r.Cell.MP4 {
+		player = "chromium-mpegts.js"
+	}
+	r.Players = append(r.Players, player)
 	if why != "" {
 		r.fail("Chromium says: %s", why)
 	}
@@ -112,6 +116,7 @@ func (b *Bench) startBrowser() error {
 		case <-q.Context().Done():
 		}
 	})
+	mux.HandleFunc("GET /mpegts.js", func(rw http.ResponseWriter, q *http.Request) { http.ServeFile(rw, q, b.MPEGTS) })
 	mux.HandleFunc("GET /film", func(rw http.ResponseWriter, q *http.Request) { http.ServeFile(rw, q, now) })
 	mux.HandleFunc("POST /done", func(_ http.ResponseWriter, q *http.Request) {
 		text, _ := io.ReadAll(io.LimitReader(q.Body, 4096))

@@ -36,6 +36,7 @@ type Result struct {
 type Bench struct {
 	Program   string // xp2p-abr
 	Dir       string // where films are kept
+	MPEGTS    string // a file with mpegts.js, which plays FLV in browsers; "" is none
 	known     map[string][]float64
 	times     map[string][2]packets
 	browser   *browser
