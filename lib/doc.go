@@ -26,9 +26,8 @@
 // packages are protocols as values, with no clock, socket, goroutine, lock or
 // logger: machine (the contract), wire (every grammar), congestion, xntp,
 // natprobe, punch, zone, topology, tracker, swarm, playout, node, measure. The
-// rind does the I/O: endpoint runs machines on sockets, simnet on virtual links under a
-// the I/O: endpoint runs machines on sockets, simnet on virtual links under a
-// virtual clock, and flownet carries whole objects there, for rooms of thousands;
+// rind does the I/O: endpoint runs machines on sockets, simnet on virtual links
+// under a virtual clock, and flownet carries whole objects there, for rooms of thousands;
 // netlab makes real namespaces with emulated links between them, udplink puts such
 // a link between UDP sockets of one machine; qlog writes down what connections do,
 // for qvis; store, origin, signal and monitor keep, serve, introduce and count;
