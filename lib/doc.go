@@ -22,7 +22,8 @@
 //
 // # Three columns
 //
-// Media packages turn bytes into meaning: media, flv, fmp4, segment, abr. Core
+// Media packages turn bytes into meaning: media, flv, fmp4, segment, abr; squeeze
+// gives a stream other times, so that a player reaches the live edge. Core
 // packages are protocols as values, with no clock, socket, goroutine, lock or
 // logger: machine (the contract), wire (every grammar), congestion, xntp,
 // natprobe, punch, zone, topology, tracker, swarm, playout, node, measure. The
@@ -53,6 +54,7 @@
 //   - One viewer, put together: lib/node.
 //   - The contract that lets shipped code run in a simulator: lib/machine.
 //   - Switching between renditions: lib/abr; the encoder of its bridges: lib/bridge.
+//   - How a player is brought to the live edge: lib/squeeze.
 //   - What is measured, what each number means, its bound: lib/bench.
 //   - HTTP URLs: lib/origin. Signalling: lib/signal, lib/wire.
 //

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"io"
 	"net/http"
@@ -230,29 +229,5 @@ func TestURLs(t *testing.T) {
 		if code, msg := run(context.Background(), strings.NewReader(""), &out, url); code != 5 || out.Len() > 0 {
 			t.Errorf("%s: code %d, %d bytes, %s", url, code, out.Len(), msg)
 		}
-	}
-}
-
-func TestKeyFilesAreMadeOnceAndForTheirOwner(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "room.pem")
-	a, made, err := loadKey(name)
-	if err != nil || !made {
-		t.Fatal(made, err)
-	}
-	i, err := os.Stat(name)
-	if err != nil || i.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", i.Mode(), err)
-	}
-	b, made, err := loadKey(name)
-	if err != nil || made || !a.Equal(b) {
-		t.Errorf("made again %v, %v", made, err)
-	}
-	os.WriteFile(name, []byte("hello"), 0o600)
-	if _, _, err := loadKey(name); err == nil {
-		t.Error("any file is taken for a key")
-	}
-	c, _, err := loadKey("")
-	if err != nil || len(c) != ed25519.PrivateKeySize {
-		t.Error(err)
 	}
 }

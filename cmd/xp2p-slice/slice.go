@@ -41,7 +41,7 @@ func (o *options) slice(ctx context.Context, t *tool.IO, args []string) error {
 	if err != nil {
 		return err
 	}
-	key, made, err := loadKey(o.key)
+	key, made, err := tool.LoadKey(o.key)
 	if err != nil {
 		return err
 	}

@@ -123,6 +123,20 @@ func (s *Switcher) Stalled(i int) {
 	}
 }
 
+// Restart says that what comes next of rendition i does not follow on what came:
+// nobody has read it for a while. While something is taken from it, it does
+// nothing.
+func (s *Switcher) Restart(i int) {
+	old := s.lanes[i]
+	if old == s.video || old == s.audio || old == s.turn || s.goal != nil && s.goal.to == old {
+		return
+	}
+	s.lanes[i] = newLane(old.name, s.cfg.Container, old.keep)
+	if s.needs == old {
+		s.needs = nil
+	}
+}
+
 // Ask asks for rendition i from now on.
 func (s *Switcher) Ask(i int, mode Mode, reason string) {
 	at := s.shown + 1
@@ -417,9 +431,11 @@ func (s *Switcher) next() {
 // nextOfTwo goes by decoding times, where pictures and sound come from two.
 func (s *Switcher) nextOfTwo(v, a *sample) {
 	silent := s.audio.ended || s.audio.stalled || s.audio.reader.audio == nil
-	if silent && a == nil && s.turn == nil && s.video.reader.audio != nil {
-		s.turn = s.video
-		s.turnOver()
+	if silent && a == nil && (s.turn != nil || s.video.reader.audio != nil) {
+		if s.turn == nil {
+			s.turn = s.video
+		}
+		s.turnOver() // even before the border: there is nothing more up to it
 		return
 	}
 	over := s.video.ended || s.video.stalled || s.video.gone

@@ -347,3 +347,34 @@ func BenchmarkWalk(b *testing.B) {
 		}
 	}
 }
+
+// ctsOf is the composition time of a tag, if it has one.
+func ctsOf(p []byte) int32 {
+	if body, ok := bodyOf(p); ok && p[0] == typeVideo {
+		return parseVideo(body).cts
+	}
+	return 0
+}
+
+// A tag that is moved says so in its header, and in its composition time if its
+// codec has one: every other byte stays.
+func TestRetimeChangesTimesAndNothingElse(t *testing.T) {
+	hevc := func(ts uint32, cts ...byte) []byte {
+		return tag(typeVideo, ts, append(append([]byte{0x91}, "hvc1"...), append(cts, 1, 2, 3)...)...)
+	}
+	for name, c := range map[string]struct {
+		was, want []byte
+		composed  bool
+	}{
+		"H.264":                     {tag(typeVideo, 40, 0x27, 1, 0, 0, 80, 9, 9), tag(typeVideo, 0x1234567, 0x27, 1, 0xff, 0xff, 0xfe, 9, 9), true},
+		"H.265":                     {hevc(40, 0, 0, 80), hevc(0x1234567, 0xff, 0xff, 0xfe), true},
+		"H.264's configuration":     {tag(typeVideo, 40, 0x17, 0, 0, 0, 0, 9), tag(typeVideo, 0x1234567, 0x17, 0, 0, 0, 0, 9), false},
+		"sound":                     {tag(typeAudio, 40, 0xaf, 1, 7, 7), tag(typeAudio, 0x1234567, 0xaf, 1, 7, 7), false},
+		"VP6":                       {tag(typeVideo, 40, 0x14, 7, 7, 7, 7), tag(typeVideo, 0x1234567, 0x14, 7, 7, 7, 7), false},
+		"a frame without its times": {tag(typeVideo, 40, 0x27, 1, 0), tag(typeVideo, 0x1234567, 0x27, 1, 0), false},
+	} {
+		if composed := Retime(c.was, 0x1234567, -2); composed != c.composed || !bytes.Equal(c.was, c.want) {
+			t.Errorf("%s: %v, %x, want %v, %x", name, composed, c.was, c.composed, c.want)
+		}
+	}
+}

@@ -29,6 +29,13 @@ func FuzzDescribe(f *testing.F) {
 		ConfigClass(p)
 		IDR(p)
 		Describe(p)
+		was := bytes.Clone(p)
+		if Retime(p, 0x89abcdef, -5); len(p) == len(was) && len(p) >= tagHeader {
+			Retime(p, timestamp(was), ctsOf(was))
+			if !bytes.Equal(p, was) {
+				t.Errorf("%x was moved and moved back to %x", was, p)
+			}
+		}
 		f, ok := ParseFrame(p)
 		if !ok || !f.Coded {
 			return

@@ -75,6 +75,8 @@ type essence struct {
 	codec uint32 // FourCC; the classic identifiers are mapped to one
 	cts   int32
 	data  int // where the payload begins
+	// The three bytes before the payload are cts.
+	composed bool
 }
 
 const (
@@ -115,7 +117,7 @@ func parseVideo(b []byte) (e essence) {
 		case b[1] == 0:
 			e.part, e.data = config, 5
 		case b[1] == 1:
-			e.part, e.data, e.cts = frame, 5, int24(b[2:])
+			e.part, e.data, e.cts, e.composed = frame, 5, int24(b[2:]), true
 		}
 	}
 	return e
@@ -211,7 +213,7 @@ func parseEnhanced(b []byte, frameType, multitrack byte) (e essence) {
 		if i+3 > len(b) {
 			return e
 		}
-		e.part, e.cts, e.data = frame, int24(b[i:]), i+3
+		e.part, e.cts, e.data, e.composed = frame, int24(b[i:]), i+3, true
 	case packet == 1, video && packet == 3:
 		e.part = frame
 	case packet == 2:

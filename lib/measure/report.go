@@ -47,6 +47,10 @@ type Report struct {
 	LagP95MS  *int64 `json:"lag_p95_ms,omitempty"`
 	BufferMS  *int64 `json:"buffer_ms,omitempty"`  // of stream time that could be played without the network
 	StartupMS *int64 `json:"startup_ms,omitempty"` // process start to first keyframe byte out
+	// EdgeDistanceMS is the newest DTS at the origin minus the source's DTS at the
+	// playhead of a model player that reads what the peer writes: of Player with B =
+	// 1 s or, where the peer hurries its player (package squeeze), of that one.
+	EdgeDistanceMS *int64 `json:"edge_distance_ms,omitempty"`
 
 	// Against the model player of Player, with B = 1 s and B = 0.4 s.
 	DuePieces          int64    `json:"due_pieces"`
@@ -130,7 +134,7 @@ func (r *Report) check() error {
 		r.PeerBytes, r.SeedBytes, r.OriginBytes, r.RelayBytes, r.UploadedBytes, r.DuplicateBytes, r.PollutedBytes,
 		r.OverheadBytes, r.AgeMS, r.StreamBytes, r.DuePieces, r.LatePieces, r.MissingPieces, r.StalledMS, r.UplinkBPS,
 		r.RateBPS, r.InterZoneBytes,
-		value(r.BufferMS), value(r.StartupMS), value(r.QuotaLeftBytes), // the lag may be negative: clocks differ
+		value(r.BufferMS), value(r.StartupMS), value(r.EdgeDistanceMS), value(r.QuotaLeftBytes), // the lag may be negative: clocks differ
 	} {
 		if v < 0 || v > maxCount {
 			return fmt.Errorf("a counter of %d", v)

@@ -513,6 +513,9 @@ func (r *room) tellPlayer(upTo playout.EventKind) (moved bool) {
 // those who do not, one is somewhere in their newest segments.
 func (r *room) startAmong(now time.Time) {
 	id, ok := r.sw.Entry(now)
+	if r.cfg.Start.Mode == playout.At {
+		id, ok = r.cfg.Start.At, true
+	}
 	if !ok && now.Sub(r.joined) >= startAlone {
 		if id, ok = r.sw.Newest(); ok {
 			id = segment.ID{Epoch: id.Epoch, Seq: id.Seq - startBack}

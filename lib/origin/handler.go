@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/store"
 )
 
@@ -45,6 +46,9 @@ type Config struct {
 	// does not hold (any more): pieces, inits, segments, an index. nil is no
 	// upstream for this room.
 	Upstream func(room string) *Client
+	// Latency, if not Off, brings the players of live rooms to the live edge: what
+	// they read at /live has other times than the broadcaster's.
+	Latency squeeze.Latency
 	// Log hears of slow readers that were cut off; nil is silence.
 	Log *slog.Logger
 }

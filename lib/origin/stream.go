@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/store"
 )
 
@@ -203,9 +204,27 @@ func (h *Handler) live(w *counted, r *http.Request, room *store.Room, t target) 
 		}
 		return nil
 	}
+	end := func() error { return write(play.Finish()) }
+	if h.cfg.Latency != squeeze.Off && !room.VOD() && !room.Ended() {
+		write, end = hurry(room, squeeze.New(t.container, h.cfg.Latency), play, write, p.flush)
+	}
 	err = h.run(r, p, c, func(rec segment.Record) (bool, error) { return true, write(play.Add(rec)) })
 	if errors.Is(err, store.ErrEnded) {
-		err = errors.Join(err, write(play.Finish()))
+		err = errors.Join(err, end())
 	}
 	h.finish(r, room, p, err)
+}
+
+// hurry puts a squeezer before write, and before the end of the stream.
+func hurry(room *store.Room, q *squeeze.Squeezer, play *Playable, write func([][]byte) error, flush func() error) (func([][]byte) error, func() error) {
+	through := func(runs [][]byte) error {
+		// What stays in a buffer was not taken.
+		if err := errors.Join(write(runs), flush()); err != nil {
+			return err
+		}
+		q.Wrote(time.Now())
+		return nil
+	}
+	add := func(runs [][]byte) error { return through(q.Add(time.Now(), room.Snapshot(0).EdgeDTS, runs)) }
+	return add, func() error { return errors.Join(add(play.Finish()), through(q.Finish(time.Now()))) }
 }

@@ -338,7 +338,8 @@ func (p *Player) beginAt(now time.Time, e *entry, h heldInit, skip int, kind Eve
 
 // tryStart begins the output when there is something to begin with.
 func (p *Player) tryStart(now time.Time) {
-	anything := p.cfg.Start.Mode == Live || p.cfg.NoOrigin || !now.Before(p.born.Add(startPatience))
+	patient := now.Before(p.born.Add(startPatience))
+	anything := p.cfg.Start.Mode == Live || p.cfg.Start.Mode == At || p.cfg.NoOrigin || !patient
 	newest := p.cfg.Start.Mode == Live
 	for i := range p.tl.segs {
 		if newest {
@@ -350,7 +351,7 @@ func (p *Player) tryStart(now time.Time) {
 				j = len(r.pieces) - 1 - j
 			}
 			e := r.pieces[j]
-			if e == nil || !(anything || e.start) {
+			if e == nil || !(anything || e.start) || p.cfg.Start.Mode == At && !p.enters(e.rec.Piece.ID, patient) {
 				continue
 			}
 			if !newest && p.beginStream(now, e) || p.begin(now, e, 0) {
@@ -369,6 +370,13 @@ func (p *Player) tryStart(now time.Time) {
 			}
 		}
 	}
+}
+
+// enters reports whether the output may begin with a piece where its place was
+// given: what lies behind its segment only when that does not come.
+func (p *Player) enters(id segment.ID, patient bool) bool {
+	at := p.cfg.Start.At
+	return id.Compare(at) >= 0 && (!patient || id.Epoch == at.Epoch && id.Seq == at.Seq)
 }
 
 // beginStream starts with the stream's very first piece, keyframe or not.

@@ -134,6 +134,36 @@ func TestAViewerBeginsAtTheNewestKeyframe(t *testing.T) {
 	}
 }
 
+// A viewer that is given its place begins there and not at a newer keyframe that
+// came first; what lies behind it will do when nothing else comes.
+func TestAViewerBeginsWhereItIsToldTo(t *testing.T) {
+	recs := stream(5, "init", 6)
+	place := segment.ID{Epoch: 5, Seq: 2}
+	p := New(t0, Config{Start: Start{Mode: At, At: place}})
+	if q := asksOf(p); len(q) != 1 || q[0].Kind != AskStart || q[0].Start.At != place {
+		t.Fatalf("it asks %+v", q)
+	}
+	p.Add(t0, initRec("init", true), measure.Peer, time.Time{}, 0)
+	p.Add(t0, recs[0], measure.Peer, time.Time{}, 0)
+	p.Add(t0, recs[40], measure.Peer, time.Time{}, 0)
+	if got := drain(p); got != "" {
+		t.Fatalf("it begins with %q", got)
+	}
+	for _, r := range recs[20:] {
+		p.Add(t0, r, measure.Peer, time.Time{}, 0)
+	}
+	if got, want := drain(p), "init"+text(recs[20:]); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	late := New(t0, Config{Start: Start{Mode: At, At: place}})
+	late.Add(t0, initRec("init", true), measure.Peer, time.Time{}, 0)
+	late.Add(t0, recs[40], measure.Peer, time.Time{}, 0)
+	late.Advance(at(3000))
+	if got, want := drain(late), "init"+text(recs[40:41]); got != want {
+		t.Errorf("after a while got %q, want %q", got, want)
+	}
+}
+
 func TestAHoleIsAskedOfTheOriginWhenItsDeadlineNears(t *testing.T) {
 	recs := stream(5, "init", 3)
 	p := New(t0, Config{Buffer: time.Second, OriginRTT: 50 * time.Millisecond})

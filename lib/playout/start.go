@@ -3,6 +3,8 @@ package playout
 import (
 	"fmt"
 	"time"
+
+	"github.com/xp2p/xp2p/lib/segment"
 )
 
 // A Start says where a viewer enters the stream. The zero Start is the live
@@ -10,6 +12,7 @@ import (
 type Start struct {
 	Mode StartMode
 	Back time.Duration // for Back: how long before the live edge
+	At   segment.ID    // for At
 }
 
 // A StartMode is a way to choose the first keyframe.
@@ -19,6 +22,7 @@ const (
 	Live   StartMode = iota // the newest keyframe
 	Oldest                  // the first thing that can be decoded
 	Back                    // the newest keyframe at least Start.Back before the edge
+	At                      // the first keyframe in the segment of Start.At, from that piece on
 )
 
 // maxBack bounds how far back a start may ask: a week.
@@ -46,6 +50,8 @@ func (s Start) String() string {
 		return "oldest"
 	case Back:
 		return s.Back.String()
+	case At:
+		return fmt.Sprintf("%d-%d-%d", s.At.Epoch, s.At.Seq, s.At.Index)
 	default:
 		return "live"
 	}

@@ -31,6 +31,7 @@ type RoomDocument struct {
 	Signal     string      `json:"signal,omitempty"` // URL of the WebSocket (ws, wss)
 	TokenKey   *Key        `json:"token_key,omitempty"`
 	Topology   string      `json:"topology"`
+	Renditions *Manifest   `json:"renditions,omitempty"` // of a room that has several
 	TimeUnixMS int64       `json:"time_unix_ms"`
 }
 
@@ -102,6 +103,11 @@ func (d *RoomDocument) check() error {
 		return errors.New("room_key: none")
 	case len(d.Origins) > maxRoomList || len(d.Seeds) > maxRoomList || len(d.STUN) > maxRoomList || len(d.Relays) > maxRoomList:
 		return fmt.Errorf("a list is longer than %d", maxRoomList)
+	}
+	if d.Renditions != nil {
+		if err := d.Renditions.check(); err != nil {
+			return err
+		}
 	}
 	for _, o := range d.Origins {
 		if err := checkURL(o, "http", "https"); err != nil {

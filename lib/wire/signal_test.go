@@ -274,7 +274,9 @@ func FuzzSignal(f *testing.F) {
 }
 
 func FuzzRoomDocument(f *testing.F) {
-	b, err := testRoom().Append(nil)
+	room := testRoom()
+	room.Renditions = testManifest()
+	b, err := room.Append(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
