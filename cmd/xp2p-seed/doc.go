@@ -3,6 +3,7 @@
 // # Synopsis
 //
 //	xp2p-seed [flags] --room ROOM             a slice stream on stdin
+//	xp2p-seed [flags] --room ROOM --key FILE --rendition NAME=SOURCE…   several bit rates
 //	xp2p-seed [flags] DIR…                    directories that xp2p-slice wrote; a room is called like its directory
 //	xp2p-seed [flags] --upstream URL          an edge: the room of another seed
 //	xp2p-seed [flags] --tracker URL/ROOM DIR  at home: viewers find it at another seed's tracker
@@ -22,6 +23,9 @@
 // # Flags
 //
 //	--room ROOM           the name of the room on stdin
+//	--rendition NAME=SOURCE  one of several streams of the room: a slice stream in a
+//	                      file or pipe ("-" is stdin), or a directory; see below
+//	--key FILE            the room's signing key, as xp2p-slice --key has it
 //	--upstream URL        pull the room http://HOST:PORT/ROOM from another seed;
 //	                      may be given several times
 //	--listen ADDR         HTTP address (TCP)
@@ -90,6 +94,29 @@
 // An edge keeps what it pulls in memory, for --window, and asks its upstream for
 // the rest; many who ask for the same cost it one request. The edge of a
 // recording needs a --store, which it fills; until it has, it asks.
+//
+// # Renditions
+//
+// A room can have several streams that show the same at other bit rates. One
+// slicer cuts each, all with the same --key, for they are one room's; the seed
+// signs the list of them with it:
+//
+//	xp2p-seed --room match --key room.key
+//	    --rendition 720p=<(ffmpeg … | xp2p-slice --key room.key)
+//	    --rendition 360p=<(ffmpeg … | xp2p-slice --key room.key)
+//
+// The key is made by whoever comes first. The first rendition is the room itself,
+// match, for all who ask for no other; the others are rooms and swarms of their own,
+// match.360p, with all the URLs of a room. The room documents of all of them hold
+// the list, as renditions: name, room, container and, once it is measured,
+// bitrate_bps of each, issued_unix_ms and the signature. It is signed anew when a
+// bit rate changes by a tenth. A viewer chooses with xp2p-peer --rendition. So that
+// one can follow the other without a seam, let one ffmpeg encode all of them, with
+// keyframes at the same times (-force_key_frames).
+//
+// A rendition that breaks off leaves the others on the air. They are live; the seed
+// ends when all are over. An edge (--upstream) of the room, or of any of them, pulls
+// them all, and hands the list on: it needs no key.
 //
 // # Parts on several machines
 //

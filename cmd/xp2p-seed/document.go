@@ -24,6 +24,7 @@ func (s *seed) document(r *http.Request, name string) (*wire.RoomDocument, bool)
 	}
 	d := &wire.RoomDocument{
 		Mode: "live", Container: room.Container().String(), RoomKey: wire.Key(room.Key()), Newest: newest, Topology: s.o.topology,
+		Renditions: s.manifests.get(name),
 	}
 	if room.VOD() {
 		d.Mode = "vod"

@@ -35,6 +35,8 @@ func command() *tool.Command {
 		ReaderMayLeave: true,
 		Flags: append([]tool.Flag{
 			tool.String(&o.room, "room", "the name of the `ROOM` on stdin"),
+			tool.Strings(&o.renditions, "rendition", "one of several streams of the room: `NAME=SOURCE`, a slice stream in a file or pipe (- is stdin), or a directory"),
+			tool.String(&o.key, "key", "the room's signing key in `FILE`, as xp2p-slice --key has it: signs the list of renditions"),
 			tool.Strings(&o.upstreams, "upstream", "pull the room at `URL` from another seed"),
 			tool.String(&o.listen, "listen", "HTTP `ADDR`"),
 			tool.String(&o.udp, "udp", "XNTP and STUN `ADDR`; by default that of --listen"),
@@ -86,7 +88,9 @@ type options struct {
 	room, listen, udp, public, tracker, topology string
 	store, identity, readyFile                   string
 	log, qlog                                    string
+	key                                          string
 	upstreams, only, allow, stuns, zones         []string
+	renditions                                   []string
 	stunListen                                   []string
 	window, linger                               time.Duration
 	maxUpload, uplink                            int64
@@ -98,6 +102,7 @@ type options struct {
 	called    string            // the name of the one room, if --tracker says it
 	names     map[string]string // of all rooms, and what flag names each
 	dirs      []string
+	sources   []source // of the room that is this seed's own
 	pulls     []origin.RoomURL
 	seedKeys  []wire.Key       // of --allow-seed
 	stun      []string         // host:port of --stun
@@ -157,13 +162,11 @@ func (o *options) check(args []string, io *tool.IO) error {
 		names[name] = by
 		return nil
 	}
-	if o.room != "" {
-		if err := claim(o.room, "--room"); err != nil {
-			return err
-		}
-		if io.InIsTerminal {
-			return tool.Usage("--room reads a slice stream on stdin, and stdin is a terminal").Hint("ffmpeg … -f flv - | xp2p-slice | xp2p-seed --room %s", o.room)
-		}
+	if err := o.checkRenditions(claim); err != nil {
+		return err
+	}
+	if o.readsStdin() && io.InIsTerminal {
+		return tool.Usage("--room reads a slice stream on stdin, and stdin is a terminal").Hint("ffmpeg … -f flv - | xp2p-slice | xp2p-seed --room %s", o.room)
 	}
 	for _, dir := range o.dirs {
 		abs, err := filepath.Abs(dir)

@@ -52,24 +52,27 @@ type seed struct {
 	rooms *store.Store
 	base  string // URL of the HTTP address, as seen from this machine
 
-	clients map[string]*origin.Client // by room, for rooms pulled from another seed
-	content *origin.Handler           // nil if this is no origin
-	tracker *signal.Server            // nil if the tracker is elsewhere
-	monitor *monitor.Monitor
-	node    *node.Node
-	ep      *endpoint.Endpoint     // nil without a UDP socket
-	tcp     *endpoint.TCP          // a socket of ep's; nil where this is no peer
-	turn    *turnServer            // nil without --relay
-	relays  relay.Servers          // of the tracker elsewhere
-	tunnels *tunnel.Tunnel         // nil where no room is announced elsewhere
-	links   map[string]trackerLink // of the endpoint's loop
-	servers []netip.AddrPort       // STUN servers of the tracker elsewhere; of the endpoint's loop
-	asked   atomic.Bool            // somebody finds out what NAT we are behind
-	work    sync.WaitGroup
-	opened  chan struct{} // closed when the first room can be joined
-	once    sync.Once
-	health  health
-	traces  *qlog.Dir // nil without --qlog; the loop's
+	clients   map[string]*origin.Client // by room, for rooms pulled from another seed
+	content   *origin.Handler           // nil if this is no origin
+	tracker   *signal.Server            // nil if the tracker is elsewhere
+	monitor   *monitor.Monitor
+	node      *node.Node
+	ep        *endpoint.Endpoint     // nil without a UDP socket
+	tcp       *endpoint.TCP          // a socket of ep's; nil where this is no peer
+	turn      *turnServer            // nil without --relay
+	relays    relay.Servers          // of the tracker elsewhere
+	tunnels   *tunnel.Tunnel         // nil where no room is announced elsewhere
+	links     map[string]trackerLink // of the endpoint's loop
+	servers   []netip.AddrPort       // STUN servers of the tracker elsewhere; of the endpoint's loop
+	asked     atomic.Bool            // somebody finds out what NAT we are behind
+	work      sync.WaitGroup
+	opened    chan struct{} // closed when the first room can be joined
+	listed    chan struct{} // closed when its renditions are known to all
+	once      sync.Once
+	key       ed25519.PrivateKey // the room's; nil without --rendition
+	health    health
+	manifests manifests
+	traces    *qlog.Dir // nil without --qlog; the loop's
 
 	counted    sync.Mutex
 	lastCounts node.Counts
@@ -91,13 +94,19 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	g, gctx := errgroup.WithContext(ctx)
 	s := &seed{
 		o: o, t: t, id: id, zones: zones, ctx: gctx, rooms: store.New(),
-		clients: map[string]*origin.Client{}, links: map[string]trackerLink{}, opened: make(chan struct{}),
+		clients: map[string]*origin.Client{}, links: map[string]trackerLink{}, opened: make(chan struct{}), listed: make(chan struct{}),
 	}
 	for _, up := range o.pulls {
 		if s.clients[up.Room], err = origin.NewClient(origin.ClientConfig{Base: up.Base, Room: up.Room, Key: up.Key, Log: t.Log}); err != nil {
 			return tool.Usage("--upstream: %w", err)
 		}
 	}
+	if o.key != "" {
+		if s.key, _, err = tool.LoadKey(o.key); err != nil {
+			return err
+		}
+	}
+	s.adopt(gctx)
 	ln, stopLoop, looped, err := s.listen()
 	if err != nil {
 		return err
@@ -321,8 +330,8 @@ func (s *seed) admit(room *store.Room) error {
 	watch := s.base
 	if announced {
 		watch = s.o.tracker
-	} else {
-		s.canBeJoined()
+	} else if len(s.o.renditions) == 0 || s.fed() {
+		s.canBeJoined() // the renditions of a room are joined together
 	}
 	s.t.Milestone("room is open", "room", name, "watch", watch+"/"+name, "play", s.base+"/live/"+name+"."+room.Container().String())
 	return nil
@@ -334,16 +343,13 @@ func (s *seed) canBeJoined() { s.once.Do(func() { close(s.opened) }) }
 // isHere reports whether a name is one of this seed's rooms, or will be.
 func (s *seed) isHere(name string) bool { return s.o.names[name] != "" }
 
-// openDir serves what xp2p-slice -o wrote or is writing, named like its
-// directory.
-func (s *seed) openDir(ctx context.Context, g *errgroup.Group, dir string) error {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	name := s.o.nameOf(abs)
+// openDir serves what xp2p-slice -o wrote or is writing.
+func (s *seed) openDir(ctx context.Context, g *errgroup.Group, name, dir string) error {
 	room, err := store.OpenRoom(name, dir)
 	if err == nil {
+		if err := s.checkDir(room, dir); err != nil {
+			return err
+		}
 		return s.admit(room)
 	}
 	bad := func(err error) error {
@@ -359,7 +365,10 @@ func (s *seed) openDir(ctx context.Context, g *errgroup.Group, dir string) error
 	if err != nil {
 		return bad(err)
 	}
-	if err := s.admit(room); err != nil {
+	if err = s.checkDir(room, dir); err == nil {
+		err = s.admit(room)
+	}
+	if err != nil {
 		return errors.Join(err, follow.Close())
 	}
 	g.Go(func() error {
@@ -385,37 +394,47 @@ func (s *seed) dirOf(name string) string {
 // feedAll feeds every room from where it comes.
 func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 	for _, dir := range s.o.dirs {
-		if err := s.openDir(ctx, g, dir); err != nil {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		if err := s.openDir(ctx, g, s.o.nameOf(abs), dir); err != nil {
 			return err
 		}
 	}
 	if s.o.pullsRooms() {
 		for _, up := range s.o.pulls {
 			g.Go(func() error { return s.mirror(ctx, up) })
+			g.Go(func() error { return s.refresh(ctx, up) })
 		}
 	}
-	if s.o.room == "" {
+	dirs := len(s.o.dirs)
+	for _, src := range s.o.sources {
+		if isDir(src.from) {
+			dirs++
+			if err := s.openDir(ctx, g, src.room, src.from); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.o.renditions) > 0 {
+		g.Go(func() error { return s.list(ctx) })
+	}
+	if len(s.o.sources) == 0 {
 		return nil
 	}
-	fed := make(chan error, 1)
-	go func() { fed <- s.feedStdin(ctx) }()
-	var err error
-	select {
-	case err = <-fed:
-	case <-ctx.Done(): // even if stdin stays open
-		return context.Cause(ctx)
-	}
+	err := s.feedSources(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if _, missing := s.rooms.Room(s.o.room); missing != nil {
+	if !s.fed() {
 		return err // it never was a room
 	}
-	if err != nil {
+	if err != nil && len(s.o.renditions) == 0 {
 		s.health.set("stdin", err)
 	}
-	if len(s.o.dirs)+len(s.o.pulls) > 0 {
-		if err != nil {
+	if dirs+len(s.o.pulls) > 0 {
+		if err != nil && len(s.o.renditions) == 0 {
 			s.t.Log.Error("stdin broke off: the other rooms are served on", "room", s.o.room, "err", err)
 		}
 		return nil
@@ -427,24 +446,14 @@ func (s *seed) feedAll(ctx context.Context, g *errgroup.Group) error {
 	return errServed
 }
 
-// feedStdin makes a room of stdin.
-func (s *seed) feedStdin(ctx context.Context) error {
-	open := func(h segment.Header) (*store.Room, error) {
-		if h.VOD && s.o.store == "" {
-			return nil, tool.Usage("a recording on stdin needs a --store to be kept in")
+// fed reports whether all rooms of this seed's own were opened.
+func (s *seed) fed() bool {
+	for _, src := range s.o.sources {
+		if _, missing := s.rooms.Room(src.room); missing != nil {
+			return false
 		}
-		dir := s.dirOf(s.o.room)
-		if h.VOD {
-			if _, err := store.OpenRoom(s.o.room, dir); err == nil {
-				return nil, tool.Failed("%s holds a whole recording already", dir).Hint("xp2p-seed %s serves it", dir)
-			}
-		}
-		return s.open(s.o.room, h, dir)
 	}
-	return feed(ctx, s.t.In, open, func(err error) {
-		s.t.Log.Error("the room lives on in memory only", "err", err)
-		s.health.set("store", err)
-	})
+	return true
 }
 
 // linger waits until every viewer has the end of the room on stdin.
@@ -466,15 +475,17 @@ func (s *seed) linger(ctx context.Context) {
 	}
 }
 
-// viewers counts those who are still watching the room on stdin.
+// viewers counts those who are still watching the rooms of this seed's own.
 func (s *seed) viewers() int64 {
 	var n int64
 	if s.content != nil {
 		n += s.content.Served().Streams.Load()
 	}
 	if s.tracker != nil {
-		if st, ok := s.tracker.RoomStats(s.o.room); ok {
-			n += int64(st.Peers)
+		for _, src := range s.o.sources {
+			if st, ok := s.tracker.RoomStats(src.room); ok {
+				n += int64(st.Peers)
+			}
 		}
 	}
 	if s.content == nil && s.tracker == nil {
@@ -530,9 +541,16 @@ func (s *seed) mirrorRecording(ctx context.Context, client *origin.Client, up or
 
 // ready tells scripts that rooms can be joined.
 func (s *seed) ready(ctx context.Context) error {
-	if len(s.o.dirs) > 0 || s.o.room != "" || len(s.o.pulls) > 0 && s.o.pullsRooms() {
+	if len(s.o.dirs) > 0 || len(s.o.sources) > 0 || len(s.o.pulls) > 0 && s.o.pullsRooms() {
 		select {
 		case <-s.opened:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if len(s.o.renditions) > 0 {
+		select {
+		case <-s.listed:
 		case <-ctx.Done():
 			return nil
 		}
