@@ -17,6 +17,7 @@ type clip struct {
 	seconds int
 	gop     int    // frames from keyframe to keyframe; 0 is 25, a second
 	rate    string // of the video; "" is 1000k
+	bframes int
 	rest    string // a word that makes two clips differ
 }
 
@@ -57,7 +58,7 @@ func (c clip) file(t testing.TB) string {
 	args := []string{
 		"-nostdin", "-v", "error", "-y",
 		"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=sample_rate=44100:frequency=" + tone, "-t", number(c.seconds),
-		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", number(c.gop), "-keyint_min", number(c.gop), "-sc_threshold", "0",
+		"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", number(c.gop), "-keyint_min", number(c.gop), "-sc_threshold", "0", "-bf", number(c.bframes),
 		"-b:v", c.rate, "-minrate", c.rate, "-maxrate", c.rate, "-bufsize", c.rate, "-x264-params", "nal-hrd=cbr",
 		"-c:a", "aac", "-b:a", "64k", "-ac", "2", "-map_metadata", "-1",
 	}

@@ -189,6 +189,8 @@ type launch struct {
 	// wrap makes the command, for processes in another network namespace.
 	wrap func(name string, args ...string) *exec.Cmd
 	dir  string
+	// files are open in the process as 3 and what follows.
+	files []*os.File
 }
 
 // run starts a program. One of ours goes by its name without xp2p-.
@@ -209,7 +211,7 @@ func run(t testing.TB, l launch, name string, args ...string) *process {
 	}
 	p.cmd = l.wrap(path, args...)
 	p.cmd.Dir = l.dir
-	p.cmd.Stdin, p.cmd.Stderr = l.in, p.errs
+	p.cmd.Stdin, p.cmd.Stderr, p.cmd.ExtraFiles = l.in, p.errs, l.files
 	if p.cmd.Stdout = l.out; l.out == nil {
 		p.out = newRecording()
 		p.cmd.Stdout = p.out

@@ -16,7 +16,7 @@ import (
 const carrierTimeout = 10 * time.Second
 
 // know takes the room's relays from its document.
-func (s *session) know(doc *wire.RoomDocument) {
+func (s *viewer) know(doc *wire.RoomDocument) {
 	s.relays.Set(accesses(doc), func(ctx context.Context) ([]relay.Access, error) {
 		doc, err := signal.FetchRoom(ctx, nil, s.o.room.Document())
 		if err != nil {
@@ -38,7 +38,7 @@ func accesses(doc *wire.RoomDocument) (list []relay.Access) {
 
 // carry opens what carries datagrams and is no UDP socket, and tells the node. On the
 // loop, and then not.
-func (s *session) carry(o node.OpenSocket) {
+func (s *viewer) carry(o node.OpenSocket) {
 	s.work.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, carrierTimeout)
 		defer cancel()
@@ -61,7 +61,7 @@ func (s *session) carry(o node.OpenSocket) {
 	})
 }
 
-func (s *session) openCarrier(ctx context.Context, o node.OpenSocket) (endpoint.Carrier, error) {
+func (s *viewer) openCarrier(ctx context.Context, o node.OpenSocket) (endpoint.Carrier, error) {
 	switch {
 	case o.Kind == node.SocketRelay:
 		a, err := s.relays.Dial(ctx, s.io.Log)

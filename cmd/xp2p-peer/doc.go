@@ -26,6 +26,10 @@
 //	--start live|oldest|TIME  where to begin: the newest keyframe, the oldest,
 //	                          or that long before the live edge (90s); see below
 //	                          for rooms that are over
+//	--rendition NAME          the stream to watch, of a room that has several
+//	--abr                     watch whichever rendition the links carry; see below
+//	--latency off|safe|low|edge  bring the player to the live edge; see below
+//	--catch-up fast|skip      with --latency, how a player that fell behind gets back
 //	-o, --output FILE         write there instead of to stdout; a recording is
 //	                          resumed where FILE ends; "-" is stdout, even if
 //	                          that is a terminal
@@ -76,6 +80,11 @@
 // a seed's, over XNTP and through both NATs; -o FILE waits a minute for one whose line
 // has failed.
 //
+// A room may have several streams that show the same at other bit rates
+// (xp2p-seed --rendition). Its room document names them, signed by the room's key;
+// without --rendition it is the first. Each has a swarm of its own, and in URLs the
+// name of its room: match, match.360p.
+//
 // --format slices writes a slice stream. That of a live room begins with the
 // piece of a keyframe, which may stand anywhere in its segment, and is complete
 // from there on:
@@ -105,6 +114,63 @@
 //
 //	xp2p-natprobe --json http://seed.example:8080/match > nat.json
 //	xp2p-peer --nat nat.json http://seed.example:8080/match | ffplay -
+//
+// # Whichever rendition the links carry
+//
+// With --abr a viewer of a room with renditions begins with the lowest, and goes
+// over to another when the links carry more, or less. Play begins some 6 s behind
+// the live edge, for whoever is at the edge has no time to go over; of what is there
+// only a second is written ahead of what a player shows.
+//
+// A rule (package abr: BOLA says when, throughput how far) chooses by the bit rates
+// that the room's list has. Throughput is measured of the origin and of other
+// viewers apart: where pieces come late, by the time from one to the next; else a
+// probe asks the origin for some pieces of the next higher rendition, some 100 KB
+// every second or so, and throws them away. So
+// what viewers hold of one rendition says nothing about another.
+//
+// The other rendition's swarm is joined first, and asked for the newest keyframe
+// that the one being played has; the origin is asked only if that does not come in
+// 3 s (2.5 s to go down). The output goes over when a lower rendition's first second
+// is here, or a higher one has caught up, at a keyframe of it where the old one can
+// end (H.264, H.265): renditions have to have the same times, and keyframes at the
+// same. Sound goes over behind it, at the border of two frames. In the file of
+// --stats a line of type switch says from, to, asked_ms and at_ms of the output, mode,
+// reason, first_second_bytes of the new rendition and first_second_peer_bytes, those
+// that came from viewers; lines of type stat say rendition, and count in its room.
+//
+//	xp2p-peer --abr --stats abr.json http://seed.example:8080/match | ffplay -
+//
+// # Nearer to the live edge
+//
+// Playing begins at a keyframe, and so up to a GOP behind what is newest. With
+// --latency the player makes that good: frames get times that are closer to each
+// other, so that it shows them faster, until it is where it should be. safe leaves
+// it a buffer of 1 s, low 0.4 s, edge 0.2 s; one that runs dry with that is left as
+// much more as it lacked, up to 2, 1 and 0.6 s. It is hurried 1.5 to 4 times, as much
+// as it takes to be there in some two seconds, and no picture is left out.
+//
+//	xp2p-peer --latency edge http://seed.example:8080/match | ffplay -fflags nobuffer -
+//
+// Sound is not scaled, which would take a decoder and an encoder: frames of it are
+// left out, evenly, and those that stay follow each other without a gap. That
+// sounds chopped while it lasts. Formats whose frames need no others bear it: AAC,
+// Opus, AC-3, PCM. In the end both have lost the same time.
+//
+// A player that was paused, or is too slow, is noticed when it does not take what
+// is written. --catch-up fast brings it back in the same way as at the start;
+// skip goes on at the newest keyframe, if that is half a second nearer and the
+// player more than 1.5 s too far behind, and hurries it from there. Either way the
+// times of what is written go on without a hole, also where the broadcaster's jump.
+//
+// The bytes are then not the broadcaster's any more, though all that is passed on
+// is. Where nothing has to be hurried, and always with --latency off, they are.
+// Encrypted fragmented MP4, and other boxes that go with the samples, are left as
+// they are. Players at --http are hurried as well, each by itself, and never skip.
+// Live rooms only, from --start live.
+//
+// Frames may be closer than the stream's own rate then, on which ffmpeg -f null
+// remarks, though it decodes without a word: -fps_mode vfr says that this is meant.
 //
 // # Manners
 //
@@ -149,6 +215,10 @@
 // when both knew where the other may be) and path: direct,
 // predicted (its NAT's or ours gives out ports that were foretold), birthday (many
 // sockets were tried against many ports), tcp or relay. upload_allowed says
+// the first keyframe's byte, edge_distance_ms the newest time at the origin minus
+// the source's time that the model player shows: one that starts 1 s after its
+// first keyframe was written or, with --latency, as long after it as the buffer
+// that it is left. neighbours are those we know. upload_allowed says
 // whether something is uploaded now, upload_reason if not, why (flag, metered,
 // quota, ratio), quota_left_bytes what this month allows yet, age_ms the time that
 // all this is of.

@@ -13,7 +13,6 @@ import (
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/tool"
-	"github.com/xp2p/xp2p/lib/tunnel"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -55,25 +54,22 @@ func (s *session) homeClient(d *wire.RoomDocument) (*origin.Client, error) {
 	})
 }
 
-// openTunnel makes tunnels of the node's streams.
-func (s *session) openTunnel() { s.tunnel = tunnel.New(s.node, s.ep.Do, false) }
-
 // fetch saves a recording that a seed at home has. There is nothing to play: the
 // node is in the room only to reach that seed.
 func (s *session) fetch(ctx context.Context, doc *briefing, d *wire.RoomDocument) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	if err := s.openNode(); err != nil {
+	stop, looped, err := s.start(ctx)
+	if err != nil {
 		return err
 	}
 	defer s.manners.leave()
-	stop, looped := s.runNode(ctx)
 	defer stop()
 	met := make(chan error, 1)
 	meeting, leave := context.WithCancel(ctx)
 	defer leave()
 	s.ctx = meeting
-	err := s.join(node.Room{NoPlayer: true, AtHome: true})
+	err = s.join(node.Room{NoPlayer: true, AtHome: true})
 	if err == nil {
 		s.client, err = s.homeClient(d)
 	}
@@ -99,11 +95,7 @@ func (s *session) fetch(ctx context.Context, doc *briefing, d *wire.RoomDocument
 	case <-met:
 	case <-time.After(leaveWithin):
 	}
-	stop()
-	select {
-	case <-looped:
-	case <-time.After(leaveWithin):
-	}
+	s.leave(stop, looped)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/playout"
+	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
@@ -18,7 +19,7 @@ var manual string
 func main() { tool.Main(command()) }
 
 func command() *tool.Command {
-	return commandWith(&options{start: "live", format: "media", listen: "[::]:0", metered: "auto", window: localWindow, windowBytes: localWindowBytes, lonely: lonely})
+	return commandWith(&options{start: "live", format: "media", latency: "off", catchUp: "fast", listen: "[::]:0", metered: "auto", window: localWindow, windowBytes: localWindowBytes, lonely: lonely})
 }
 
 func commandWith(o *options) *tool.Command {
@@ -32,6 +33,10 @@ func commandWith(o *options) *tool.Command {
 			tool.String(&o.start, "start", "where to begin: live, oldest or a `TIME` before the live edge or into a recording (90s)"),
 			tool.String(&o.output, "output", "write to `FILE`; a recording is resumed where it ends").Short("o"),
 			tool.Choice(&o.format, "format", "what to write", "media", "slices"),
+			tool.String(&o.rendition, "rendition", "the `NAME` of the stream to watch, of those that the room has"),
+			tool.Bool(&o.abr, "abr", "watch whichever rendition the links carry, and go over to another without a seam"),
+			tool.Choice(&o.latency, "latency", "bring the player to the live edge, by other times in the stream", squeeze.Names...),
+			tool.Choice(&o.catchUp, "catch-up", "with --latency, how a player that fell behind gets back", "fast", "skip"),
 			tool.String(&o.http, "http", "serve the room to players on this machine at `ADDR`"),
 			tool.String(&o.roomKey, "room-key", "the room's `KEY`, as behind # in the URL"),
 			tool.String(&o.listen, "listen", "UDP `ADDR` to meet other viewers at"),
@@ -61,10 +66,10 @@ func commandWith(o *options) *tool.Command {
 
 type options struct {
 	start, output, format, http, roomKey, listen, stats string
-	qlog, nat                                           string
+	rendition, latency, catchUp, qlog, nat              string
 	facts                                               nat.Facts // of the file --nat
 	maxUpload, uplink                                   int64
-	noUpload, originOnly, explain, background           bool
+	noUpload, originOnly, explain, background, abr      bool
 	portMap                                             bool
 	uploadQuota                                         int64 // bytes in a month
 	uploadRatio                                         float64
@@ -73,9 +78,11 @@ type options struct {
 	windowBytes                                         int64
 	lonely                                              time.Duration // before a viewer whom nobody lets begin gives up
 
-	room  origin.RoomURL
-	from  playout.Start
-	local netip.AddrPort
+	room origin.RoomURL
+	from playout.Start
+
+	nearness squeeze.Latency
+	local    netip.AddrPort
 }
 
 func (o *options) check(args []string) (err error) {
@@ -97,6 +104,23 @@ func (o *options) check(args []string) (err error) {
 	}
 	if o.from, err = playout.ParseStart(o.start); err != nil {
 		return tool.Usage("--start: %w", err).Hint("live, oldest, or a time such as 90s")
+	}
+	if o.nearness, err = squeeze.ParseLatency(o.latency); err != nil {
+		return tool.Usage("--latency: %w", err)
+	}
+	switch {
+	case o.nearness == squeeze.Off:
+	case o.from.Mode != playout.Live:
+		return tool.Usage("--latency and --start %s exclude each other", o.start).Hint("--latency is for those who want what is newest")
+	case o.format != "media":
+		return tool.Usage("--latency changes what a player reads; --format %s carries the broadcaster's bytes", o.format)
+	}
+	switch {
+	case !o.abr:
+	case o.rendition != "":
+		return tool.Usage("--abr and --rendition exclude each other")
+	case o.nearness != squeeze.Off, o.from.Mode != playout.Live, o.format != "media", o.http != "":
+		return tool.Usage("--abr plays from some seconds before the live edge to stdout: without --latency, --start, --format and --http")
 	}
 	if o.local, err = netip.ParseAddrPort(o.listen); err != nil {
 		return tool.Usage("--listen: %w", err).Hint("an address and a port: [::]:0 or 192.0.2.7:4000")

@@ -74,11 +74,12 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	hello := make(chan *wire.SignalHello, 1)
 	if err := s.ep.DoContext(ctx, func(now time.Time) {
 		s.hello, s.stun = hello, m.STUN
-		if s.o.nat != "" && s.o.nat != "-" || len(m.STUN) == 0 {
-			s.node.Meet(now, s.name, m)
+		switch {
+		case !s.in():
 			return
+		case (s.o.nat == "" || s.o.nat == "-") && len(m.STUN) > 0:
+			s.node.ExpectNAT(now)
 		}
-		s.node.ExpectNAT(now)
 		s.node.Meet(now, s.name, m)
 	}); err != nil || b.doc.Signal == "" {
 		return nil
@@ -106,6 +107,9 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 		switch ev.Kind {
 		case signal.Message:
 			s.do(func(now time.Time) {
+				if !s.in() {
+					return
+				}
 				if err := s.node.Signal(now, s.name, ev.Signal); err != nil {
 					s.io.Log.Warn("the tracker said what makes no sense", "err", err)
 				}
@@ -123,8 +127,10 @@ func (s *session) lastReport() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	_ = s.ep.Call(ctx, func(now time.Time) { // without an endpoint there is nothing to tell
-		s.node.Report(now, s.name)
-		s.step(now)
+		if s.in() {
+			s.node.Report(now, s.name)
+			s.step(now)
+		}
 	})
 }
 

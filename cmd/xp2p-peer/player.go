@@ -46,8 +46,19 @@ func (s *session) copy(ctx context.Context, cur *store.Cursor, w recordWriter) e
 		if err := w.write(rec, !cur.Ready()); err != nil {
 			return err
 		}
-		if rec.Kind == segment.KindPiece {
-			s.backlog.wrote(len(rec.Body), false)
+		if rec.Kind != segment.KindPiece {
+			continue
+		}
+		s.backlog.wrote(len(rec.Body), false)
+		if near, ok := w.(*edgeWriter); ok && s.o.catchUp == "skip" {
+			if next := near.ahead(); next != nil {
+				s.io.Log.Info("the player is behind: going on at the newest keyframe")
+				s.backlog.wrote(0, true)
+				cur = next
+				if err := w.rejoin(); err != nil {
+					return err
+				}
+			}
 		}
 	}
 }
@@ -62,6 +73,9 @@ type recordWriter interface {
 func (s *session) newWriter(ctx context.Context, out io.Writer) recordWriter {
 	if s.o.format == "slices" {
 		return &sliceWriter{ctx: ctx, client: s.client, header: s.local.Header(), w: segment.NewWriter(out, s.local.Header())}
+	}
+	if s.hurries() {
+		return s.newEdgeWriter(out)
 	}
 	w := &mediaWriter{out: out, playable: origin.NewPlayable(s.local.Container()), entrance: &s.entrance}
 	w.playable.Early = true

@@ -2,22 +2,16 @@ package main
 
 import (
 	"context"
-	crand "crypto/rand"
 	"errors"
 	"io"
-	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/xp2p/xp2p/lib/endpoint"
-	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/node"
-	"github.com/xp2p/xp2p/lib/qlog"
+	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
-	"github.com/xp2p/xp2p/lib/xntp"
 )
 
 // leaveWithin bounds how long saying goodbye may take.
@@ -36,6 +30,14 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	ctx, over := context.WithCancelCause(ctx)
 	defer over(nil)
 
+	if o.abr {
+		return runLadder(ctx, t, o)
+	}
+	if o.rendition != "" {
+		if err := o.choose(ctx); err != nil {
+			return err
+		}
+	}
 	// The media and the tracker's word are asked for at the same time: a viewer
 	// starts in one round trip.
 	doc := brief(ctx, o.room)
@@ -46,7 +48,7 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	header := first.header
 	switch {
 	case header.VOD && first.home != nil:
-		s := &session{o: o, io: t, name: o.room.Room, key: header.Key, began: began, atHome: true, over: over}
+		s := &session{viewer: &viewer{o: o, io: t, began: began, over: over, atHome: true}, name: o.room.Room, key: header.Key, requests: map[uint64]func(){}}
 		return s.fetch(ctx, doc, first.home)
 	case header.VOD:
 		first.close()
@@ -66,8 +68,11 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 		return err
 	}
 	s := &session{
-		o: o, io: t, name: o.room.Room, key: header.Key, began: began, client: first.client, local: local,
-		opening: first, requests: map[uint64]func(){}, over: over, playing: out != nil,
+		viewer: &viewer{o: o, io: t, began: began, over: over}, name: o.room.Room, key: header.Key, client: first.client, local: local,
+		opening: first, requests: map[uint64]func(){}, playing: out != nil,
+	}
+	if o.nearness != squeeze.Off && first.home == nil {
+		s.edge.learn(ctx, doc, first.client)
 	}
 	if first.home != nil {
 		s.atHome, s.opening = true, nil
@@ -91,12 +96,12 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 		s.entrance.leave(leaveWithin)
 		end(context.Cause(told))
 	})()
-	if err := s.openNode(); err != nil {
+	stop, looped, err := s.start(ctx)
+	if err != nil {
 		return err
 	}
 	defer s.manners.leave()
-	stopLoop, looped := s.runNode(ctx)
-	defer stopLoop()
+	defer stop()
 
 	g, gctx := errgroup.WithContext(ctx)
 	s.ctx = gctx
@@ -144,91 +149,20 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 		}
 		return err
 	})
-	g.Go(func() error {
-		select {
-		case err := <-looped:
-			looped <- err
-			return err
-		case <-gctx.Done():
-			return context.Cause(gctx)
-		}
-	})
+	g.Go(func() error { return untilLooped(gctx, looped) })
 	err = g.Wait()
-	s.work.Wait()
-	stopLoop()
-	select {
-	case <-looped:
-	case <-time.After(leaveWithin):
-	}
+	s.leave(stop, looped)
 	return s.verdict(err, context.Cause(ctx))
-}
-
-// openNode makes the node and its socket.
-func (s *session) openNode() error {
-	key, err := xntp.GenerateKey(crand.Reader)
-	if err != nil {
-		return err
-	}
-	if s.manners, err = newManners(s.io, s.o, time.Now()); err != nil {
-		return err
-	}
-	bounds := s.manners.bounds(time.Now())(0)
-	records := 0
-	if s.o.qlog != "" {
-		if s.traces, err = qlog.Open(s.o.qlog, "xp2p-peer"); err != nil {
-			s.manners.leave()
-			return tool.Failed("--qlog: %w", err)
-		}
-		records = qlog.Records
-	}
-	s.node = node.New(node.Config{
-		Key: key, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Entropy: crand.Reader,
-		MaxUpload: s.o.maxUpload, NoUpload: s.o.noUpload || s.o.originOnly, Uplink: s.o.uplink, Polite: &bounds, Explain: s.o.explain, Born: s.began,
-		Trace: records, Streams: s.atHome, NAT: s.o.facts,
-	})
-	var class uint8
-	if s.o.background {
-		class = lowerEffort
-	}
-	s.ep, err = endpoint.New(s.node, endpoint.Config{
-		Listen: []netip.AddrPort{s.o.local}, Step: s.step, Log: s.io.Log, DSCP: class,
-		Lost: func(now time.Time, id machine.Socket, _ error) { s.node.LostSocket(now, id) },
-		Leave: func(now time.Time) {
-			s.node.Close(now)
-			s.manners.given.Store(s.node.Counts().Given)
-		},
-	})
-	if err != nil {
-		s.manners.leave()
-		return tool.Failed("--listen %s: %w", s.o.listen, err)
-	}
-	if s.atHome {
-		s.openTunnel()
-	}
-	// Two viewers behind one address translator meet at these.
-	s.node.SetHosts(s.ep.Hosts(0))
-	return nil
-}
-
-// runNode runs the node; it outlives the rest by a moment, to say goodbye.
-func (s *session) runNode(ctx context.Context) (stop func(), looped chan error) {
-	ctx, stop = context.WithCancel(context.WithoutCancel(ctx))
-	looped = make(chan error, 1)
-	go func() {
-		err := s.ep.Run(ctx)
-		if err := s.traces.Close(); err != nil {
-			s.io.Log.Warn("traces are missing", "err", err)
-		}
-		looped <- err
-	}()
-	return stop, looped
 }
 
 // join enters the room. Whom to meet there comes later, with the room document.
 func (s *session) join(room node.Room) error {
 	room.Name, room.Key, room.NoSignal = s.name, s.key, true
 	joined := make(chan error, 1)
-	s.do(func(now time.Time) { joined <- s.node.Join(now, room) })
+	s.do(func(now time.Time) {
+		s.rooms[s.name] = s
+		joined <- s.node.Join(now, room)
+	})
 	select {
 	case err := <-joined:
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
@@ -21,6 +22,8 @@ func save(ctx context.Context, t *tool.IO, o *options, client *origin.Client, lo
 	switch {
 	case o.http != "":
 		return tool.Usage("%s is a recording, and --http serves live rooms", o.room.Room).Hint("xp2p-peer -o FILE saves it; a player can open %s/live/%s", o.room.Base, o.room.Room)
+	case o.nearness != squeeze.Off:
+		return tool.Usage("%s is a recording, and --latency is for live rooms", o.room.Room)
 	case o.format == "slices":
 		out, err := t.Output(o.output)
 		if err != nil {

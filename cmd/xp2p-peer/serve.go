@@ -22,7 +22,7 @@ func (s *session) serve(ctx context.Context) error {
 	if err := rooms.Add(s.local); err != nil {
 		return err
 	}
-	media := origin.NewHandler(rooms, origin.Config{Parts: origin.Live | origin.Page, Log: s.io.Log})
+	media := origin.NewHandler(rooms, origin.Config{Parts: origin.Live | origin.Page, Latency: s.o.nearness, Log: s.io.Log})
 	mux := http.NewServeMux()
 	mux.Handle("/", media)
 	mux.Handle("GET /stat", monitor.Stat(func(r *http.Request) any {

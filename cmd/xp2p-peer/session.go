@@ -1,52 +1,31 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/xp2p/xp2p/lib/endpoint"
 	"github.com/xp2p/xp2p/lib/measure"
 	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/origin"
-	"github.com/xp2p/xp2p/lib/qlog"
-	"github.com/xp2p/xp2p/lib/relay"
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/signal"
+	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/store"
-	"github.com/xp2p/xp2p/lib/tool"
-	"github.com/xp2p/xp2p/lib/tunnel"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
-// A session is one viewer in one room: a node on its socket, and the goroutines
-// that do for it what is not a datagram.
+// A session is the viewer in one room: a stream, where it comes from, and the
+// goroutines that do for it what is not a datagram.
 type session struct {
-	o     *options
-	io    *tool.IO
-	name  string // of the room
-	key   ed25519.PublicKey
-	began time.Time
-	ctx   context.Context
-
-	atHome bool // the room's origin is a seed that is reached through the node
+	*viewer
+	name string // of the room
+	key  ed25519.PublicKey
 
 	client *origin.Client
 	local  *store.Room // what the node put out: stdout and local players read it
-	node   *node.Node
-	ep     *endpoint.Endpoint
-	tunnel *tunnel.Tunnel // nil, but where the origin is a seed at home
-	traces *qlog.Dir      // nil without --qlog; the loop's
-	work   sync.WaitGroup
-
-	manners *manners
-	stun    []netip.AddrPort // of the room; the loop's
-	relays  relay.Servers
 
 	// Of the endpoint's loop.
 	opening  *opening // the start, asked for before there was a node; nil once it was used
@@ -57,72 +36,68 @@ type session struct {
 	brokenOff bool
 	hello     chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
+	othersFirst time.Time         // until then the start is asked of the other viewers alone
+	arrived     func(node.Output) // hears of all that is put out; may be nil
+	held        []uint64          // requests that are to be cancelled behind the rush
+	rush        bool              // the first stream of the origin is read until it has caught up
+
 	waiting  waiting
+	edge     edge
 	entrance entrance
 	playing  bool // somebody reads what is put out, and the backlog says how far
 	backlog  backlog
 	online   atomic.Bool // the tracker hears us
 	gaps     atomic.Int64
 	report   atomic.Pointer[measure.Report]
-	over     context.CancelCauseFunc
 }
 
-// do gives a command to the node; once the session is over it does nothing.
-func (s *session) do(f func(now time.Time)) { s.ep.DoContext(s.ctx, f) }
+// hurries reports whether players here are brought to the live edge.
+func (s *session) hurries() bool { return s.o.nearness != squeeze.Off && !s.edge.past.Load() }
 
-// step drains the node's events. On the loop, after each turn.
-func (s *session) step(now time.Time) {
-	s.traces.Drain(s.node.NextTrace)
-	for {
-		ev, ok := s.node.NextEvent()
-		if !ok {
-			return
-		}
-		if s.tunnel != nil {
-			s.tunnel.Event(now, ev)
-		}
-		switch ev.Kind {
-		case node.EventSignal:
-			s.say(ev.Signal)
-		case node.EventNeedOrigin:
-			s.ask(ev.Origin)
-		case node.EventStopOrigin:
-			s.stopAsking(ev.Origin.ID)
-		case node.EventOutput:
-			s.put(ev.Output)
-		case node.EventGap:
-			s.io.Log.Warn("nobody has the next pieces any more: going on at a later keyframe", "at", store.FormatID(ev.Piece), "why", ev.Why)
-			s.local.Reset()
-			s.backlog.wrote(0, true)
-		case node.EventEnd:
-			s.local.Close()
-		case node.EventStall:
-			s.io.Log.Info("stalled", "piece", store.FormatID(ev.Piece))
-		case node.EventResume:
-			s.io.Log.Info("goes on", "piece", store.FormatID(ev.Piece), "late_ms", ev.Late.Milliseconds())
-		case node.EventRestart:
-			s.io.Log.Info("the broadcaster began anew", "at", store.FormatID(ev.Piece))
-		case node.EventUp:
-			s.waiting.met(ev.Neighbour, true)
-			s.io.Log.Info("met a neighbour", "id", ev.Neighbour, "addr", ev.Addr)
-		case node.EventDown:
-			s.waiting.met(ev.Neighbour, false)
-			s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
-		case node.EventOpenSocket:
-			s.openSocket(now, ev.Open)
-		case node.EventObserveTCP:
-			s.observeTCP(ev.Open.Ref)
-		case node.EventCloseSocket:
-			s.ep.CloseSocket(ev.Socket)
-		case node.EventExplain:
-			s.explain(ev)
-		}
+// in reports whether the viewer is in the room by this session: it may have left,
+// and come again by another. On the loop.
+func (s *session) in() bool { return s.rooms[s.name] == s }
+
+// event takes what the node has to say of the room. On the loop.
+func (s *session) event(ev node.Event) {
+	switch ev.Kind {
+	case node.EventSignal:
+		s.say(ev.Signal)
+	case node.EventNeedOrigin:
+		s.ask(ev.Origin)
+	case node.EventStopOrigin:
+		s.stopAsking(ev.Origin.ID)
+	case node.EventOutput:
+		s.put(ev.Output)
+	case node.EventGap:
+		s.io.Log.Warn("nobody has the next pieces any more: going on at a later keyframe", "at", store.FormatID(ev.Piece), "why", ev.Why)
+		s.local.Reset()
+		s.backlog.wrote(0, true)
+	case node.EventEnd:
+		s.local.Close()
+	case node.EventStall:
+		s.io.Log.Info("stalled", "piece", store.FormatID(ev.Piece))
+	case node.EventResume:
+		s.io.Log.Info("goes on", "piece", store.FormatID(ev.Piece), "late_ms", ev.Late.Milliseconds())
+	case node.EventRestart:
+		s.io.Log.Info("the broadcaster began anew", "at", store.FormatID(ev.Piece))
+	case node.EventUp:
+		s.waiting.met(ev.Neighbour, true)
+		s.io.Log.Info("met a neighbour", "id", ev.Neighbour, "addr", ev.Addr)
+	case node.EventDown:
+		s.waiting.met(ev.Neighbour, false)
+		s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
+	case node.EventExplain:
+		s.explain(ev)
 	}
 }
 
 // put keeps the next part of the stream for whoever plays it here.
 func (s *session) put(o node.Output) {
 	s.waiting.end()
+	if s.arrived != nil {
+		s.arrived(o)
+	}
 	err := s.local.Append(o.Record)
 	if errors.Is(err, store.ErrEnded) {
 		return // the origin's room had closed without an end record

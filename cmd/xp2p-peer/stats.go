@@ -70,6 +70,7 @@ func (s *session) take(ctx context.Context) (*measure.Report, error) {
 	if !ok {
 		return nil, os.ErrNotExist
 	}
+	s.measureEdge(time.Now(), &r)
 	return &r, nil
 }
 

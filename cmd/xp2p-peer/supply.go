@@ -22,6 +22,14 @@ const maxRun = 64
 
 // ask carries out what the node wants of the origin. On the loop.
 func (s *session) ask(q node.Origin) {
+	if q.Kind == node.OriginStart && time.Now().Before(s.othersFirst) {
+		s.work.Go(func() {
+			s.do(func(now time.Time) {
+				s.node.Supply(now, s.name, node.Supply{ID: q.ID, Done: true, Err: node.ErrBusy})
+			})
+		})
+		return
+	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	var first *opening
 	if q.Kind == node.OriginStart {
@@ -41,8 +49,9 @@ func (s *session) ask(q node.Origin) {
 		}
 		cancel()
 		s.do(func(now time.Time) {
-			delete(s.requests, q.ID)
-			s.node.Supply(now, s.name, node.Supply{ID: q.ID, Done: true, Err: err})
+			if delete(s.requests, q.ID); s.in() {
+				s.node.Supply(now, s.name, node.Supply{ID: q.ID, Done: true, Err: err})
+			}
 		})
 		if over {
 			s.do(func(time.Time) {
@@ -55,10 +64,23 @@ func (s *session) ask(q node.Origin) {
 
 // stopAsking cancels a request. On the loop.
 func (s *session) stopAsking(id uint64) {
+	if s.rush {
+		s.held = append(s.held, id) // neighbours would bring what is past at leisure
+		return
+	}
 	if cancel, ok := s.requests[id]; ok {
 		delete(s.requests, id)
 		cancel()
 	}
+}
+
+// endRush cancels what was to be cancelled during it. On the loop.
+func (s *session) endRush() {
+	s.rush = false
+	for _, id := range s.held {
+		s.stopAsking(id)
+	}
+	s.held = nil
 }
 
 // answer fetches what q asks for and supplies it, record by record. first is the
@@ -137,8 +159,11 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		if err := s.backlog.wait(ctx); err != nil {
-			return err
+		// Who is to be at the edge has to know where it is.
+		if !s.hurries() {
+			if err := s.backlog.wait(ctx); err != nil {
+				return err
+			}
 		}
 		s.supply(ctx, id, rec)
 		if n%inStep == 0 {
@@ -152,7 +177,7 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 
 func (s *session) supply(ctx context.Context, id uint64, rec segment.Record) {
 	s.ep.DoContext(ctx, func(now time.Time) {
-		if _, wanted := s.requests[id]; wanted {
+		if _, wanted := s.requests[id]; wanted && s.in() {
 			if rec.Kind == segment.KindPiece && rec.Piece.ID.Compare(s.newest) > 0 {
 				s.newest = rec.Piece.ID
 			}
@@ -192,6 +217,8 @@ func startAt(s playout.Start) store.Start {
 		return store.Oldest()
 	case playout.Back:
 		return store.Back(s.Back)
+	case playout.At:
+		return store.At(s.At)
 	}
 	return store.Live()
 }

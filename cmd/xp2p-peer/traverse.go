@@ -29,7 +29,7 @@ var errNoSuchSocket = errors.New("no such kind of socket")
 
 // openSocket opens a socket that the node asks for, where socket 0 listens. On the
 // loop.
-func (s *session) openSocket(now time.Time, o node.OpenSocket) {
+func (s *viewer) openSocket(now time.Time, o node.OpenSocket) {
 	if o.Kind != node.SocketUDP {
 		s.carry(o)
 		return
@@ -44,7 +44,7 @@ func (s *session) openSocket(now time.Time, o node.OpenSocket) {
 
 // observeTCP asks a server of the room over TCP how it sees us, and tells the node. On
 // the loop, and then not.
-func (s *session) observeTCP(ref uint64) {
+func (s *viewer) observeTCP(ref uint64) {
 	servers := s.stun
 	s.work.Go(func() {
 		local, token, err := discovery.ObserveTCP(s.ctx, servers)
@@ -57,7 +57,7 @@ func (s *session) observeTCP(ref uint64) {
 
 // knowNAT has the node know what NAT it is behind: it was told, or it is found out
 // beside everything else. When this machine's addresses change, it is found out anew.
-func (s *session) knowNAT(ctx context.Context, stun []netip.AddrPort) error {
+func (s *viewer) knowNAT(ctx context.Context, stun []netip.AddrPort) error {
 	if s.o.nat == "-" {
 		f, err := readNAT(tool.NewInput(ctx, s.io.In))
 		if ctx.Err() != nil {
@@ -88,7 +88,7 @@ func (s *session) knowNAT(ctx context.Context, stun []netip.AddrPort) error {
 }
 
 // discover asks the servers what NAT this machine is behind.
-func (s *session) discover(ctx context.Context, stun []netip.AddrPort) {
+func (s *viewer) discover(ctx context.Context, stun []netip.AddrPort) {
 	f, err := discovery.Run(ctx, discovery.Config{Servers: stun, Reached: true, Log: s.io.Log})
 	if err != nil {
 		if ctx.Err() == nil {
