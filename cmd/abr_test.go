@@ -14,6 +14,7 @@ import (
 // A few cells of the matrix that "xp2p-bench abr" runs whole: real renditions,
 // real switches, every picture held against the source.
 func TestSwitchesCannotBeSeen(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("encodes six renditions")
 	}

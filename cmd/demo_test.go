@@ -9,6 +9,7 @@ import (
 
 // The demonstration that the README opens with: six viewers, half of them late.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes a minute for each topology")
 	}

@@ -87,6 +87,7 @@ func TestAnEdgeIsStartedAgainUnderItsViewers(t *testing.T) {
 }
 
 func TestTheTrackerIsGoneForTenSeconds(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes 18 s of real time")
 	}
@@ -124,6 +125,7 @@ func TestTheTrackerIsGoneForTenSeconds(t *testing.T) {
 // slicer goes on, or a second one with the same key comes behind it; viewers
 // who are there play on.
 func TestTheBroadcasterStartsAgain(t *testing.T) {
+	t.Parallel()
 	one, two := clip{seconds: 6}, clip{seconds: 6, rest: "another"}
 
 	check := func(t *testing.T, b *broadcast, cut int, peers []*process, late *process) {
@@ -334,6 +336,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 // A slicer that dies without an end record: what came is served, and the seed
 // says that it was not all.
 func TestATruncatedSliceStreamIsServedAsFarAsItWent(t *testing.T) {
+	t.Parallel()
 	file := clip{seconds: 4}.file(t)
 	slices := run(t, launch{}, "slice", "-q", file)
 	slices.wantExit(10*time.Second, 0)

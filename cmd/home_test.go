@@ -26,6 +26,7 @@ func guestTracker(t *testing.T, args ...string) (url string) {
 // A recording that only its owner's seed has is fetched through XNTP, resumed where
 // it was cut off.
 func TestARecordingIsFetchedFromASeedAtHome(t *testing.T) {
+	t.Parallel()
 	tracker := guestTracker(t)
 	content := make([]byte, 24<<20+77)
 	rand.NewChaCha8([32]byte{4}).Read(content)
@@ -64,6 +65,7 @@ func TestARecordingIsFetchedFromASeedAtHome(t *testing.T) {
 
 // A live room of a seed at home: what it gives counts as a seed's.
 func TestALiveRoomIsWatchedFromASeedAtHome(t *testing.T) {
+	t.Parallel()
 	tracker := guestTracker(t)
 	b := onAir(t, clip{seconds: 8}.live(t, asFLV), "--tracker", tracker+"/"+room)
 	url := tracker + "/" + room

@@ -49,6 +49,7 @@ func metric(t *testing.T, base, name string) (sum float64) {
 
 // Every part is a process of its own; viewers know only the tracker.
 func TestThePartsRunByThemselves(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	seedID, stunID := filepath.Join(dir, "seed.json"), filepath.Join(dir, "stun.json")
 	seedKey, _ := keys(t, seedID)
@@ -218,6 +219,7 @@ func TestLeavingTakesNoLongerThanTwoSeconds(t *testing.T) {
 
 // One room that breaks off takes no other with it.
 func TestARoomThatBreaksOffLeavesTheOthers(t *testing.T) {
+	t.Parallel()
 	content := thin(1)
 	p := run(t, launch{in: bytes.NewReader(content)}, "slice", "-q")
 	p.wantExit(10*time.Second, 0)

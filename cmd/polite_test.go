@@ -67,6 +67,7 @@ func mannersIn(t *testing.T, stats string) (m manners) {
 // Two viewers on one machine have one quota; others may not upload for other
 // reasons. All of them watch.
 func TestViewersUploadWithinWhatTheirUserAllows(t *testing.T) {
+	t.Parallel()
 	b, in := pipeline(t, launch{}, nil)
 	go paint(in, 90, 5000)
 	b.ready()

@@ -27,6 +27,7 @@ func recorded(t *testing.T, name string, content []byte) (url string) {
 }
 
 func TestARecordingIsSavedExactly(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 6))
 	noise := make([]byte, 1_000_001)
 	for i := range noise {
@@ -82,6 +83,7 @@ func (g *gatekeeper) seen() int {
 }
 
 func TestARecordingIsResumedWhereItWasCutOff(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(8, 9))
 	content := make([]byte, 20*64<<10+777)
 	for i := range content {
@@ -131,6 +133,7 @@ func TestARecordingIsResumedWhereItWasCutOff(t *testing.T) {
 
 // A directory that xp2p-slice wrote of a live stream is a room as well.
 func TestALiveDirectoryIsServed(t *testing.T) {
+	t.Parallel()
 	in := read(t, clip{seconds: 4}.file(t))
 	dir := filepath.Join(t.TempDir(), room)
 	p := run(t, launch{in: bytes.NewReader(in)}, "slice", "-q", "-o", dir)

@@ -41,6 +41,7 @@ func document(t *testing.T, base string) *wire.RoomDocument {
 // A relay of a seed's is used with what the room document says, by any TURN client;
 // each who asks gets a user name of its own.
 func TestASeedRelaysForWhoeverHasTheRoomDocument(t *testing.T) {
+	t.Parallel()
 	plain, secure := freePort(t), freePort(t)
 	b := onAir(t, clip{seconds: 30}.live(t, asFLV), "--relay", plain, "--relay-tls", secure)
 	d, again := document(t, b.base), document(t, b.base)

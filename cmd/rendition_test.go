@@ -52,6 +52,7 @@ func renditions(t testing.TB, at launch, high, low []string, seedArgs ...string)
 // The room's document names its renditions, signed by the room's key; a viewer
 // watches the one that it chose, byte by byte, from the seed or from an edge of it.
 func TestAViewerChoosesARendition(t *testing.T) {
+	t.Parallel()
 	high, low := clip{seconds: 6}, clip{seconds: 6, rate: "300k"}
 	l := renditions(t, launch{}, high.live(t, asFLV), low.live(t, asFLV))
 	origin := base(l.seed)

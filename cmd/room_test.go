@@ -42,6 +42,7 @@ func sliced(t *testing.T, name string, content []byte, args ...string) (dir stri
 
 // A slicer writes a directory, a seed serves it meanwhile, and both end with it.
 func TestADirectoryIsLiveWhileItIsWritten(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), room)
 	out, in := pipe(t)
 	slicer := run(t, launch{in: out}, "slice", "-q", "-o", dir)
@@ -64,6 +65,7 @@ func TestADirectoryIsLiveWhileItIsWritten(t *testing.T) {
 // and as slowly as the player likes: ten minutes of it do not fit what a viewer
 // keeps.
 func TestAFinishedDirectoryIsPlayedFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	content := thin(10)
 	url := base(seed(t, launch{}, sliced(t, room, content))) + "/" + room
 	for _, start := range []string{"live", "oldest"} {
@@ -87,6 +89,7 @@ func TestAFinishedDirectoryIsPlayedFromItsBeginning(t *testing.T) {
 
 // A recording comes out of a pipe into the store, and an edge has it from there.
 func TestARecordingGoesFromAPipeToAnEdge(t *testing.T) {
+	t.Parallel()
 	content := read(t, clip{seconds: 6}.file(t))
 	kept, edge := t.TempDir(), t.TempDir()
 	slices := run(t, launch{in: bytes.NewReader(content)}, "slice", "-q", "--vod", "--segment", "64k")
@@ -161,6 +164,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // From the middle of a recording come its init and what follows the keyframe at
 // that time, and ffmpeg has nothing to say about it.
 func TestARecordingIsPlayedFromATime(t *testing.T) {
+	t.Parallel()
 	source := clip{seconds: 8, gop: 50}.file(t)
 	for _, c := range []struct {
 		name  string
@@ -202,6 +206,7 @@ func TestARecordingIsPlayedFromATime(t *testing.T) {
 
 // What a disk has changed is refused: nobody gets a wrong byte.
 func TestADamagedFileIsRefused(t *testing.T) {
+	t.Parallel()
 	content := thin(4)
 	dir := sliced(t, room, content, "--vod", "--segment", "64k")
 	list, err := filepath.Glob(filepath.Join(dir, "segments", "0-1-*"))
@@ -227,6 +232,7 @@ func TestADamagedFileIsRefused(t *testing.T) {
 
 // A viewer that came in the middle writes slices that stand every check.
 func TestSlicesOfAViewerAreComplete(t *testing.T) {
+	t.Parallel()
 	b := onAir(t, clip{seconds: 8}.live(t, asFLV))
 	b.input.grow(t, 10*time.Second, 400_000)
 	others := viewers(t, 3, b.url)

@@ -55,6 +55,7 @@ func TestViewersWriteWhatTheBroadcasterWrote(t *testing.T) {
 // Twenty viewers join at random moments, some are interrupted: a real ffmpeg
 // reads each output without a word.
 func TestAnOutputFromAnyMomentPlaysWithoutAWarning(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		muxer   []string
@@ -154,6 +155,7 @@ func ffmpegSays(t *testing.T, input string, args ...string) string {
 // A viewer is a member of the pipe: it ends when its reader does, and when it
 // is told to, and says which it was.
 func TestHowAViewerEnds(t *testing.T) {
+	t.Parallel()
 	b := onAir(t, clip{seconds: 12}.live(t, asFLV))
 	for _, c := range []struct {
 		name string
@@ -204,6 +206,7 @@ func TestHowAViewerEnds(t *testing.T) {
 
 // A seed ends with its input, and when it is told to.
 func TestHowASeedEnds(t *testing.T) {
+	t.Parallel()
 	b, in := pipeline(t, launch{}, nil)
 	f := b.source(in, clip{seconds: 6}.live(t, asFLV))
 	b.ready()

@@ -78,6 +78,7 @@
 //	--qlog DIR            write a trace of each XNTP connection into DIR, in qlog 0.3
 //	                      (.sqlog), as https://qvis.quictools.info reads it
 //	--ready-file FILE     write the base URL there once rooms can be joined
+//	                      (by way of --tracker, if that answers)
 //
 // # Rooms
 //

@@ -120,6 +120,9 @@ func (s *seed) refused(room string, err error) {
 		s.t.Log.Error("the tracker has no place for this room: its --guest-rooms says how many it has", "room", room, "err", err)
 	default:
 		s.t.Log.Info("the tracker does not answer", "room", room, "err", err)
+		if code == "" {
+			s.canBeJoined() // here, by who reaches us: a tracker that pulls the room does, before it can answer
+		}
 	}
 }
 

@@ -51,6 +51,8 @@ type conn struct {
 	punched time.Duration // and since both knew where the other may be; 0: it was just dialed
 	// betterAt is when one that goes through a relay looks for another way.
 	betterAt time.Time
+	// adrift: we or the peer came to another network since it took its way.
+	adrift   bool
 	objects  []object // by number
 	payload  int64    // bytes of pieces, both ways
 	streamed int64    // bytes of streams, both ways

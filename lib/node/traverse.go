@@ -43,8 +43,12 @@ func (n *Node) SetNAT(now time.Time, f nat.Facts) {
 		}
 	}
 	for _, p := range n.peers {
-		if len(p.named) > 0 && (p.conn == nil || !p.conn.up) {
+		switch {
+		case len(p.named) == 0:
+		case p.conn == nil || !p.conn.up:
 			n.dialSoon(now, p)
+		case p.conn.adrift:
+			n.lookAgain(now, p)
 		}
 	}
 	n.Advance(now)
@@ -104,7 +108,21 @@ func (n *Node) NetworkChanged(now time.Time, hosts []netip.AddrPort) {
 	if e, ok := n.xn.(*xntp.Endpoint); ok {
 		e.Probe(now)
 	}
+	for _, c := range n.conns.list {
+		c.adrift = true
+	}
 	n.turn(now)
+}
+
+// lookAgain looks for a way for a connection that may have lost its own: the NAT of
+// the peer knows our new address as little as ours knows the peer's.
+func (n *Node) lookAgain(now time.Time, p *peer) {
+	if n.punch == nil || n.cfg.Role == wire.RoleSeed || len(p.seeds) > 0 || n.signalRoom(p) == nil {
+		return
+	}
+	if way, ok := n.punch.Way(p.nat); ok && way < nat.OverTCP {
+		n.punch.Meet(now, p.id, p.nat, false)
+	}
 }
 
 // helloTokens are the proofs of our address for the tracker.
@@ -214,6 +232,8 @@ func (r *room) punched(now time.Time, m *wire.SignalPunch) {
 		return
 	case p != nil && p.conn != nil && p.conn.up && p.conn.way < nat.Relayed && !m.Answer && now.Sub(p.conn.began) < redialMin:
 		return // it has not heard yet that we are connected
+	case p != nil && p.conn != nil && p.conn.up && !m.Answer:
+		p.conn.adrift = true // it would not look for a way if it had one
 	}
 	if len(n.punchRoom) >= maxPeers {
 		clear(n.punchRoom)
@@ -291,7 +311,7 @@ func (n *Node) connectAt(now time.Time, p *peer, e punch.Event) {
 	case !ok || n.closed || len(p.named) == 0:
 		n.punch.Stop(p.id)
 		return
-	case p.conn != nil && p.conn.up && p.conn.way <= e.Way:
+	case p.conn != nil && p.conn.up && p.conn.way <= e.Way && !p.conn.adrift:
 		n.punch.Stop(p.id) // meanwhile another way was found, as good
 		return
 	case p.conn != nil && p.conn.up:
@@ -342,7 +362,7 @@ func (n *Node) lookForBetter(now time.Time, p *peer) {
 // arrived notes which way a connection goes that has just been made or moved.
 func (n *Node) arrived(now time.Time, c *conn, socket machine.Socket, addr netip.AddrPort) {
 	old := c.socket
-	c.addr, c.socket = addr, socket
+	c.addr, c.socket, c.adrift = addr, socket, false
 	if n.punch != nil {
 		if way, took, ok := n.punch.Done(now, c.peer.id, socket, addr); ok {
 			c.way, c.punched = way, took

@@ -156,7 +156,7 @@ func TestAnotherNetworkIsAnotherSearch(t *testing.T) {
 		vs[0].n.NetworkChanged(now, []netip.AddrPort{netip.MustParseAddrPort("192.168.1.99:4000")})
 	})
 	x.w.After(400*time.Millisecond, func() { vs[0].proc.Do(func(now time.Time) { vs[0].n.SetNAT(now, f) }) })
-	x.run(15 * time.Second)
+	x.run(2 * time.Second)
 	between := func() int64 { return vs[0].report().PeerBytes + vs[1].report().PeerBytes }
 	from := between()
 	x.run(10 * time.Second)
