@@ -92,6 +92,12 @@
 //     however many come, and newcomers stand below who has something to give.
 //   - A neighbour that refuses says whether it lacks a piece (GONE) or the time for
 //     it (BUSY): who takes one for the other finds nobody to ask in a crowd.
+//   - What a player is about to lack waits for its turn at the origin and not in the
+//     queue of its uplink, from which nothing can be called off: there, answers came
+//     four seconds late when half a room had left. For a few seconds after others
+//     have left nobody relies on the origin.
+//   - Who is moved to other neighbours hears for a while who of the old ones died: it
+//     asked the dead.
 //   - The word of a stranger (an index, a count, a HAVE) opens little memory and
 //     ends when a signed one contradicts it.
 //
