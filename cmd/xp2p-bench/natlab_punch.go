@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -101,7 +103,7 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 		if !r.Good {
 			word, bad = "NOT GOOD", bad+1
 		}
-		fmt.Fprintf(w, "%s\t%d/%d\t%.0f ms\t%.0f ms\t%.0f ms\t%d\t%v\t%s\n", r.Case, r.Met, r.Tries, r.P50MS, r.P90MS, r.WorstMS, r.Packets, r.Paths, word)
+		fmt.Fprintf(w, "%s\t%d/%d\t%.0f ms\t%.0f ms\t%.0f ms\t%d\t%v\t%s\n", r.Case, r.Met, r.Tries, r.P50MS, r.P90MS, r.WorstMS, r.Packets, pathsOf(r.Paths), word)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -298,4 +300,13 @@ func (m *meeting) allocate(host string, perSecond int) {
 			return err
 		})
 	}
+}
+
+// pathsOf writes how often each path was taken.
+func pathsOf(n map[string]int) string {
+	var list []string
+	for _, path := range slices.Sorted(maps.Keys(n)) {
+		list = append(list, fmt.Sprintf("%d %s", n[path], path))
+	}
+	return strings.Join(list, ", ")
 }
