@@ -32,7 +32,9 @@ func ObserveTCP(ctx context.Context, servers []netip.AddrPort) (local netip.Addr
 func observeTCP(ctx context.Context, server netip.AddrPort) (local netip.AddrPort, token wire.Token, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tcpWithin)
 	defer cancel()
-	var d net.Dialer
+	// A port that is bound is ours alone; one that connecting chose may serve others of this
+	// host to other ends, and would not be free when it is let go.
+	d := net.Dialer{LocalAddr: &net.TCPAddr{}}
 	conn, err := d.DialContext(ctx, "tcp", server.String())
 	if err != nil {
 		return local, nil, err
