@@ -20,20 +20,33 @@ type uplink struct {
 	handed  int64     // bytes of pieces, in all
 	left    int64     // of these, up to the last that was acknowledged
 	leftAt  time.Time // when the newest of them had left
+	before  time.Time // the same of those before the burst
 	leave   time.Time // when all of it will have left, as reckoned
 	next    time.Time // not before: the user has something to send too
+	burst   burst     // pieces that left one upon the other, the newest of them
 	busyFor float64   // seconds for which something was leaving all the time
 	busy    float64   // bytes that left in them
 	loneFor float64   // the same of pieces that left when nothing else did
 	lone    float64
 	loose   float64 // bytes per second that left while the uplink had room for more
 	turn    time.Time
-	sampled bool          // the time until leftAt counts as busy
 	spoilt  bool          // something was withdrawn since
 	trip    time.Duration // the middle of the neighbours' least round trips, now and then
 	tripAt  time.Time
 	told    float64 // what neighbours were told
 	toldAt  time.Time
+}
+
+// A burst is pieces that left without a break between them, in turn or mixed with
+// each other: only together do they tell how fast they left. It lasts until
+// uplink.leftAt.
+type burst struct {
+	pieces int // 0: there is none
+	from   time.Time
+	bytes  float64
+	// What of it has been added to busy and busyFor.
+	counted    float64
+	countedFor float64
 }
 
 // Our choices.
@@ -83,29 +96,53 @@ func (u *uplink) took(now time.Time, x *sending, left Departure) {
 		u.loose = max(u.loose, float64(max(0, x.upto-x.left))/d)
 	}
 	u.left = max(u.left, x.upto)
-	if !at.After(u.leftAt) {
-		// It left in a time that another, who is nearer, has told of.
-		if u.sampled {
-			u.busy += size
-		}
+	behind := !at.After(u.leftAt) // it left in a time that another, who is nearer, has told of
+	switch {
+	case u.spoilt, !queued && !behind:
+		// Something was withdrawn while it left, and took some of the time; or the uplink
+		// had room, and what took its time was the connection.
+		u.endBurst()
+	case u.burst.pieces > 0 && x.at.Before(u.leftAt) && at.After(u.burst.from):
+		u.burst.pieces++
+		u.burst.bytes += size
+		u.burst.from = earlier(u.burst.from, later(x.at, u.before))
+	case !behind:
+		u.endBurst()
+		u.before = u.leftAt
+		u.burst = burst{pieces: 1, from: later(x.at, u.leftAt), bytes: size}
+	}
+	if behind {
+		u.count()
 		return
 	}
-	u.sampled = false
-	switch {
-	case u.spoilt: // something was withdrawn while it left, and took some of the time
-	case !queued: // the uplink had room: what took its time was the connection
-	case x.at.Before(u.leftAt):
-		u.busyFor += at.Sub(u.leftAt).Seconds()
-		u.busy += size
-		u.sampled = true
-	default:
-		u.loneFor += max(at.Sub(x.at), leastLeave).Seconds()
-		u.lone += size
-	}
 	u.leftAt, u.leave, u.spoilt = at, at, false
+	u.count()
 	if queued {
 		u.leave = at.Add(u.takes(int(u.handed - u.left)))
 	}
+}
+
+// count adds what is new of a burst of several pieces to what was seen of the busy
+// uplink.
+func (u *uplink) count() {
+	b := &u.burst
+	if b.pieces < 2 {
+		return
+	}
+	took := u.leftAt.Sub(b.from).Seconds()
+	u.busy += b.bytes - b.counted
+	u.busyFor += took - b.countedFor
+	b.counted, b.countedFor = b.bytes, took
+}
+
+// endBurst: what comes next is of another. A piece that stayed alone may have
+// left as slowly as its connection gave it.
+func (u *uplink) endBurst() {
+	if b := &u.burst; b.pieces == 1 {
+		u.lone += b.bytes
+		u.loneFor += max(u.leftAt.Sub(b.from), leastLeave).Seconds()
+	}
+	u.burst = burst{}
 }
 
 // takes is how long bytes need to leave; 0 if nobody knows.
@@ -135,6 +172,8 @@ func (u *uplink) carries() float64 {
 		return u.busy / u.busyFor
 	case u.loneFor > 0:
 		return u.lone / u.loneFor
+	case u.burst.pieces > 0:
+		return u.burst.bytes / max(u.leftAt.Sub(u.burst.from), leastLeave).Seconds()
 	}
 	return 0
 }
