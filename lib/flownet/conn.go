@@ -37,6 +37,10 @@ type conn struct {
 	trip   time.Duration // of the empty path
 	there  time.Duration // its first half
 
+	acksAt time.Duration // until then what acknowledges small objects goes with what is owed
+	full   time.Duration // when the last small object was sent, and
+	room   int           // what its datagram can still hold
+
 	sent, received int64
 	watched        bool // somebody looks whether the peer answers
 	heard          time.Duration
@@ -75,13 +79,14 @@ func (c *conn) land(id xntp.ObjectID) bool {
 
 // Our choices, after what package xntp does.
 const (
-	firstWindow   = 10 * 1400 // RFC 9002 §7.2
+	firstWindow   = 48 * 1400 // a train of 16 packets and a chirp of 32: then the path is known
 	mostWindow    = 128 << 10 // what slow start comes to at some Mbit/s before its queue shows (RFC 9406)
 	pacingGain    = 2.0
 	handshakeSize = 1200 // both are padded to it, an early request included
 	handshakeTime = 10 * time.Second
 	handshakeTry  = time.Second // between repetitions of a first datagram that nobody answered
 	lostAfter     = 15 * time.Second
+	ackHold       = 25 * time.Millisecond // for which an acknowledgement waits for another (half a round trip if that is less)
 )
 
 // base is the round trip of the empty path; 0 before there is one.
@@ -195,6 +200,15 @@ func (c *conn) send(now time.Time, id xntp.ObjectID, o xntp.Object) {
 		bytes += len(d)
 	}
 	size, packets := wireSize(bytes)
+	if at := n.world.Elapsed(); packets == 1 {
+		// Objects of the same moment share a datagram.
+		if c.full == at && bytes+objectShare <= c.room {
+			size, packets = bytes+objectShare, 0
+			c.room -= size
+		} else {
+			c.full, c.room = at, packetPayload-bytes-objectCost
+		}
+	}
 	t := transfer{to: c.peer.ep.link, size: size, packets: packets, from: c, gen: c.peer.gen, id: id, data: data, priority: o.Priority, queued: now, quiet: o.Quiet}
 	if o.Class == xntp.Deadline {
 		t.deadline = o.Deadline
@@ -230,6 +244,20 @@ func (c *conn) pace(now time.Duration, t *transfer) time.Duration {
 	return extra
 }
 
+// acks returns how many datagrams of their own acknowledge an object of so many
+// packets. What is small waits for more of its kind.
+func (c *conn) acks(packets int) int {
+	if packets > 1 {
+		return 1 + (packets-1)/ackEach
+	}
+	now := c.ep.net.world.Elapsed()
+	if now < c.acksAt {
+		return 0
+	}
+	c.acksAt = now + min(c.base()/2, ackHold)
+	return 1
+}
+
 // deliver gives an object to this end.
 func (c *conn) deliver(t *transfer) {
 	c.received += int64(t.size)
@@ -247,9 +275,12 @@ func (c *conn) acknowledged(now time.Time, t *transfer) {
 		return
 	}
 	c.heard = c.ep.net.world.Elapsed()
-	c.received += int64(ackSize(t.packets))
+	c.received += ackCost
 	took := now.Sub(t.began)
 	if base := c.base(); t.packets <= 2 {
+		if t.priority == 0 {
+			took = now.Sub(t.queued) // it stood in the access link's queue
+		}
 		sample := max(took-t.held, base) // a round trip is measured from when a packet leaves, which pacing puts off
 		if c.srtt == 0 {
 			c.srtt = sample

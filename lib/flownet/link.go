@@ -44,7 +44,7 @@ func (n *Net) Of(h *simnet.Host) *Link {
 func (l *Link) Send(to *simnet.Host, bytes int, priority uint8, then func(now time.Time)) {
 	l.net.Stats.Messages++
 	size, packets := wireSize(bytes)
-	l.net.Stats.PlainBytes += int64(size + ackSize(packets))
+	l.net.Stats.PlainBytes += int64(size)
 	l.push(transfer{to: l.net.Of(to), size: size, packets: packets, then: then}, priority)
 }
 
@@ -107,7 +107,7 @@ func (l *Link) serve(i uint32) {
 	}
 	up, _ := l.host.Links()
 	l.SentBytes += int64(t.size)
-	n.Stats.WireBytes += int64(t.size + ackSize(t.packets))
+	n.Stats.WireBytes += int64(t.size)
 	now := n.world.Elapsed()
 	l.until = max(l.until, now)
 	t.began = n.world.Now().Add(l.until - now)
@@ -116,11 +116,12 @@ func (l *Link) serve(i uint32) {
 	n.world.Call(l.until-now+n.left(t, l.until), n.onCome, i)
 }
 
-// acknowledge takes the uplink for the acknowledgement of some packets, and
-// returns how long it waits: for the rest of what is being served.
-func (l *Link) acknowledge(packets int) time.Duration {
+// acknowledge takes the uplink for some datagrams that acknowledge, and returns how
+// long they wait: for the rest of what is being served.
+func (l *Link) acknowledge(datagrams int) time.Duration {
 	up, _ := l.host.Links()
-	l.acks += nanos(ackSize(packets), acks(packets), up.Rate)
+	l.acks += nanos(ackCost*datagrams, datagrams, up.Rate)
+	l.net.Stats.WireBytes += int64(ackCost * datagrams)
 	return max(0, l.until-l.net.world.Elapsed())
 }
 

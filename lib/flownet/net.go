@@ -53,6 +53,7 @@ const (
 	packetPayload = 1472 - packetCost
 	packetCost    = 29
 	objectCost    = 11
+	objectShare   = 17 // a frame's head and OPEN: of an object in the datagram of another
 	udpCost       = 28
 	ackCost       = 42
 	ackEach       = 12
@@ -65,11 +66,6 @@ func wireSize(n int) (bytes, packets int) {
 	packets = (n + packetPayload - 1) / packetPayload
 	return n + packets*packetCost, packets
 }
-
-// acks returns how many datagrams acknowledge so many.
-func acks(packets int) int { return 1 + (packets-1)/ackEach }
-
-func ackSize(packets int) int { return ackCost * acks(packets) }
 
 // nanos is how long bytes of UDP payload in packets take at a link's rate.
 func nanos(bytes, packets int, rate simnet.Rate) time.Duration {

@@ -105,8 +105,8 @@ func (n *Net) came(i uint32) {
 	}
 	n.world.Mark(uint64(t.id)<<32 | uint64(t.size))
 	// The acknowledgement is on its way while the receiver looks at the object.
-	back := c.trip - c.there + t.to.acknowledge(t.packets)
-	if t.quiet && t.packets == 1 {
+	back := c.trip - c.there + t.to.acknowledge(peer.acks(t.packets))
+	if t.quiet && t.packets <= 1 {
 		// Nothing happens when it comes; so it is noted at once.
 		c.acknowledged(n.world.Now().Add(back), t)
 		arrived := *t
