@@ -155,3 +155,30 @@ func TestInAMeshAnAnswerMakesRoomForTheNextRequest(t *testing.T) {
 		t.Errorf("at his answer %d were asked for, %d in all", n, len(asked))
 	}
 }
+
+func TestInAMeshWhatIsFarIsLeftToOneOfManyAndWhatIsNearComesFromThere(t *testing.T) {
+	p := pieces(t)
+	s := covered(t, p)
+	for _, n := range s.peers {
+		n.priced, n.toll = true, uint32(n.id%2) // 3 and 5 are in another zone
+	}
+	wants := func() []Peer {
+		to, _ := sent(t, actions(s), wire.SwarmWant)
+		return to
+	}
+	s.Receive(at(310), 3, have(s, p[2].Piece.ID), nil)
+	if s.Advance(at(311)); len(wants()) > 0 {
+		t.Fatal("it was fetched from another zone at once")
+	}
+	s.Receive(at(312), 6, have(s, p[2].Piece.ID), nil)
+	if s.Advance(at(320)); !slices.Equal(wants(), []Peer{6}) {
+		t.Error("it was not asked of who is near and has it")
+	}
+	// Nobody near gets the next one: then it is fetched, in time.
+	s.Receive(at(330), 5, have(s, p[3].Piece.ID), nil)
+	s.Advance(at(330))
+	early := wants()
+	if s.Advance(at(330).Add(farWait)); len(early) > 0 || !slices.Equal(wants(), []Peer{5}) {
+		t.Error("what only another zone has was not fetched after a while")
+	}
+}

@@ -36,6 +36,7 @@ type miss struct {
 	until time.Time // when an answer should be here
 	tries int
 	tried []Peer
+	far   time.Time // of those who have it all are in other zones: not before; zero: not looked at
 	heard bool      // a neighbour has it to give, and it will not come by itself
 	need  time.Time // when somebody below needs it, who waits for us; zero: nobody does
 }
