@@ -210,15 +210,15 @@
 // that came from viewers, start-up included, lag_ms the time from the origin's
 // taking in of a moment to this program's writing it, buffer_ms what is held
 // ahead of the model player, startup_ms the time from the program's start to
-// the first keyframe's byte. neighbours are those we know, each with its id, addr,
-// rtt_ms, connect_ms (from when it was to be met until it was), punch_ms (of that, from
-// when both knew where the other may be) and path: direct,
-// predicted (its NAT's or ours gives out ports that were foretold), birthday (many
-// sockets were tried against many ports), tcp or relay. upload_allowed says
 // the first keyframe's byte, edge_distance_ms the newest time at the origin minus
 // the source's time that the model player shows: one that starts 1 s after its
 // first keyframe was written or, with --latency, as long after it as the buffer
-// that it is left. neighbours are those we know. upload_allowed says
+// that it is left. neighbours are those we know, each with its id, addr,
+// rtt_ms, connect_ms (from when it was to be met until it was), punch_ms (of that, from
+// when both knew where the other may be), punch_rounds, punch_sockets and punch_probes
+// (what that took on this side), and path: direct, predicted (its NAT's or ours gives
+// out ports that were foretold), birthday (many sockets were tried against many ports),
+// tcp or relay. upload_allowed says
 // whether something is uploaded now, upload_reason if not, why (flag, metered,
 // quota, ratio), quota_left_bytes what this month allows yet, age_ms the time that
 // all this is of.

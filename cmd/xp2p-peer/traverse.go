@@ -29,7 +29,7 @@ var errNoSuchSocket = errors.New("no such kind of socket")
 
 // openSocket opens a socket that the node asks for, where socket 0 listens. On the
 // loop.
-func (s *viewer) openSocket(now time.Time, o node.OpenSocket) {
+func (s *viewer) openSocket(o node.OpenSocket) {
 	if o.Kind != node.SocketUDP {
 		s.carry(o)
 		return
@@ -39,7 +39,8 @@ func (s *viewer) openSocket(now time.Time, o node.OpenSocket) {
 		at = netip.AddrPortFrom(s.o.local.Addr(), 0)
 	}
 	id, err := s.ep.OpenSocket(at)
-	s.node.Opened(now, o.Ref, id, s.ep.SocketAddr(id), err)
+	// Hundreds take tens of milliseconds, and what is to be sent from them begins then.
+	s.node.Opened(time.Now(), o.Ref, id, s.ep.SocketAddr(id), err)
 }
 
 // observeTCP asks a server of the room over TCP how it sees us, and tells the node. On

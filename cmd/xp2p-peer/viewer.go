@@ -137,7 +137,7 @@ func (v *viewer) step(now time.Time) {
 		}
 		switch s := v.rooms[ev.Room]; {
 		case ev.Kind == node.EventOpenSocket:
-			v.openSocket(now, ev.Open)
+			v.openSocket(ev.Open)
 		case ev.Kind == node.EventObserveTCP:
 			v.observeTCP(ev.Open.Ref)
 		case ev.Kind == node.EventCloseSocket:

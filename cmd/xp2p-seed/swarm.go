@@ -33,7 +33,7 @@ func (s *seed) step(now time.Time) {
 		case node.EventSignal:
 			s.signal(ev.Room, ev.Signal)
 		case node.EventOpenSocket:
-			s.openSocket(now, ev.Open)
+			s.openSocket(ev.Open)
 		case node.EventObserveTCP:
 			s.observeTCP(ev.Open.Ref)
 		case node.EventCloseSocket:

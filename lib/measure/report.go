@@ -82,6 +82,9 @@ type Neighbour struct {
 	Path          string         `json:"path,omitempty"`       // direct, predicted, birthday, tcp, relay
 	ConnectMS     *int64         `json:"connect_ms,omitempty"` // from when it was to be met
 	PunchMS       *int64         `json:"punch_ms,omitempty"`   // from when both had exchanged addresses; absent if it was just dialed
+	PunchRounds   int            `json:"punch_rounds,omitempty"`
+	PunchSockets  int            `json:"punch_sockets,omitempty"` // that were opened for it here, in a round
+	PunchProbes   int            `json:"punch_probes,omitempty"`  // that were sent from here
 	RTTMS         float64        `json:"rtt_ms,omitempty"`
 	LossRatio     float64        `json:"loss_ratio,omitempty"`
 	RateBPS       int64          `json:"rate_bps,omitempty"`       // delivery rate towards it

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xp2p/xp2p/lib/machine"
 	"github.com/xp2p/xp2p/lib/nat"
+	"github.com/xp2p/xp2p/lib/punch"
 	"github.com/xp2p/xp2p/lib/swarm"
 	"github.com/xp2p/xp2p/lib/wire"
 	"github.com/xp2p/xp2p/lib/xntp"
@@ -48,7 +49,7 @@ type conn struct {
 	socket  machine.Socket
 	way     nat.Way
 	took    time.Duration // to connect, since we wanted to
-	punched time.Duration // and since both knew where the other may be; 0: it was just dialed
+	punched punch.Finding // zero: it was just dialed
 	// betterAt is when one that goes through a relay looks for another way.
 	betterAt time.Time
 	// adrift: we or the peer came to another network since it took its way.

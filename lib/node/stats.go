@@ -58,9 +58,9 @@ func (r *room) report(now time.Time) *measure.Report {
 			nb.Addr, nb.Path = p.conn.addr, p.conn.way.String()
 			took := p.conn.took.Milliseconds()
 			nb.ConnectMS = &took
-			if p.conn.punched > 0 {
-				punched := p.conn.punched.Milliseconds()
-				nb.PunchMS = &punched
+			if f := p.conn.punched; f.Took > 0 {
+				punched := f.Took.Milliseconds()
+				nb.PunchMS, nb.PunchRounds, nb.PunchSockets, nb.PunchProbes = &punched, f.Rounds, f.Sockets, f.Probes
 			}
 			if st, ok := r.n.xn.Stats(p.conn.id); ok {
 				nb.LossRatio = st.Loss

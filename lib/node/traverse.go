@@ -364,8 +364,8 @@ func (n *Node) arrived(now time.Time, c *conn, socket machine.Socket, addr netip
 	old := c.socket
 	c.addr, c.socket, c.adrift = addr, socket, false
 	if n.punch != nil {
-		if way, took, ok := n.punch.Done(now, c.peer.id, socket, addr); ok {
-			c.way, c.punched = way, took
+		if f, ok := n.punch.Done(now, c.peer.id, socket, addr); ok {
+			c.way, c.punched = f.Way, f
 		} else if n.sockets.open[socket] == SocketRelay {
 			c.way = nat.Relayed
 		}

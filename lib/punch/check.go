@@ -85,6 +85,7 @@ func (s *session) sort() {
 
 // number is the check that is sent now.
 func (s *session) number(now time.Time, socket machine.Socket, to netip.AddrPort) wire.Punch {
+	s.probes++
 	s.sent = append(s.sent, check{socket, to, now})
 	return wire.Punch{Answerer: !s.first, Session: s.id, Number: uint32(len(s.sent) - 1)}
 }

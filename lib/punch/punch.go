@@ -209,26 +209,34 @@ func (p *Puncher) Meet(now time.Time, peer wire.PeerID, theirs *wire.SignalNAT, 
 // Looks says whether a way to a peer is being looked for.
 func (p *Puncher) Looks(peer wire.PeerID) bool { return p.session(peer) != nil }
 
+// A Finding is what a search came to, and what it cost this side.
+type Finding struct {
+	Way     nat.Way       // that the socket was opened for
+	Took    time.Duration // since both had first exchanged what they know; 0: they had not
+	Rounds  int
+	Sockets int // the most of its own in a round
+	Probes  int // checks sent, in all rounds
+}
+
 // Done ends the search for a way to a peer: there is a connection, from this socket,
 // which is the caller's from now on; or there is no need for one any more, and the
-// socket is 0. It returns the way that the socket was opened for, and how long ago both
-// had first exchanged what they know.
-func (p *Puncher) Done(now time.Time, peer wire.PeerID, socket machine.Socket, remote netip.AddrPort) (w nat.Way, took time.Duration, ok bool) {
+// socket is 0. ok is false if none was being looked for.
+func (p *Puncher) Done(now time.Time, peer wire.PeerID, socket machine.Socket, remote netip.AddrPort) (f Finding, ok bool) {
 	s := p.session(peer)
 	if s == nil {
-		return w, 0, false
+		return f, false
 	}
+	f = Finding{Way: s.wayOf(socket, remote), Rounds: int(s.round), Sockets: s.most, Probes: s.probes}
 	if !s.exchanged.IsZero() {
-		took = now.Sub(s.exchanged)
+		f.Took = max(now.Sub(s.exchanged), 1) // an answer that took less than was thought
 	}
 	p.counts.Found++
-	w = s.wayOf(socket, remote)
 	if socket != 0 && p.bySocket[socket] == s {
 		delete(p.bySocket, socket)
 		s.socks = slices.DeleteFunc(s.socks, func(k sock) bool { return k.open && k.id == socket })
 	}
 	s.end()
-	return w, took, true
+	return f, true
 }
 
 // Stop ends the search for a way to a peer that is not wanted any more.

@@ -369,8 +369,8 @@ func TestOverTCPBothConnectAtOneTime(t *testing.T) {
 		if offers && (len(list) != 1 || list[0].Kind != EventPath || list[0].Socket != 3 || list[0].Remote != there || list[0].Way != nat.OverTCP) || !offers && len(list) > 0 {
 			t.Errorf("offers %v: %+v", offers, list)
 		}
-		if way, _, ok := p.Done(t0, 9, 3, there); !ok || way != nat.OverTCP || p.Sockets() > 0 {
-			t.Errorf("%v, %v, %d sockets", way, ok, p.Sockets())
+		if f, ok := p.Done(t0, 9, 3, there); !ok || f.Way != nat.OverTCP || p.Sockets() > 0 {
+			t.Errorf("%+v, %v, %d sockets", f, ok, p.Sockets())
 		}
 	}
 	// Without a server's word there is no way, and it is said at once.

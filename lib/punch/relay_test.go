@@ -40,8 +40,8 @@ func TestARelayReachesWhomNothingElseDoes(t *testing.T) {
 			continue
 		}
 		t.Logf("%v and %v: %v after %v", c.a, c.b, x.a.path.Way, x.a.at.Sub(x.heard))
-		if way, _, ok := x.a.Done(x.w.Now(), x.b.id, x.a.path.Socket, x.a.path.Remote); !ok || way != nat.Relayed && !(c.wanted && way == nat.Direct) {
-			t.Errorf("%v and %v: called %v", c.a, c.b, way)
+		if f, ok := x.a.Done(x.w.Now(), x.b.id, x.a.path.Socket, x.a.path.Remote); !ok || f.Way != nat.Relayed && !(c.wanted && f.Way == nat.Direct) {
+			t.Errorf("%v and %v: called %v", c.a, c.b, f.Way)
 		}
 	}
 }

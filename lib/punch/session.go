@@ -50,8 +50,11 @@ type session struct {
 	due        time.Time // when the stage is over
 
 	began time.Time // where the other side offered it
-	// exchanged is when we first had what the other side knows, and had said what we do.
+	// exchanged is when both first had what the other knows, as far as we can tell.
 	exchanged time.Time
+
+	most   int // sockets of our own in a round
+	probes int // checks sent
 
 	theirs   nat.Facts
 	addrs    []netip.AddrPort
@@ -103,6 +106,7 @@ func (s *session) prepare(now time.Time) {
 		s.prepared(now)
 		return
 	}
+	s.most = max(s.most, n)
 	for range n {
 		s.p.ref++
 		s.p.byRef[s.p.ref] = s
@@ -262,13 +266,13 @@ func (s *session) begin(now time.Time) {
 		s.fail(now)
 		return
 	}
-	if s.exchanged.IsZero() {
-		s.exchanged = now
-	}
 	trip := s.halfTrip()
 	start := now
 	if !s.offers {
 		start = now.Add(trip) // the answer has to arrive
+	}
+	if s.exchanged.IsZero() {
+		s.exchanged = start
 	}
 	s.stage = stageChecking
 	if s.way == nat.OverTCP {

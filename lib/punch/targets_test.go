@@ -20,7 +20,8 @@ func quantile(list []time.Duration, q float64) time.Duration {
 }
 
 // facts/nat.md §4: at least 99 of 100, p50 250 ms, p90 800 ms after the candidates are
-// exchanged, 512 sockets and 1024 probes at most. Either side offers half of the times.
+// exchanged, a connection included, which takes 50 ms more than the way; 512 sockets and
+// 1024 probes at most. Either side offers half of the times.
 func TestManySocketsAndManyPortsMeet(t *testing.T) {
 	var took []time.Duration
 	sockets, probes := 0, uint64(0)
@@ -46,7 +47,7 @@ func TestManySocketsAndManyPortsMeet(t *testing.T) {
 	}
 	p50, p90 := quantile(took, 0.5), quantile(took, 0.9)
 	t.Logf("%d of %d met, p50 %v, p90 %v, most %v; %d sockets, %d probes at most", len(took), tries, p50, p90, took[len(took)-1], sockets, probes)
-	if uint64(len(took)) < tries-tries/100 || p50 > 250*time.Millisecond || p90 > 800*time.Millisecond || sockets > BirthdaySockets || probes > BirthdayProbes+8 {
+	if uint64(len(took)) < tries-tries/100 || p50 > 120*time.Millisecond || p90 > 400*time.Millisecond || sockets > BirthdaySockets || probes > BirthdayProbes+8 {
 		t.Error("not as it should be")
 	}
 }
