@@ -26,8 +26,16 @@ import (
 const inLab = "XP2P_PORTMAP_LAB"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(inLab) == "" {
+	switch by := os.Getenv(inLab); by {
+	case "":
 		os.Exit(m.Run())
+	case "1":
+	default:
+		if err := beGuest(by); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {

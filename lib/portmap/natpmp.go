@@ -53,7 +53,7 @@ func (p natpmp) look(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	return state{r.SecondsSinceStartOfEpoc, netip.AddrFrom4(r.ExternalIPAddress)}, nil
+	return state{true, r.SecondsSinceStartOfEpoc, netip.AddrFrom4(r.ExternalIPAddress)}, nil
 }
 
 func (p natpmp) add(ctx context.Context, port uint16, before Mapping) (Mapping, error) {

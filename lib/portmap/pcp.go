@@ -86,7 +86,7 @@ func (p *pcp) ask(ctx context.Context, question []byte, fits func(wire.PCPAnswer
 
 func (p *pcp) look(ctx context.Context) (state, error) {
 	a, err := p.ask(ctx, wire.AppendPCPAnnounce(nil, p.client), func(a wire.PCPAnswer) bool { return a.Map == nil })
-	return state{epoch: a.Epoch}, err
+	return state{counts: true, epoch: a.Epoch}, err
 }
 
 func (p *pcp) request(ctx context.Context, port uint16, external netip.AddrPort, life time.Duration) (wire.PCPAnswer, error) {
@@ -109,7 +109,7 @@ func (p *pcp) add(ctx context.Context, port uint16, before Mapping) (Mapping, er
 	if err != nil {
 		return Mapping{}, err
 	}
-	return Mapping{By: p.name(), External: a.Map.External, Lifetime: time.Duration(a.Lifetime) * time.Second, state: state{epoch: a.Epoch}}, nil
+	return Mapping{By: p.name(), External: a.Map.External, Lifetime: time.Duration(a.Lifetime) * time.Second, state: state{counts: true, epoch: a.Epoch}}, nil
 }
 
 func (p *pcp) remove(ctx context.Context, port uint16, _ Mapping) error {

@@ -14,14 +14,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackpal/gateway"
-
 	"github.com/xp2p/xp2p/lib/nat"
 )
 
 // Times, our choices but where a source is named.
 const (
-	lifetime     = time.Hour       // that is asked for: a program that dies leaves its mapping no longer
+	// lifetime is what is asked for: a program that dies leaves its mapping no longer. Half
+	// of it is how long a router may have forgotten us unnoticed: miniupnpd counts, if it is
+	// set up so, from when the machine began, and not itself.
+	lifetime     = 20 * time.Minute
 	lookEvery    = time.Minute     // whether the router has started anew meanwhile
 	retryEvery   = 5 * time.Minute // after a failure
 	askLimit     = 3 * time.Second // for one router, by one protocol; UPnP may take twice that
@@ -56,19 +57,6 @@ func (m Mapping) Usable() bool {
 	return m.External.Port() != 0 && nat.ReachOf(m.External.Addr()) == nat.World
 }
 
-// Gateway is the router that packets to anywhere go to.
-func Gateway() (netip.Addr, error) {
-	ip, err := gateway.DiscoverGateway()
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	if a = a.Unmap(); !ok || a.IsUnspecified() {
-		return netip.Addr{}, errors.New("there is no default route")
-	}
-	return a, nil
-}
-
 // A protocol is a way to speak to a router.
 type protocol interface {
 	name() string
@@ -84,7 +72,8 @@ type protocol interface {
 
 // A state is what a router says of itself.
 type state struct {
-	epoch    uint32 // seconds since it began; 0: it does not say
+	counts   bool   // it says epoch
+	epoch    uint32 // seconds since it began
 	external netip.Addr
 }
 
@@ -96,7 +85,7 @@ func (s state) forgot(later state, after time.Duration) bool {
 	if s.external != later.external {
 		return true
 	}
-	if s.epoch == 0 || later.epoch == 0 {
+	if !s.counts || !later.counts {
 		return false
 	}
 	gone := int64(later.epoch) - int64(s.epoch)

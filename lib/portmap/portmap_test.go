@@ -144,18 +144,19 @@ func TestWithoutARouterThereIsNone(t *testing.T) {
 }
 
 func TestARoutersClockTellsThatItHasForgotten(t *testing.T) {
-	at := state{epoch: 1000, external: outside}
+	at := state{counts: true, epoch: 1000, external: outside}
 	for _, c := range []struct {
 		later state
 		after time.Duration
 		want  bool
 	}{
-		{state{1060, outside}, time.Minute, false},
-		{state{1055, outside}, time.Minute, false}, // RFC 6887 §8.5: clocks drift
-		{state{1040, outside}, time.Minute, true},
-		{state{5, outside}, time.Minute, true},
-		{state{1060, nobody}, time.Minute, true},
-		{state{0, outside}, time.Minute, false},
+		{state{true, 1060, outside}, time.Minute, false},
+		{state{true, 1055, outside}, time.Minute, false}, // RFC 6887 §8.5: clocks drift
+		{state{true, 1040, outside}, time.Minute, true},
+		{state{true, 5, outside}, time.Minute, true},
+		{state{true, 1060, nobody}, time.Minute, true},
+		{state{true, 0, outside}, time.Minute, true},
+		{state{false, 0, outside}, time.Minute, false},
 	} {
 		if got := at.forgot(c.later, c.after); got != c.want {
 			t.Errorf("%+v after %v: %v", c.later, c.after, got)
