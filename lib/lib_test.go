@@ -74,7 +74,7 @@ var house = map[string]room{
 	"bench/rival":     {6, rind, "congestion endpoint xntp", "github.com/quic-go/quic-go github.com/datarhei/gosrt github.com/xtaci/kcp-go/v5 github.com/anacrolix/utp golang.org/x/sys"},
 	"bench/transport": {7, rind, "bench/chart bench/rival netlab udplink", ""},
 	"bench/many":      {6, rind, "machine endpoint wire xntp", ""},
-	"discovery":       {6, rind, "endpoint machine nat natprobe wire", ""},
+	"discovery":       {6, rind, "endpoint machine nat natprobe portmap wire", ""},
 	"bench/switching": {7, rind, "", ""},
 	"flownet":         {6, rind, "machine xntp simnet", ""},
 	"bench":           {7, rind, "bench/chart machine wire nat zone measure media segment topology tracker swarm playout xntp node simnet flownet netlab store origin signal monitor", ""},

@@ -16,6 +16,7 @@ import (
 	"github.com/xp2p/xp2p/lib/endpoint"
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/natprobe"
+	"github.com/xp2p/xp2p/lib/portmap"
 )
 
 // Config says what to find out, and from whom.
@@ -39,8 +40,9 @@ type Finding struct {
 
 // Run finds out what network this machine is in, on sockets of its own.
 func Run(ctx context.Context, c Config) (*Finding, error) {
+	router, _ := portmap.Gateway() // without one its word on our address is missing
 	p := natprobe.NewProber(natprobe.ProberConfig{
-		Entropy: rand.Reader, Servers: c.Servers, Local: LocalAddrs(), Gateway: gateway(), TCP: true, Lifetime: c.Lifetime, MTU: c.MTU,
+		Entropy: rand.Reader, Servers: c.Servers, Local: LocalAddrs(), Gateway: router, TCP: true, Lifetime: c.Lifetime, MTU: c.MTU,
 	})
 	done := make(chan struct{})
 	began := time.Now()
