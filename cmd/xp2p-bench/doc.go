@@ -53,7 +53,9 @@ it in one network, xp2p-peer -o fetches it in the other, is killed at half of it
 goes on; its hash must be right. "natlab punch" counts tries, and times, of pairs that
 are hard: a port-restricted cone and a symmetric NAT with random ports; two with
 sequential ports and twenty foreign allocations a second behind each; kernels in which
-a stranger's packet spoils a flow. All three end with code 3 if something is not good.
+a stranger's packet spoils a flow; and says what of rounds, sockets and probes the
+tries took. All three write a line as soon as a pair is done, and a summary at the end,
+or when they are interrupted; they end with code 3 if something is not good.
 
 "abr" encodes one source as two renditions in ways that cover all pairs of
 direction, GOP, B-frames, open and closed GOPs, frame rate, container, codec,
@@ -88,8 +90,8 @@ cores; --moments 1 is a third of it.
   - --server seed|coturn|plain: whom xp2p-natprobe asks; plain is a seed with one address
   - --rivals: coturn's turnutils_natdiscovery and pion's stun-nat-behaviour in the same networks, where they are installed
   - --bin DIR: where xp2p-natprobe, xp2p-slice, xp2p-seed and xp2p-peer are; if not given, where this program is, or in PATH
-  - --jobs N: networks, or pairs, at the same time (default half the CPUs)
-  - --json: JSON Lines instead of the table
+  - --jobs N: networks, or pairs, at the same time (default the number of CPUs, 4 at most)
+  - --json: JSON Lines instead of the table, each as soon as it is there
 
 # Flags of swarm
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -15,15 +16,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/netlab"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
 func natlabCommand() *tool.Command {
-	o := &natlabOptions{rtt: 50 * time.Millisecond, jobs: max(1, runtime.NumCPU()/2), size: 200 << 20}
+	o := &natlabOptions{rtt: 50 * time.Millisecond, jobs: min(4, runtime.NumCPU()), size: 200 << 20}
 	return &tool.Command{
 		Name:    "natlab",
 		Summary: "real NATs: name them (classify), let viewers meet through them (matrix), pass a file (home), count tries (punch); root, Linux",
@@ -39,7 +38,7 @@ func natlabCommand() *tool.Command {
 			tool.Choice(&o.server, "server", "whom to ask: our seed, coturn, or a seed with one address and port", "seed", "coturn", "plain"),
 			tool.String(&o.bin, "bin", "`DIR` with xp2p-natprobe, xp2p-slice, xp2p-seed and xp2p-peer; else where this program is, or PATH"),
 			tool.Int(&o.jobs, "jobs", "networks, or pairs, at the same time"),
-			tool.Bool(&o.json, "json", "JSON Lines instead of the table"),
+			tool.Bool(&o.json, "json", "JSON Lines instead of the table, each as soon as it is there"),
 		},
 		Run: o.run,
 	}
@@ -108,6 +107,9 @@ func (o *natlabOptions) run(ctx context.Context, t *tool.IO, args []string) erro
 	if err := netlab.Available(); err != nil {
 		return tool.Failed("%w", err)
 	}
+	if err := o.programs("xp2p-natprobe", "xp2p-slice", "xp2p-seed", "xp2p-peer"); err != nil {
+		return err
+	}
 	switch args[0] {
 	case "matrix":
 		return o.matrix(ctx, t)
@@ -127,27 +129,29 @@ func (o *natlabOptions) classifyAll(ctx context.Context, t *tool.IO, args []stri
 			return tool.Usage("there is no network %q in the zoo", name)
 		}
 	}
+	if len(args) > 1 {
+		zoo = slices.DeleteFunc(zoo, func(n netlab.Network) bool { return !slices.Contains(args[1:], n.Name) })
+	}
 	results := make([]*natResult, len(zoo))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(o.jobs)
-	for i, n := range zoo {
-		if len(args) > 1 && !slices.Contains(args[1:], n.Name) {
-			continue
+	err := eachLab(ctx, o.jobs, len(zoo), func(ctx context.Context, i int) (*natResult, error) {
+		r, err := o.classify(ctx, zoo[i])
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%s: %w", zoo[i].Name, err)
 		}
-		g.Go(func() (err error) {
-			results[i], err = o.classify(ctx, n)
-			if err != nil {
-				return fmt.Errorf("%s: %w", n.Name, err)
-			}
-			t.Log.Info("done", "network", n.Name)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
+		return r, err
+	}, func(i int, r *natResult) error {
+		t.Log.Info("done", "network", r.Network)
+		results[i] = r
+		if o.json {
+			return o.say(t, r, "")
+		}
+		return nil
+	})
 	results = slices.DeleteFunc(results, func(r *natResult) bool { return r == nil })
-	if err := o.write(t, results); err != nil {
+	if !o.json {
+		err = errors.Join(err, o.write(t, results))
+	}
+	if err != nil {
 		return err
 	}
 	for _, r := range results {
@@ -367,9 +371,6 @@ func (o *natlabOptions) probe(ctx context.Context, l *netlab.Lab) (r nat.Report,
 var errNoReport = fmt.Errorf("no report")
 
 func (o *natlabOptions) write(t *tool.IO, results []*natResult) error {
-	if o.json {
-		return writeLines(t, results)
-	}
 	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "network\tby\tclass and pair right\twrong\tmedian\tworst")
 	names := []string{}

@@ -10,10 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/netlab"
@@ -53,49 +50,30 @@ func (o *natlabOptions) home(ctx context.Context, t *tool.IO) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	sum, err := o.recording(ctx, dir)
+	hash, err := o.recording(ctx, dir)
 	if err != nil {
 		return err
 	}
-	results := make([]homeResult, len(pairs)*o.runs)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(o.jobs)
-	for i := range results {
-		g.Go(func() error {
-			p := pairs[i/o.runs]
-			r, err := o.pass(ctx, p, uint64(i%o.runs), filepath.Join(dir, "film"), sum)
-			if err != nil {
-				return fmt.Errorf("%v: %w", p, err)
-			}
-			results[i] = *r
-			t.Log.Info("done", "pair", p.String(), "good", r.Good, "why", r.Why)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	const row = "%-9s %-9s %10s %14s %8s %12s  %s"
+	if err := o.head(t, fmt.Sprintf(row, "from/to", "at best", "file, MB", "killed at, MB", "Mbit/s", "between, MB", "")); err != nil {
 		return err
 	}
-	if o.json {
-		return writeLines(t, results)
-	}
-	bad := 0
-	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "from/to\tat best\tfile\tkilled at\tMbit/s\tbetween them\t")
-	for i := range results {
-		r := &results[i]
-		word := "good"
-		if !r.Good {
-			word, bad = "NOT GOOD: "+r.Why, bad+1
+	sum := newSummary("home", len(pairs)*o.runs)
+	err = eachLab(ctx, o.jobs, sum.Runs, func(ctx context.Context, i int) (*homeResult, error) {
+		p := pairs[i/o.runs]
+		r, err := o.pass(ctx, p, uint64(i%o.runs), filepath.Join(dir, "film"), hash)
+		if err != nil && ctx.Err() == nil {
+			r = &homeResult{Type: "natlab-home", A: p.nets[0].Name, B: p.nets[1].Name, Best: p.best().String()}
+			r.fault(err.Error())
+			err = nil
 		}
-		fmt.Fprintf(w, "%v\t%s\t%.1f MB\t%.1f MB\t%.0f\t%.1f MB\t%s\n", pairs[i/o.runs], r.Best, float64(r.Bytes)/1e6, float64(r.Resumed)/1e6, r.RateBPS/1e6, float64(r.WireBytes)/1e6, word)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if bad > 0 {
-		return tool.Incomplete("%d of %d runs are not good", bad, len(results))
-	}
-	return nil
+		return r, err
+	}, func(i int, r *homeResult) error {
+		sum.count(r.Good, r.WireBytes >= o.size)
+		mb := func(n int64) string { return fmt.Sprintf("%.1f", float64(n)/1e6) }
+		return o.say(t, r, fmt.Sprintf(row, pairs[i/o.runs], r.Best, mb(r.Bytes), mb(r.Resumed), fmt.Sprintf("%.0f", r.RateBPS/1e6), mb(r.WireBytes), wordOf(r.Good, r.Why, "")))
+	})
+	return sum.end(o, t, err, fmt.Sprintf("%d of %d done in %.0f s, %d good, %d without a relay", sum.Done, sum.Runs, time.Since(sum.began).Seconds(), sum.Good, sum.Direct))
 }
 
 // recording makes the file, and slices it; it returns its hash.

@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"text/tabwriter"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/xp2p/xp2p/lib/nat"
 	"github.com/xp2p/xp2p/lib/netlab"
@@ -63,55 +58,45 @@ func (o *natlabOptions) matrix(ctx context.Context, t *tool.IO) error {
 		return err
 	}
 	clip := labClip(matrixSeconds, matrixRate, 7)
-	results := make([]pairResult, len(pairs)*o.runs)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(o.jobs)
-	for i := range results {
-		g.Go(func() error {
-			p, run := pairs[i/o.runs], i%o.runs
-			r, err := o.watch(ctx, p, run, clip)
-			if err != nil {
-				return fmt.Errorf("%v: %w", p, err)
-			}
-			results[i] = *r
-			t.Log.Info("done", "pair", p.String(), "good", r.Good, "path", r.Path[0], "why", r.Why)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	const row = "%-9s %-9s %-9s %14s %14s %16s %16s %12s  %s"
+	if err := o.head(t, fmt.Sprintf(row, "pair", "at best", "path", "connected, ms", "first byte, ms", "of peers, kB", "of servers, kB", "between, kB", "")); err != nil {
 		return err
 	}
-	if o.json {
-		return writeLines(t, results)
-	}
-	bad, direct := 0, 0
-	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "pair\tat best\tpath\tconnected\tfirst byte\tof peers\tof servers\tbetween them\t")
-	for i := range results {
-		r := &results[i]
-		word := "good"
-		if !r.Good {
-			word, bad = "NOT GOOD: "+r.Why, bad+1
+	sum := newSummary("matrix", len(pairs)*o.runs)
+	due := 4*o.rtt + 150*time.Millisecond
+	err = eachLab(ctx, o.jobs, sum.Runs, func(ctx context.Context, i int) (*pairResult, error) {
+		p := pairs[i/o.runs]
+		r, err := o.watch(ctx, p, i%o.runs, clip)
+		if err != nil && ctx.Err() == nil {
+			r = &pairResult{Type: "natlab-pair", A: p.nets[0].Name, B: p.nets[1].Name, Best: p.best().String(), Run: i % o.runs}
+			r.fault(err.Error())
+			err = nil
 		}
-		path := r.Path[0]
-		if r.Path[1] != path {
-			path = or(r.Path[0]) + ", " + or(r.Path[1])
+		return r, err
+	}, func(i int, r *pairResult) error {
+		sum.count(r.Good, isDirect(r.Path[0]))
+		path := or(r.Path[0])
+		if r.Path[1] != r.Path[0] {
+			path += ", " + or(r.Path[1])
 		}
-		if isDirect(r.Path[0]) {
-			direct++
-		}
-		fmt.Fprintf(w, "%v\t%s\t%s\t%.0f, %.0f ms\t%.0f, %.0f ms\t%d, %d kB\t%d, %d kB\t%d kB\t%s\n", pairs[i/o.runs], r.Best, or(path), r.ConnectMS[0], r.ConnectMS[1],
-			r.FirstByteMS[0], r.FirstByteMS[1], r.PeerBytes[0]/1000, r.PeerBytes[1]/1000, r.ServerBytes[0]/1000, r.ServerBytes[1]/1000, r.WireBytes/1000, word)
+		two := func(a, b int64) string { return fmt.Sprintf("%d, %d", a, b) }
+		return o.say(t, r, fmt.Sprintf(row, pairs[i/o.runs], r.Best, path, two(int64(r.ConnectMS[0]), int64(r.ConnectMS[1])), two(int64(r.FirstByteMS[0]), int64(r.FirstByteMS[1])),
+			two(r.PeerBytes[0]/1000, r.PeerBytes[1]/1000), two(r.ServerBytes[0]/1000, r.ServerBytes[1]/1000), fmt.Sprint(r.WireBytes/1000), wordOf(r.Good, r.Why, r.Late)))
+	})
+	return sum.end(o, t, err, fmt.Sprintf("%d of %d done in %.0f s, %d good, %d connected without a relay; a first byte is due %d ms after the start: two round trips until the tracker has answered, two more, and 150 ms",
+		sum.Done, sum.Runs, time.Since(sum.began).Seconds(), sum.Good, sum.Direct, due.Milliseconds()))
+}
+
+// wordOf is the end of a line.
+func wordOf(good bool, why, late string) string {
+	word := "good"
+	if !good {
+		word = "NOT GOOD: " + why
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	if late != "" {
+		word += " (times are not to be believed: " + late + ")"
 	}
-	fmt.Fprintf(t.Out, "%d of %d good, %d connected without a relay; a first byte is due %d ms after the start: two round trips until the tracker has answered, two more, and 150 ms\n",
-		len(results)-bad, len(results), direct, (4*o.rtt + 150*time.Millisecond).Milliseconds())
-	if bad > 0 {
-		return tool.Incomplete("%d of %d runs are not good", bad, len(results))
-	}
-	return nil
+	return word
 }
 
 func or(path string) string {
@@ -247,17 +232,3 @@ func (r *pairResult) judge(best nat.Way, due time.Duration) {
 // maxAttempts bounds what two send each other who find no way: 1024 probes each of
 // which 100 bytes, a few times.
 const maxAttempts = 600_000
-
-// writeLines writes JSON Lines.
-func writeLines[T any](t *tool.IO, results []T) error {
-	var b strings.Builder
-	for i := range results {
-		line, err := json.Marshal(&results[i])
-		if err != nil {
-			return err
-		}
-		b.Write(append(line, '\n'))
-	}
-	_, err := io.WriteString(t.Out, b.String())
-	return err
-}

@@ -325,6 +325,9 @@ type counters struct {
 		Path      string  `json:"path"`
 		ConnectMS float64 `json:"connect_ms"`
 		PunchMS   float64 `json:"punch_ms"`
+		Rounds    int     `json:"punch_rounds"`
+		Sockets   int     `json:"punch_sockets"`
+		Probes    int     `json:"punch_probes"`
 		Received  int64   `json:"received_bytes"`
 	} `json:"neighbours"`
 }
@@ -334,6 +337,9 @@ type acquaintance struct {
 	path      string
 	connectMS float64 // since it was to be met
 	punchMS   float64 // since both had exchanged addresses; 0: they did not need to
+	rounds    int
+	sockets   int
+	probes    int
 }
 
 // readStats returns a viewer's last counters, and what it last said of another
@@ -353,6 +359,7 @@ func (m *meeting) readStats(name string) (last counters, other acquaintance) {
 			if n.Role == "peer" {
 				other.path = n.Path
 				other.connectMS, other.punchMS = cmp.Or(n.ConnectMS, other.connectMS), cmp.Or(n.PunchMS, other.punchMS)
+				other.rounds, other.sockets, other.probes = cmp.Or(n.Rounds, other.rounds), cmp.Or(n.Sockets, other.sockets), cmp.Or(n.Probes, other.probes)
 			}
 		}
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,13 +13,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/xp2p/xp2p/lib/netlab"
+	"github.com/xp2p/xp2p/lib/punch"
 	"github.com/xp2p/xp2p/lib/tool"
 )
 
@@ -29,6 +30,7 @@ type punchCase struct {
 	share   float64 // of tries
 	p50     time.Duration
 	p90     time.Duration // or the worst, where it is of all
+	rounds  int           // at most; 0: whatever it takes
 }
 
 // punchCases are those of the project's targets.
@@ -39,10 +41,10 @@ func punchCases() []punchCase {
 	}
 	prc, clash := n("port-restricted-cone"), netlab.Clashing()
 	return []punchCase{
-		{"prc/rand", [2]netlab.Network{prc, n("symmetric-random")}, 0, 0.99, 250 * time.Millisecond, 800 * time.Millisecond},
-		{"seq/seq", [2]netlab.Network{n("symmetric-sequential"), n("symmetric-sequential")}, 20, 0.98, 0, 800 * time.Millisecond},
-		{"clash/prc", [2]netlab.Network{clash, prc}, 0, 1, 0, 0},
-		{"clash/clash", [2]netlab.Network{clash, clash}, 0, 1, 0, 0},
+		{"prc/rand", [2]netlab.Network{prc, n("symmetric-random")}, 0, 0.99, 250 * time.Millisecond, 800 * time.Millisecond, 0},
+		{"seq/seq", [2]netlab.Network{n("symmetric-sequential"), n("symmetric-sequential")}, 20, 0.98, 0, 800 * time.Millisecond, 0},
+		{"clash/prc", [2]netlab.Network{clash, prc}, 0, 1, 0, 0, 2},
+		{"clash/clash", [2]netlab.Network{clash, clash}, 0, 1, 0, 0, 2},
 	}
 }
 
@@ -57,18 +59,42 @@ type punchResult struct {
 	P50MS   float64        `json:"p50_ms"` // since the candidates were exchanged
 	P90MS   float64        `json:"p90_ms"`
 	WorstMS float64        `json:"worst_ms"`
-	Packets uint64         `json:"packets_p50"` // from both to the other until a second after they had met
+	Rounds  manner         `json:"rounds"`
+	Sockets manner         `json:"sockets"`     // that a side opened for it, the one that opened more
+	Probes  manner         `json:"probes"`      // that a side sent, the one that sent more
+	Packets uint64         `json:"packets_p50"` // from both to the other until both said that they had met
 	Good    bool           `json:"good"`
 	Late    string         `json:"untrusted,omitempty"`
-	took    []float64
-	packets []uint64
+	met     []tryResult
+}
+
+// A manner is what tries took of something.
+type manner struct {
+	P50   int `json:"p50"`
+	Worst int `json:"worst"`
+}
+
+// A tryResult is what came of one try.
+type tryResult struct {
+	path                    string
+	ms                      float64
+	rounds, sockets, probes int
+	packets                 uint64
+	late                    string
+}
+
+// A punchBatch is tries of one case in one lab.
+type punchBatch struct {
+	of   int
+	seed uint64
+	n    int
 }
 
 const (
 	// punchPatience is how long a try may take.
 	punchPatience = 8 * time.Second
-	// punchBatch is how many tries one lab sees: the tables of its boxes fill.
-	punchBatch = 25
+	// batchTries is how many tries one lab sees: the tables of its boxes fill.
+	batchTries = 25
 	punchClip  = 300 // seconds
 )
 
@@ -82,93 +108,103 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 			return tool.Usage("--pairs: want prc/rand, seq/seq, clash/prc or clash/clash")
 		}
 	}
-	results := make([]punchResult, len(cases))
-	for i, c := range cases {
-		r := &results[i]
-		*r = punchResult{Type: "natlab-punch", Case: c.name, Foreign: c.foreign, Paths: map[string]int{}}
-		if err := o.tries(ctx, t, c, r); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		r.judge(c)
-	}
-	if o.json {
-		return writeLines(t, results)
-	}
-	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "pair\tmet\tp50\tp90\tworst\tpackets\tpaths\t")
-	bad := 0
-	for i := range results {
-		r := &results[i]
-		word := "good"
-		if !r.Good {
-			word, bad = "NOT GOOD", bad+1
-		}
-		fmt.Fprintf(w, "%s\t%d/%d\t%.0f ms\t%.0f ms\t%.0f ms\t%d\t%v\t%s\n", r.Case, r.Met, r.Tries, r.P50MS, r.P90MS, r.WorstMS, r.Packets, pathsOf(r.Paths), word)
-	}
-	if err := w.Flush(); err != nil {
+	const row = "%-12s %8s %8s %8s %8s %8s %10s %10s %8s  %s"
+	if err := o.head(t, fmt.Sprintf(row, "pair", "met", "p50, ms", "p90, ms", "worst", "rounds", "sockets", "probes", "packets", "paths")); err != nil {
 		return err
 	}
-	for i := range results {
-		if r := &results[i]; r.Late != "" {
-			fmt.Fprintf(t.Out, "%s: times are not to be believed: %s\n", r.Case, r.Late)
+	sum := newSummary("punch", len(cases))
+	results := make([]punchResult, len(cases))
+	left := make([]int, len(cases)) // batches
+	var batches []punchBatch
+	for i, c := range cases {
+		results[i] = punchResult{Type: "natlab-punch", Case: c.name, Foreign: c.foreign, Paths: map[string]int{}}
+		for n := 0; n < o.runs; n += batchTries {
+			batches = append(batches, punchBatch{i, uint64(left[i]), min(batchTries, o.runs-n)})
+			left[i]++
 		}
 	}
-	if bad > 0 {
-		return tool.Incomplete("%d of %d cases are not good", bad, len(results))
+	report := func(i int) error {
+		r := &results[i]
+		r.judge(cases[i])
+		sum.count(r.Good, r.Met == r.Tries)
+		two := func(m manner) string { return fmt.Sprintf("%d, %d", m.P50, m.Worst) }
+		ms := func(f float64) string { return fmt.Sprintf("%.0f", f) }
+		return o.say(t, r, fmt.Sprintf(row, r.Case, fmt.Sprintf("%d/%d", r.Met, r.Tries), ms(r.P50MS), ms(r.P90MS), ms(r.WorstMS), two(r.Rounds), two(r.Sockets), two(r.Probes),
+			fmt.Sprint(r.Packets), pathsOf(r.Paths)+": "+wordOf(r.Good, "", r.Late)))
 	}
-	return nil
+	var one sync.Mutex
+	err := eachLab(ctx, o.jobs, len(batches), func(ctx context.Context, k int) (int, error) {
+		b := batches[k]
+		err := o.batch(ctx, cases[b.of], b, func(y tryResult) {
+			t.Log.Info("try", "case", cases[b.of].name, "path", or(y.path), "ms", y.ms, "rounds", y.rounds, "sockets", y.sockets, "probes", y.probes, "packets", y.packets)
+			one.Lock()
+			defer one.Unlock()
+			results[b.of].add(y)
+		})
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%s: %w", cases[b.of].name, err)
+		}
+		return b.of, err
+	}, func(_ int, of int) error {
+		if left[of]--; left[of] > 0 {
+			return nil
+		}
+		return report(of)
+	})
+	for i := range results { // those that were cut short
+		if left[i] > 0 && results[i].Tries > 0 {
+			err = errors.Join(err, report(i))
+		}
+	}
+	return sum.end(o, t, err, fmt.Sprintf("%d of %d done in %.0f s, %d good; of rounds, sockets and probes of one side the median and the most", sum.Done, sum.Runs, time.Since(sum.began).Seconds(), sum.Good))
+}
+
+// add counts a try.
+func (r *punchResult) add(y tryResult) {
+	r.Tries++
+	r.Paths[or(y.path)]++
+	if y.late != "" {
+		r.Late = y.late
+	}
+	if isDirect(y.path) {
+		r.Met++
+		r.met = append(r.met, y)
+	}
 }
 
 func (r *punchResult) judge(c punchCase) {
-	slices.Sort(r.took)
-	slices.Sort(r.packets)
-	if n := len(r.took); n > 0 {
-		r.P50MS, r.P90MS, r.WorstMS = r.took[n/2], r.took[min(n-1, n*9/10)], r.took[n-1]
-		r.Packets = r.packets[n/2]
+	if n := len(r.met); n > 0 {
+		took := sorted(r.met, func(y tryResult) float64 { return y.ms })
+		r.P50MS, r.P90MS, r.WorstMS = took[n/2], took[min(n-1, n*9/10)], took[n-1]
+		r.Packets = sorted(r.met, func(y tryResult) uint64 { return y.packets })[n/2]
+		of := func(f func(y tryResult) int) manner {
+			list := sorted(r.met, f)
+			return manner{list[n/2], list[n-1]}
+		}
+		r.Rounds, r.Sockets, r.Probes = of(func(y tryResult) int { return y.rounds }), of(func(y tryResult) int { return y.sockets }), of(func(y tryResult) int { return y.probes })
 	}
 	within := func(got float64, want time.Duration) bool {
 		return want == 0 || got <= float64(want.Microseconds())/1000
 	}
-	r.Good = float64(r.Met) >= c.share*float64(r.Tries) && within(r.P50MS, c.p50) && within(r.P90MS, c.p90)
+	r.Good = float64(r.Met) >= c.share*float64(r.Tries) && within(r.P50MS, c.p50) && within(r.P90MS, c.p90) && (c.rounds == 0 || r.Rounds.Worst <= c.rounds) &&
+		r.Sockets.Worst <= punch.BirthdaySockets && r.Probes.Worst <= punch.BirthdayProbes
 }
 
-// tries runs all tries of a case, some labs at a time.
-func (o *natlabOptions) tries(ctx context.Context, t *tool.IO, c punchCase, sum *punchResult) error {
-	batches := (o.runs + punchBatch - 1) / punchBatch
-	parts := make([]punchResult, batches)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(o.jobs)
-	for i := range parts {
-		n := min(punchBatch, o.runs-i*punchBatch)
-		g.Go(func() error { return o.batch(ctx, t, c, uint64(i), n, &parts[i]) })
+func sorted[T cmp.Ordered](list []tryResult, f func(tryResult) T) (all []T) {
+	for _, y := range list {
+		all = append(all, f(y))
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for i := range parts {
-		p := &parts[i]
-		sum.Tries += p.Tries
-		sum.Met += p.Met
-		sum.took = append(sum.took, p.took...)
-		sum.packets = append(sum.packets, p.packets...)
-		for k, v := range p.Paths {
-			sum.Paths[k] += v
-		}
-		if p.Late != "" {
-			sum.Late = p.Late
-		}
-	}
-	return nil
+	slices.Sort(all)
+	return all
 }
 
 // batch runs tries in one lab.
-func (o *natlabOptions) batch(ctx context.Context, t *tool.IO, c punchCase, seed uint64, n int, r *punchResult) error {
-	m, err := o.meet(ctx, c.nets, seed)
+func (o *natlabOptions) batch(ctx context.Context, c punchCase, b punchBatch, tried func(tryResult)) error {
+	m, err := o.meet(ctx, c.nets, b.seed)
 	if err != nil {
 		return err
 	}
 	defer m.close()
-	r.Paths = map[string]int{}
 	media, slicerIn := io.Pipe()
 	defer media.Close()
 	slices, slicerOut, err := os.Pipe()
@@ -186,7 +222,7 @@ func (o *natlabOptions) batch(ctx context.Context, t *tool.IO, c punchCase, seed
 	}
 	go func() {
 		defer slicerIn.Close()
-		for play(m.ctx, labClip(punchClip, 100_000, seed), slicerIn) == nil {
+		for play(m.ctx, labClip(punchClip, 100_000, b.seed), slicerIn) == nil {
 			return
 		}
 	}()
@@ -198,28 +234,21 @@ func (o *natlabOptions) batch(ctx context.Context, t *tool.IO, c punchCase, seed
 			m.procs.Go(func() { m.allocate(netlab.Sites[i].Client, c.foreign) })
 		}
 	}
-	for try := range n {
-		path, ms, packets, err := m.try(c, try)
+	for n := range b.n {
+		y, err := m.try(c, n)
 		if err != nil {
 			return err
 		}
-		r.Tries++
-		r.Paths[or(path)]++
-		if isDirect(path) {
-			r.Met++
-			r.took = append(r.took, ms)
-			r.packets = append(r.packets, packets)
+		if err := m.lab.Report().Trusted(); err != nil {
+			y.late = err.Error()
 		}
-		t.Log.Info("try", "case", c.name, "n", try, "path", or(path), "ms", ms, "packets", packets)
-	}
-	if err := m.lab.Report().Trusted(); err != nil {
-		r.Late = err.Error()
+		tried(y)
 	}
 	return nil
 }
 
 // try lets two viewers meet once.
-func (m *meeting) try(c punchCase, n int) (path string, ms float64, packets uint64, err error) {
+func (m *meeting) try(c punchCase, n int) (y tryResult, err error) {
 	before := m.packets(c.nets)
 	var viewers [2]*running
 	names := [2]string{fmt.Sprintf("stats%d-a", n), fmt.Sprintf("stats%d-b", n)}
@@ -227,7 +256,7 @@ func (m *meeting) try(c punchCase, n int) (path string, ms float64, packets uint
 		viewers[i], err = m.start(netlab.Sites[i].Client, nil, io.Discard, "xp2p-peer",
 			append(append([]string{"-q", "--stats", filepath.Join(m.dir, names[i])}, m.o.peerArgs...), "http://"+labServers[0].String()+":8080/match")...)
 		if err != nil {
-			return "", 0, 0, err
+			return y, err
 		}
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -237,19 +266,17 @@ func (m *meeting) try(c punchCase, n int) (path string, ms float64, packets uint
 		for i := range names {
 			_, others[i] = m.readStats(names[i])
 		}
-		path, ms = others[0].path, max(others[0].punchMS, others[1].punchMS)
-		if isDirect(path) && isDirect(others[1].path) {
-			if ms == 0 { // it was just dialed
-				ms = max(others[0].connectMS, others[1].connectMS)
+		if a, b := &others[0], &others[1]; isDirect(a.path) && isDirect(b.path) {
+			y = tryResult{a.path, max(a.punchMS, b.punchMS), max(a.rounds, b.rounds), max(a.sockets, b.sockets), max(a.probes, b.probes), m.packets(c.nets) - before, ""}
+			if y.ms == 0 { // it was just dialed
+				y.ms = max(a.connectMS, b.connectMS)
 			}
-			packets = m.packets(c.nets) - before
 			break
 		}
-		path = ""
 		select {
 		case <-tick.C:
 		case <-m.ctx.Done():
-			return "", 0, 0, context.Cause(m.ctx)
+			return y, context.Cause(m.ctx)
 		}
 	}
 	for _, v := range viewers {
@@ -263,7 +290,7 @@ func (m *meeting) try(c punchCase, n int) (path string, ms float64, packets uint
 			<-v.ended
 		}
 	}
-	return path, ms, packets, nil
+	return y, nil
 }
 
 // packets is how many reached either network from the other.
