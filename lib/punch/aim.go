@@ -128,7 +128,8 @@ func portAt(port uint16, steps int) uint16 {
 }
 
 // draw returns ports of the range in which the other side's were seen, each once, in
-// any order.
+// any order: of what an attempt may send, all but what goes to where the other side was
+// seen, and to where a check comes from.
 func (s *session) draw() (list []uint16) {
 	low, high := int(s.theirs.Low), int(s.theirs.High)
 	if b := s.theirs.BlockSize; b > 0 && s.theirs.Allocation == nat.Block {
@@ -141,7 +142,7 @@ func (s *session) draw() (list []uint16) {
 	high = min(high, 1<<16-1)
 	n := high - low + 1
 	seen := map[int]bool{}
-	for len(list) < min(BirthdayProbes-len(repeats), n) {
+	for len(list) < min(BirthdayProbes-2*len(repeats), n) {
 		if p := low + s.p.cfg.Rand.IntN(n); !seen[p] {
 			seen[p] = true
 			list = append(list, uint16(p))
