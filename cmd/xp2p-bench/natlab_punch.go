@@ -29,7 +29,8 @@ type punchCase struct {
 	foreign int     // allocations per second by others behind each box
 	share   float64 // of tries
 	p50     time.Duration
-	p90     time.Duration // or the worst, where it is of all
+	p90     time.Duration
+	cold    time.Duration // since the two were to meet: who takes longer has not met
 	rounds  int           // at most; 0: whatever it takes
 }
 
@@ -41,10 +42,10 @@ func punchCases() []punchCase {
 	}
 	prc, clash := n("port-restricted-cone"), netlab.Clashing()
 	return []punchCase{
-		{"prc/rand", [2]netlab.Network{prc, n("symmetric-random")}, 0, 0.99, 250 * time.Millisecond, 800 * time.Millisecond, 0},
-		{"seq/seq", [2]netlab.Network{n("symmetric-sequential"), n("symmetric-sequential")}, 20, 0.98, 0, 800 * time.Millisecond, 0},
-		{"clash/prc", [2]netlab.Network{clash, prc}, 0, 1, 0, 0, 2},
-		{"clash/clash", [2]netlab.Network{clash, clash}, 0, 1, 0, 0, 2},
+		{"prc/rand", [2]netlab.Network{prc, n("symmetric-random")}, 0, 0.99, 250 * time.Millisecond, 800 * time.Millisecond, 0, 0},
+		{"seq/seq", [2]netlab.Network{n("symmetric-sequential"), n("symmetric-sequential")}, 20, 0.98, 0, 0, 800 * time.Millisecond, 0},
+		{"clash/prc", [2]netlab.Network{clash, prc}, 0, 1, 0, 0, 0, 2},
+		{"clash/clash", [2]netlab.Network{clash, clash}, 0, 1, 0, 0, 0, 2},
 	}
 }
 
@@ -53,12 +54,14 @@ type punchResult struct {
 	Type    string         `json:"type"` // "natlab-punch"
 	Case    string         `json:"case"`
 	Foreign int            `json:"foreign_per_s,omitempty"`
-	Tries   int            `json:"tries"`
+	Asked   int            `json:"asked"` // tries
+	Tries   int            `json:"tries"` // fewer, if it was interrupted
 	Met     int            `json:"met"`
 	Paths   map[string]int `json:"paths"`
 	P50MS   float64        `json:"p50_ms"` // since the candidates were exchanged
 	P90MS   float64        `json:"p90_ms"`
 	WorstMS float64        `json:"worst_ms"`
+	ColdMS  manner         `json:"connect_ms"` // since the two were to meet
 	Rounds  manner         `json:"rounds"`
 	Sockets manner         `json:"sockets"`     // that a side opened for it, the one that opened more
 	Probes  manner         `json:"probes"`      // that a side sent, the one that sent more
@@ -78,6 +81,7 @@ type manner struct {
 type tryResult struct {
 	path                    string
 	ms                      float64
+	coldMS                  int
 	rounds, sockets, probes int
 	packets                 uint64
 	late                    string
@@ -108,8 +112,8 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 			return tool.Usage("--pairs: want prc/rand, seq/seq, clash/prc or clash/clash")
 		}
 	}
-	const row = "%-12s %8s %8s %8s %8s %8s %10s %10s %8s  %s"
-	if err := o.head(t, fmt.Sprintf(row, "pair", "met", "p50, ms", "p90, ms", "worst", "rounds", "sockets", "probes", "packets", "paths")); err != nil {
+	const row = "%-12s %8s %8s %8s %8s %10s %8s %10s %10s %8s  %s"
+	if err := o.head(t, fmt.Sprintf(row, "pair", "met", "p50, ms", "p90, ms", "worst", "cold, ms", "rounds", "sockets", "probes", "packets", "paths")); err != nil {
 		return err
 	}
 	sum := newSummary("punch", len(cases))
@@ -117,7 +121,7 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 	left := make([]int, len(cases)) // batches
 	var batches []punchBatch
 	for i, c := range cases {
-		results[i] = punchResult{Type: "natlab-punch", Case: c.name, Foreign: c.foreign, Paths: map[string]int{}}
+		results[i] = punchResult{Type: "natlab-punch", Case: c.name, Foreign: c.foreign, Asked: o.runs, Paths: map[string]int{}}
 		for n := 0; n < o.runs; n += batchTries {
 			batches = append(batches, punchBatch{i, uint64(left[i]), min(batchTries, o.runs-n)})
 			left[i]++
@@ -126,10 +130,15 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 	report := func(i int) error {
 		r := &results[i]
 		r.judge(cases[i])
-		sum.count(r.Good, r.Met == r.Tries)
+		tries := fmt.Sprintf("%d/%d", r.Met, r.Tries)
+		if r.Tries == r.Asked {
+			sum.count(r.Good, r.Met == r.Tries)
+		} else {
+			tries += fmt.Sprint(" of ", r.Asked)
+		}
 		two := func(m manner) string { return fmt.Sprintf("%d, %d", m.P50, m.Worst) }
 		ms := func(f float64) string { return fmt.Sprintf("%.0f", f) }
-		return o.say(t, r, fmt.Sprintf(row, r.Case, fmt.Sprintf("%d/%d", r.Met, r.Tries), ms(r.P50MS), ms(r.P90MS), ms(r.WorstMS), two(r.Rounds), two(r.Sockets), two(r.Probes),
+		return o.say(t, r, fmt.Sprintf(row, r.Case, tries, ms(r.P50MS), ms(r.P90MS), ms(r.WorstMS), two(r.ColdMS), two(r.Rounds), two(r.Sockets), two(r.Probes),
 			fmt.Sprint(r.Packets), pathsOf(r.Paths)+": "+wordOf(r.Good, "", r.Late)))
 	}
 	var one sync.Mutex
@@ -156,7 +165,7 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 			err = errors.Join(err, report(i))
 		}
 	}
-	return sum.end(o, t, err, fmt.Sprintf("%d of %d done in %.0f s, %d good; of rounds, sockets and probes of one side the median and the most", sum.Done, sum.Runs, time.Since(sum.began).Seconds(), sum.Good))
+	return sum.end(o, t, err, fmt.Sprintf("%d of %d done in %.0f s, %d good; of cold starts, rounds, and sockets and probes of one side the median and the most", sum.Done, sum.Runs, time.Since(sum.began).Seconds(), sum.Good))
 }
 
 // add counts a try.
@@ -181,12 +190,19 @@ func (r *punchResult) judge(c punchCase) {
 			list := sorted(r.met, f)
 			return manner{list[n/2], list[n-1]}
 		}
+		r.ColdMS = of(func(y tryResult) int { return y.coldMS })
 		r.Rounds, r.Sockets, r.Probes = of(func(y tryResult) int { return y.rounds }), of(func(y tryResult) int { return y.sockets }), of(func(y tryResult) int { return y.probes })
 	}
 	within := func(got float64, want time.Duration) bool {
 		return want == 0 || got <= float64(want.Microseconds())/1000
 	}
-	r.Good = float64(r.Met) >= c.share*float64(r.Tries) && within(r.P50MS, c.p50) && within(r.P90MS, c.p90) && (c.rounds == 0 || r.Rounds.Worst <= c.rounds) &&
+	met := r.Met
+	for _, y := range r.met {
+		if !within(float64(y.coldMS), c.cold) {
+			met--
+		}
+	}
+	r.Good = float64(met) >= c.share*float64(r.Tries) && within(r.P50MS, c.p50) && within(r.P90MS, c.p90) && (c.rounds == 0 || r.Rounds.Worst <= c.rounds) &&
 		r.Sockets.Worst <= punch.BirthdaySockets && r.Probes.Worst <= punch.BirthdayProbes
 }
 
@@ -267,7 +283,7 @@ func (m *meeting) try(c punchCase, n int) (y tryResult, err error) {
 			_, others[i] = m.readStats(names[i])
 		}
 		if a, b := &others[0], &others[1]; isDirect(a.path) && isDirect(b.path) {
-			y = tryResult{a.path, max(a.punchMS, b.punchMS), max(a.rounds, b.rounds), max(a.sockets, b.sockets), max(a.probes, b.probes), m.packets(c.nets) - before, ""}
+			y = tryResult{a.path, max(a.punchMS, b.punchMS), int(max(a.connectMS, b.connectMS)), max(a.rounds, b.rounds), max(a.sockets, b.sockets), max(a.probes, b.probes), m.packets(c.nets) - before, ""}
 			if y.ms == 0 { // it was just dialed
 				y.ms = max(a.connectMS, b.connectMS)
 			}

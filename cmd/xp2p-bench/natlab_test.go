@@ -60,6 +60,17 @@ func TestTriesAreSummedUp(t *testing.T) {
 	if !r.Good || r.Tries != 10 || r.Met != 9 || r.P50MS != 140 || r.P90MS != 180 || r.WorstMS != 180 || r.Probes != (manner{304, 308}) || r.Paths["none"] != 1 {
 		t.Errorf("%+v", r)
 	}
+	c.cold = time.Second
+	if r.judge(c); !r.Good {
+		t.Error("none was slow")
+	}
+	for i := range r.met {
+		r.met[i].coldMS = 1000 + i
+	}
+	if r.judge(c); r.Good {
+		t.Error("all but one were slow")
+	}
+	c.cold = 0
 	r.add(tryResult{path: "birthday", ms: 100, rounds: 1, sockets: 513, probes: 300})
 	if r.judge(c); r.Good {
 		t.Error("513 sockets are too many")
