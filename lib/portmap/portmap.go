@@ -117,8 +117,10 @@ func Keep(ctx context.Context, c Config, port uint16, tell func(Mapping)) error 
 	return nil
 }
 
-// first asks by all protocols at once, and takes the first mapping. Another that comes
-// later is given back: rest waits for that.
+// first asks by all protocols at once who is there, and has the first that is map the
+// port. Only one at a time maps, and none when there is a mapping: a router that speaks
+// several would have it once, and would have lost it when the second was given back. rest
+// waits for those that ask still.
 func first(ctx context.Context, c Config, port uint16) (protocol, Mapping, *sync.WaitGroup, error) {
 	type answer struct {
 		p   protocol
@@ -126,40 +128,47 @@ func first(ctx context.Context, c Config, port uint16) (protocol, Mapping, *sync
 		err error
 	}
 	var rest sync.WaitGroup
-	answers := make(chan answer)
 	ways := [][]func(context.Context, Config) (protocol, error){{openPCP, openNATPMP}, {openUPnP}}
-	taken := make(chan struct{})
+	answers := make(chan answer, len(ways))
+	var one sync.Mutex
+	mapped := false
+	add := func(p protocol) (m Mapping, ok bool, err error) {
+		one.Lock()
+		defer one.Unlock()
+		if mapped {
+			return m, false, nil
+		}
+		m, err = p.add(ctx, port, Mapping{})
+		mapped = err == nil
+		return m, mapped, err
+	}
 	for _, way := range ways {
 		rest.Go(func() {
 			var a answer
-			for _, open := range way { // the one behind the other: a router that speaks both has one port to give
+			for _, open := range way { // NAT-PMP after PCP, which is its successor
 				p, err := open(ctx, c)
 				if err != nil {
 					a.err = errors.Join(a.err, err)
 					continue
 				}
-				m, err := p.add(ctx, port, Mapping{})
-				if err == nil {
+				m, ok, err := add(p)
+				if ok {
 					a = answer{p: p, m: m}
 					break
 				}
 				p.close()
+				if err == nil {
+					break // there is a mapping
+				}
 				a.err = errors.Join(a.err, fmt.Errorf("%s: %w", p.name(), err))
 			}
-			select {
-			case answers <- a:
-			case <-taken:
-				if a.p != nil {
-					giveBack(c, a.p, port, a.m)
-				}
-			}
+			answers <- a
 		})
 	}
 	var errs error
 	for range ways {
 		a := <-answers
 		if a.p != nil {
-			close(taken)
 			return a.p, a.m, &rest, nil
 		}
 		errs = errors.Join(errs, a.err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,12 +124,27 @@ func TestAMappingIsRenewedInTime(t *testing.T) {
 	h.leave()
 }
 
-// Two routers answer, or one by two protocols: one mapping is kept, none left behind.
-func TestOnlyOneMappingIsKept(t *testing.T) {
+// A router answers by two protocols: the port is mapped by one of them, and given back by
+// that. Were it mapped by both, the router would have one mapping, which ended when the
+// second was given back.
+func TestOnlyOneMappingIsMade(t *testing.T) {
 	r := newRouter(t)
-	r.pcp, r.pmp = true, true
-	h := keep(t, Config{Gateway: r.listen("127.0.5.5"), IGD: r.igd(internetgateway2.URN_WANIPConnection_2)}, 4000)
-	h.next()
+	r.pcp, r.slow = true, true
+	at := r.listen("127.0.5.5")
+	h := keep(t, Config{Gateway: at, IGD: r.igd(internetgateway2.URN_WANIPConnection_2)}, 4000)
+	if m := h.next(); m.By != "upnp" {
+		t.Errorf("mapped: %+v", m)
+	}
+	r.until("it is asked by PCP, too", func() bool { return slices.Contains(r.log, "pcp is here") })
+	// So long that whatever might follow would have come.
+	other := keep(t, Config{Gateway: at, IGD: noIGD}, 4001)
+	other.next()
+	other.leave()
+	r.mu.Lock()
+	if len(r.maps) != 1 || r.maps[4000] != 4000 || slices.Contains(r.log, "pcp maps 4000 to 4000") {
+		t.Errorf("mapped are %v: %v", r.maps, r.log)
+	}
+	r.mu.Unlock()
 	h.leave()
 	r.wantNone()
 }

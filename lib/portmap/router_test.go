@@ -27,6 +27,7 @@ type router struct {
 	grant    uint32 // seconds that it gives at most
 	taken    uint16 // an outside port that another has
 	forever  bool   // its device knows no leases
+	slow     bool   // it answers PCP only when a port is mapped already
 
 	mu     sync.Mutex
 	epoch  uint32
@@ -135,13 +136,18 @@ func (r *router) answer(b []byte, from netip.AddrPort) []byte {
 	r.epoch++
 	switch {
 	case len(b) > 0 && b[0] == 2 && r.pcp:
+		if r.slow && len(r.maps) == 0 {
+			return nil
+		}
 		client, m, err := wire.ParsePCPRequest(b)
 		if err != nil || client != from.Addr() {
 			r.t.Errorf("PCP from %v: %v, %v", from, client, err)
 			return nil
 		}
 		a := &wire.PCPAnswer{Epoch: r.epoch}
-		if m != nil {
+		if m == nil {
+			r.did("pcp is here")
+		} else {
 			a.Lifetime = min(m.Lifetime, r.grant)
 			m.External = netip.AddrPortFrom(outside, r.give("pcp", m.Internal, m.External.Port(), m.Lifetime))
 			a.Map = m
