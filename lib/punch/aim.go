@@ -12,6 +12,8 @@ const (
 	burst  = 10 // sockets that show how ports are given out
 	window = 48 // ports that are foretold: enough for 50 foreign allocations a second
 
+	patience = 50 * time.Millisecond // with busy machines
+
 	lowestPort = 1024 // below it NATs give out none
 	openers    = 32   // in a millisecond, of a birthday's sockets
 
@@ -32,13 +34,18 @@ var repeats = [...]time.Duration{0, 50 * time.Millisecond, 120 * time.Millisecon
 // aim makes the schedule of a round: now is when the other side's addresses came,
 // start when it will have ours.
 //
-// Who answers opens its NAT at once, with packets that do not arrive, and sends such
-// as do half a round trip after the other side has begun. Who offers sends at once:
-// the other NAT is open.
+// Who answers opens its NAT at once, with packets that do not arrive. Who offers sends at
+// once: the other NAT is open. So who answers needs to send such as do arrive only if
+// nothing has come by then; they are late rather than early, for a NAT may not forgive
+// those that come before its own host's, and the tracker's word may be late.
 func (s *session) aim(now, start time.Time, trip time.Duration) {
 	full := start
-	if !s.offers {
-		full = start.Add(trip / 2)
+	switch {
+	case s.offers:
+	case s.way == nat.Direct && s.p.kind >= nat.KindSequential:
+		full = start.Add(trip / 2) // nothing comes before: it goes to a port that is not ours
+	default:
+		full = start.Add(trip + patience)
 	}
 	ttl := lowTTL[(s.round-1)%uint8(len(lowTTL))]
 	kind, _ := s.theirs.Kind()
