@@ -67,6 +67,7 @@ type punchResult struct {
 	Probes  manner         `json:"probes"`      // that a side sent, the one that sent more
 	Packets uint64         `json:"packets_p50"` // from both to the other until both said that they had met
 	Good    bool           `json:"good"`
+	Why     string         `json:"why,omitempty"` // it is not
 	Late    string         `json:"untrusted,omitempty"`
 	met     []tryResult
 }
@@ -139,7 +140,7 @@ func (o *natlabOptions) punch(ctx context.Context, t *tool.IO) error {
 		two := func(m manner) string { return fmt.Sprintf("%d, %d", m.P50, m.Worst) }
 		ms := func(f float64) string { return fmt.Sprintf("%.0f", f) }
 		return o.say(t, r, fmt.Sprintf(row, r.Case, tries, ms(r.P50MS), ms(r.P90MS), ms(r.WorstMS), two(r.ColdMS), two(r.Rounds), two(r.Sockets), two(r.Probes),
-			fmt.Sprint(r.Packets), pathsOf(r.Paths)+": "+wordOf(r.Good, "", r.Late)))
+			fmt.Sprint(r.Packets), pathsOf(r.Paths)+": "+wordOf(r.Good, r.Why, r.Late)))
 	}
 	var one sync.Mutex
 	err := eachLab(ctx, o.jobs, len(batches), func(ctx context.Context, k int) (int, error) {
@@ -196,14 +197,24 @@ func (r *punchResult) judge(c punchCase) {
 	within := func(got float64, want time.Duration) bool {
 		return want == 0 || got <= float64(want.Microseconds())/1000
 	}
-	met := r.Met
+	late := 0
 	for _, y := range r.met {
 		if !within(float64(y.coldMS), c.cold) {
-			met--
+			late++
 		}
 	}
-	r.Good = float64(met) >= c.share*float64(r.Tries) && within(r.P50MS, c.p50) && within(r.P90MS, c.p90) && (c.rounds == 0 || r.Rounds.Worst <= c.rounds) &&
-		r.Sockets.Worst <= punch.BirthdaySockets && r.Probes.Worst <= punch.BirthdayProbes
+	var why []string
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			why = append(why, fmt.Sprintf(format, args...))
+		}
+	}
+	fault(float64(r.Met-late) < c.share*float64(r.Tries), "%d of %d did not meet, %d took longer than %v from cold", r.Tries-r.Met, r.Tries, late, c.cold)
+	fault(!within(r.P50MS, c.p50), "half took longer than %v", c.p50)
+	fault(!within(r.P90MS, c.p90), "a tenth took longer than %v", c.p90)
+	fault(c.rounds > 0 && r.Rounds.Worst > c.rounds, "more than %d rounds", c.rounds)
+	fault(r.Sockets.Worst > punch.BirthdaySockets || r.Probes.Worst > punch.BirthdayProbes, "more than %d sockets or %d probes", punch.BirthdaySockets, punch.BirthdayProbes)
+	r.Good, r.Why = len(why) == 0, strings.Join(why, "; ")
 }
 
 func sorted[T cmp.Ordered](list []tryResult, f func(tryResult) T) (all []T) {
