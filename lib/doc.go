@@ -121,7 +121,7 @@
 //     active; ISC.
 //   - huin/goupnp (portmap): UPnP, its descriptions and SOAP; quiet, in use by many;
 //     BSD-2. jackpal/go-nat-pmp (portmap): NAT-PMP; small and done; Apache-2.0.
-//     jackpal/gateway (portmap): the default route, where each system has it; BSD-3.
+//     jackpal/gateway (portmap): the default route, elsewhere than on Linux; BSD-3.
 //   - prometheus/client_golang (monitor): the format's own library; Apache-2.0.
 //   - quic-go/quic-go, datarhei/gosrt, xtaci/kcp-go, anacrolix/utp (bench/rival): what
 //     people use instead of XNTP, to be measured beside it; the first three
