@@ -171,12 +171,18 @@ const (
 	probeTime = 2 * time.Millisecond
 	// probeRounds without a measurement of the capacity, and a train is due.
 	probeRounds = 16
+	// fasterRounds without any queue, at the capacity, and one is due at once: a link
+	// that became faster is known two round trips later, and not when the rate has
+	// crept up to it.
+	fasterRounds = 3
 )
 
 // probeCapacity sends a train when the capacity is not known, or was measured long
 // ago: the flow holds back for a moment, and spends it at once.
 func (m *Model) probeCapacity(a Ack) {
 	p := &m.probe
+	// The link carries what it should carry at most, and no queue comes up.
+	faster := m.mode == modeAlone && m.steer.empty >= fasterRounds && m.rate > paceBelow*m.link()
 	switch {
 	case m.mode == modeStart || m.drain.on:
 		p.saving = false
@@ -185,7 +191,7 @@ func (m *Model) probeCapacity(a Ack) {
 			p.saving, p.left = false, probePackets*m.mtu
 		}
 	case len(a.Arrivals) == 0 || m.rate*0.004 >= trainLeast*float64(m.mtu):
-	case m.capacity.value > 0 && a.Arrivals[len(a.Arrivals)-1].Sent-m.capacity.keptAt < capacityAge/2:
+	case m.capacity.value > 0 && a.Arrivals[len(a.Arrivals)-1].Sent-m.capacity.keptAt < capacityAge/2 && !faster:
 	case a.Now.Sub(p.at) > probeRounds*a.SRTT:
 		p.saving, p.at = true, a.Now
 	}
