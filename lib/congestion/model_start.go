@@ -24,6 +24,7 @@ type startState struct {
 	latest   float64
 	flat     int     // measurements since
 	hint     float64 // bytes per second to send at before anything is heard; 0: none
+	hintTrip time.Duration
 }
 
 const (
@@ -60,6 +61,9 @@ func (s *startState) window(m *Model) int {
 	w := (trainPackets+chirpPackets+levelPackets)*m.mtu + s.idle
 	if s.hint > 0 {
 		rtt := hintTime
+		if s.hintTrip > 0 {
+			rtt = s.hintTrip
+		}
 		if m.srtt > 0 {
 			rtt = 5 * m.srtt / 4
 		}
@@ -138,8 +142,17 @@ func (m *Model) starting(a Ack) {
 }
 
 // Hint says what the path is believed to carry, in bytes per second, before
-// anything was sent.
-func (m *Model) Hint(rate float64) { m.start.hint = rate }
+// anything was sent, and how long its round trip is, if that is known.
+func (m *Model) Hint(rate float64, rtt time.Duration) { m.start.hint, m.start.hintTrip = rate, rtt }
+
+// Carried is the rate to which this path has brought us, in bytes per second; 0 as
+// long as it has only begun.
+func (m *Model) Carried() float64 {
+	if m.mode == modeStart {
+		return 0
+	}
+	return min(m.rate, m.link())
+}
 
 // overrun notes a loss in the start. When a quarter of it is lost, the link is much
 // slower than the first flight was for, or its queue much shorter: what got

@@ -342,7 +342,7 @@ func TestAModelKeepsAShareAgainstCUBIC(t *testing.T) {
 
 func TestAHintIsUsedBeforeAnythingIsHeard(t *testing.T) {
 	m := NewModel(mtu)
-	m.Hint(1e6)
+	m.Hint(1e6, 0)
 	if got := m.Rate(333 * time.Millisecond); got != 1e6 {
 		t.Errorf("paced at %v", got)
 	}

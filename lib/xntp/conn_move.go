@@ -160,6 +160,7 @@ func (c *conn) move(now time.Time) {
 	if old.addr.Addr() != c.path.addr.Addr() || old.socket != c.path.socket {
 		// RFC 9000 §9.4: reset both "unless the only change in the peer's address
 		// is its port number".
+		c.notePast(old)
 		c.rtt.init()
 		if p.tries == 1 {
 			c.rtt.sample(p.provedAt.Sub(p.asked), 0)

@@ -163,7 +163,12 @@
 // and 32 more at the pace that it ended with.
 // So the stamps in the first acknowledgements, one for two packets, are part of
 // the protocol. Ends that know their access links (Downlink in the parameters) start
-// at nineteen twentieths of the narrower at once.
+// at nineteen twentieths of the narrower at once. Who knows only one of them, or what it
+// sent to that network (a /24, a /48 of IPv6) by that socket when a connection ended in
+// the last five minutes, starts at half of the least of these, and has no more in
+// flight than it brings in the round trip of that time (RFC 9959); if the round trip
+// is known to be less than half of that, or more than twice, it forgets it. Several
+// connections that are sending share what is known.
 //
 // An initiator without an address token may repeat its Initial, up to 32 in all, to
 // earn room for such an answer; the Response to those that come within 125 ms of
@@ -299,7 +304,7 @@
 // 4096 parts of an object that wait for what is between them, three blocks of 128 packets
 // and 32 PARITY frames, one path under validation. Per endpoint: MaxConns connections, MaxHalf of them half-open, 16 MiB
 // of packets that are kept for their blocks or their keys, 64
-// answers to strangers at a time, 64 resets a second, 4096 handshakes remembered,
-// Trace records of a trace. At each bound the newcomer is refused and nobody else
-// suffers. A datagram that is not for us, or does not open, allocates nothing.
+// answers to strangers at a time, 64 resets a second, the latest 4096 handshakes and 256
+// paths remembered, Trace records of a trace. At each other bound the newcomer is
+// refused and nobody else suffers. A datagram that is not for us, or does not open, allocates nothing.
 package xntp

@@ -39,6 +39,7 @@ type Endpoint struct {
 	timers  timers
 	events  fifo[queuedEvent]
 	counts  Counts
+	past    pastState
 
 	trace       traceState
 	frame       wire.Frame
@@ -235,6 +236,7 @@ func (e *Endpoint) remove(c *conn) {
 	if c.state == stateHalf {
 		e.half--
 	}
+	c.notePast(c.path.path)
 	c.state = stateGone
 	c.note(time.Time{}, Trace{Kind: TraceGone})
 	e.timers.set(c, time.Time{})

@@ -223,7 +223,7 @@ func (c *conn) take(now time.Time) {
 	c.path = pathState{path: h.from, proved: true}
 	c.protect.init(h.send, h.recv, h.cipher)
 	c.adopt(&h.params)
-	c.hint(h.params.Downlink)
+	c.hint(now, h.params.Downlink)
 	c.heard = now
 	c.ping = true // the responder waits for a proof that we hold our key
 	c.open(now)
@@ -321,7 +321,7 @@ func (c *conn) respond(now time.Time, in *initial, from path, size int, proved b
 	c.noteStarted(now, false)
 	c.notePacket(now, TraceReceived, wire.PacketInitial, from.addr, 0, size, nil)
 	c.adopt(&in.params)
-	c.hint(in.params.Downlink)
+	c.hint(now, in.params.Downlink)
 	return nil
 }
 

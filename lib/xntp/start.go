@@ -1,27 +1,47 @@
 package xntp
 
-import "github.com/xp2p/xp2p/lib/congestion"
+import (
+	"time"
 
-// Parts of what the ends know of their links to start with: RFC 9959 (Careful
-// Resume) jumps to half of what it remembers; where both ends vouch for their own
-// links, what is left out is error.
+	"github.com/xp2p/xp2p/lib/congestion"
+)
+
+// Parts of what is known of a path to start with. Where both ends vouch for their own
+// links, what is left out is error. Of what one says, or of what the path carried
+// lately, it is half (RFC 9959: the jump is half of what was saved).
 const (
 	hintOfBoth = 0.95
-	hintOfOne  = 0.5
+	hintOfPart = 0.5
 )
 
 // hint tells the controller what the path should carry: the narrower of our uplink
-// and the peer's downlink, shared with those of our connections that are sending
-// just now.
-func (c *conn) hint(downlink uint64) {
+// and the peer's downlink, and what was carried to that network lately, shared with
+// those of our connections that are sending just now.
+func (c *conn) hint(now time.Time, downlink uint64) {
 	m, ok := c.cc.(*congestion.Model)
-	up, down := float64(c.e.cfg.Uplink)/8, float64(downlink)/8
-	if !ok || up <= 0 && down <= 0 {
+	if !ok {
 		return
 	}
-	rate := hintOfBoth * min(up, down)
-	if up <= 0 || down <= 0 {
-		rate = hintOfOne * max(up, down)
+	up, down := float64(c.e.cfg.Uplink)/8, float64(downlink)/8
+	past := c.e.past.recall(now, c.path.path)
+	// RFC 9959: another round trip is another path.
+	if c.rtt.have && (c.rtt.min < past.rtt/2 || c.rtt.min > 2*past.rtt) {
+		past.rate = 0
+	}
+	var rate float64
+	var rtt time.Duration // that it is known to be good for
+	switch {
+	case up > 0 && down > 0:
+		rate = hintOfBoth * min(up, down)
+	case past.rate > 0:
+		rate, rtt = hintOfPart*past.rate, past.rtt
+		if link := max(up, down); link > 0 {
+			rate = min(rate, hintOfPart*link)
+		}
+	case up > 0 || down > 0:
+		rate = hintOfPart * max(up, down)
+	default:
+		return
 	}
 	flows := 1
 	for _, other := range c.e.order {
@@ -29,5 +49,5 @@ func (c *conn) hint(downlink uint64) {
 			flows++
 		}
 	}
-	m.Hint(rate / float64(flows))
+	m.Hint(rate/float64(flows), rtt)
 }
