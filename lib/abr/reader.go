@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/flv"
@@ -64,6 +65,10 @@ type Reader struct {
 	ftyp      []byte
 	init      []byte
 	scratch   []fmp4.Sample
+	rest      []fmp4.Sample // of scratch: what of the current fragment is still to come
+	flowing   bool          // the current unit is a fragment
+	ordered   bool          // its samples stand in the order of their runs
+	gone      int64         // bytes of the current unit that are not held any more
 	video     *config
 	audio     *config
 	raw       int64 // FLV: the newest time as it stood there
@@ -123,26 +128,52 @@ func (r *Reader) walk(eof bool) {
 			return
 		}
 		r.at += s.N
+		if s.Begin {
+			r.flowing = r.timeline.Container == media.FMP4 && s.Unit.Kind == media.Sample && r.movie != nil
+			if r.flowing {
+				r.layout(s.Unit, r.buf[r.from:r.at])
+			}
+		}
+		if r.flowing && !r.large {
+			r.flow(s.End)
+		}
 		if r.at-r.from > maxUnit && !s.End {
 			r.large = true
 		}
 		if r.large {
-			r.pos += int64(r.at - r.from)
-			r.from = r.at
+			r.skip(r.at - r.from)
 		}
 		if !s.End {
 			r.size = int(min(s.Unit.Size, maxUnit))
+			if r.flowing {
+				r.size = 0
+				if len(r.rest) > 0 {
+					r.size = int(min(r.rest[0].At+int64(r.rest[0].Size)-r.gone, maxUnit))
+				}
+			}
 			continue
 		}
 		r.size = 0
-		if r.large {
+		switch {
+		case r.large:
 			r.note("a tag or fragment of %d bytes is left out: too large", s.Unit.Size)
-		} else {
+		case r.flowing:
+			if s.Unit.Defect != "" {
+				r.note("%s", s.Unit.Defect)
+			}
+		default:
 			r.unit(s.Unit, r.buf[r.from:r.at])
-			r.pos += int64(r.at - r.from)
 		}
-		r.large, r.from = false, r.at
+		r.skip(r.at - r.from)
+		r.pos += r.gone
+		r.gone, r.large = 0, false
 	}
+}
+
+// skip forgets the next n bytes of the current unit.
+func (r *Reader) skip(n int) {
+	r.from += n
+	r.gone += int64(n)
 }
 
 func (r *Reader) note(format string, args ...any) {
@@ -162,7 +193,7 @@ func (r *Reader) unit(u media.Unit, p []byte) {
 	if r.timeline.Container == media.FLV {
 		r.tag(u, p)
 	} else {
-		r.fragment(u, p)
+		r.boxes(u, p)
 	}
 }
 
@@ -264,71 +295,110 @@ func (r *Reader) back(k media.Track, dts int64) int64 {
 	return r.shift
 }
 
-// fragment takes a unit of fragmented MP4.
-func (r *Reader) fragment(u media.Unit, p []byte) {
-	switch {
-	case u.Kind == media.Header:
-		if len(p) >= 8 && string(p[4:8]) == "ftyp" {
-			r.ftyp = append([]byte(nil), p...)
-			return
-		}
-		movie, err := fmp4.ParseMovie(p)
-		if err != nil {
-			r.note("%v", err)
-			return
-		}
-		r.init = append(r.ftyp[:len(r.ftyp):len(r.ftyp)], p...)
-		r.movie = movie
-		for _, t := range movie.Tracks {
-			c := &config{
-				codec: fourCC(t.Codec), name: t.Codec, record: t.Config, init: r.init,
-				descriptions: t.Descriptions, width: t.Width, height: t.Height,
-			}
-			switch {
-			case t.Track == media.Video && t.ID == r.first(media.Video).ID:
-				r.configure(&r.video, media.Video, c, t.Timescale)
-			case t.Track == media.Audio && t.ID == r.first(media.Audio).ID:
-				r.configure(&r.audio, media.Audio, c, t.Timescale)
-			}
-		}
-		return
-	case u.Kind != media.Sample || r.movie == nil:
+// boxes takes what stands before fragments of MP4.
+func (r *Reader) boxes(u media.Unit, p []byte) {
+	if u.Kind != media.Header {
 		return
 	}
+	if len(p) >= 8 && string(p[4:8]) == "ftyp" {
+		r.ftyp = append([]byte(nil), p...)
+		return
+	}
+	movie, err := fmp4.ParseMovie(p)
+	if err != nil {
+		r.note("%v", err)
+		return
+	}
+	r.init = append(r.ftyp[:len(r.ftyp):len(r.ftyp)], p...)
+	r.movie = movie
+	for _, t := range movie.Tracks {
+		c := &config{
+			codec: fourCC(t.Codec), name: t.Codec, record: t.Config, init: r.init,
+			descriptions: t.Descriptions, width: t.Width, height: t.Height,
+		}
+		switch {
+		case t.Track == media.Video && t.ID == r.first(media.Video).ID:
+			r.configure(&r.video, media.Video, c, t.Timescale)
+		case t.Track == media.Audio && t.ID == r.first(media.Audio).ID:
+			r.configure(&r.audio, media.Audio, c, t.Timescale)
+		}
+	}
+}
+
+// layout reads where the samples of a fragment will be. They leave as their bytes
+// come: a fragment may be a GOP, which nobody has to hold whole.
+func (r *Reader) layout(u media.Unit, head []byte) {
+	size := u.Size
+	if size == 0 {
+		size = math.MaxInt64 // up to the end of the input
+	}
 	var err error
-	r.scratch, err = r.movie.Samples(r.scratch[:0], p, r.pos)
+	r.scratch, err = r.movie.Layout(r.scratch[:0], head, size, r.pos)
 	if err != nil {
 		r.note("%v", err)
 	}
-	for i, s := range r.scratch {
-		var t *fmp4.MovieTrack
-		var c *config
-		for _, k := range []media.Track{media.Video, media.Audio} {
-			if f := r.first(k); f != nil && f.ID == s.Track {
-				t, c = f, r.audio
-				if k == media.Video {
-					c = r.video
-				}
+	r.rest, r.ordered = r.scratch, true
+	for i := range r.rest {
+		if i > 0 && r.rest[i].At < r.rest[i-1].At+int64(r.rest[i-1].Size) {
+			r.ordered = false
+		}
+	}
+}
+
+// flow takes the samples of a fragment whose bytes are there. Those that do not stand
+// in the order of their runs wait for all of it.
+func (r *Reader) flow(whole bool) {
+	if !r.ordered && !whole {
+		return
+	}
+	have := r.gone + int64(r.at-r.from)
+	for len(r.rest) > 0 {
+		s := &r.rest[0]
+		if s.At < r.gone || s.At+int64(s.Size) > have {
+			break
+		}
+		i := r.from + int(s.At-r.gone)
+		s.Data = r.buf[i : i+s.Size]
+		r.rest = r.rest[1:]
+		r.sample(s, len(r.rest) == 0 || r.rest[0].Track != s.Track)
+	}
+	if len(r.rest) > 0 && r.ordered {
+		have = max(r.gone, min(have, r.rest[0].At))
+	}
+	if r.ordered {
+		r.skip(int(have - r.gone))
+	}
+}
+
+// sample takes a sample of a fragment; last says that it is the last one of its run.
+func (r *Reader) sample(s *fmp4.Sample, last bool) {
+	var t *fmp4.MovieTrack
+	var c *config
+	for _, k := range []media.Track{media.Video, media.Audio} {
+		if f := r.first(k); f != nil && f.ID == s.Track {
+			t, c = f, r.audio
+			if k == media.Video {
+				c = r.video
 			}
 		}
-		if t == nil || c == nil || t.Timescale == 0 {
-			continue
-		}
-		dts := s.DTS - t.Shift
-		dts += ticks(r.back(t.Track, nanos(dts, t.Timescale)), t.Timescale)
-		frame := Frame{DTS: dts, PTS: dts + int64(s.CTS), Duration: int64(s.Duration), Size: len(s.Data), Key: s.Sync, IDR: s.Sync}
-		if t.Track == media.Video {
-			frame.Type, frame.IDR = c.kind(s.Data, s.Sync)
-		}
-		if t.Track == media.Audio {
-			frame.Sum = sum(s.Data)
-		}
-		frame = r.frame(t.Track, frame)
-		r.put(sample{
-			track: t.Track, dts: nanos(dts, t.Timescale), pts: nanos(frame.PTS, t.Timescale), dur: nanos(frame.Duration, t.Timescale),
-			frame: frame, config: c, data: s.Data, last: i+1 == len(r.scratch) || r.scratch[i+1].Track != s.Track,
-		})
 	}
+	if t == nil || c == nil || t.Timescale == 0 {
+		return
+	}
+	dts := s.DTS - t.Shift
+	dts += ticks(r.back(t.Track, nanos(dts, t.Timescale)), t.Timescale)
+	frame := Frame{DTS: dts, PTS: dts + int64(s.CTS), Duration: int64(s.Duration), Size: len(s.Data), Key: s.Sync, IDR: s.Sync}
+	if t.Track == media.Video {
+		frame.Type, frame.IDR = c.kind(s.Data, s.Sync)
+	}
+	if t.Track == media.Audio {
+		frame.Sum = sum(s.Data)
+	}
+	frame = r.frame(t.Track, frame)
+	r.put(sample{
+		track: t.Track, dts: nanos(dts, t.Timescale), pts: nanos(frame.PTS, t.Timescale), dur: nanos(frame.Duration, t.Timescale),
+		frame: frame, config: c, data: s.Data, last: last,
+	})
 }
 
 // first returns the first track of a kind, or nil: one of each is read.

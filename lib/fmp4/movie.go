@@ -153,6 +153,7 @@ func editShift(b []byte, movieScale, scale uint32) (shift int64) {
 
 // A Sample is one sample of a movie fragment. Its bytes are those of the unit.
 type Sample struct {
+	At       int64  // where its bytes begin in the unit
 	Track    uint32 // the track's ID
 	DTS      int64  // ticks
 	CTS      int32  // PTS - DTS
@@ -164,18 +165,34 @@ type Sample struct {
 
 var errFragment = errors.New("movie fragment is not readable")
 
+// maxSamples bounds the samples of a unit: twenty minutes of pictures and sound. They
+// can be claimed without a byte of media data.
+const maxSamples = 1 << 17
+
 // Samples appends the samples of a unit that a Walker found to to, in the order of
 // its runs. pos is where the unit begins in the file, for the rare fragments
 // whose data offsets count from there.
 func (m *Movie) Samples(to []Sample, unit []byte, pos int64) ([]Sample, error) {
+	n := len(to)
+	to, err := m.Layout(to, unit, int64(len(unit)), pos)
+	for i := range to[n:] {
+		s := &to[n+i]
+		s.Data = unit[s.At : s.At+int64(s.Size)]
+	}
+	return to, err
+}
+
+// Layout is Samples for a unit of size bytes of which the first ones are there, up to
+// its media data: it says where the samples will be.
+func (m *Movie) Layout(to []Sample, unit []byte, size, pos int64) ([]Sample, error) {
 	err := error(nil)
-	at := 0
+	at, room := 0, len(to)+maxSamples
 	eachBox(unit, func(kind uint32, b, whole []byte) {
 		if kind == moof {
 			end := int64(at) // where the data of the track fragment before ended
 			eachBox(b, func(kind uint32, b, _ []byte) {
 				if kind == traf && err == nil {
-					to, end, err = m.samples(to, b, unit, int64(at), end, pos)
+					to, end, err = m.samples(to, b, size, int64(at), end, pos, room)
 				}
 			})
 		}
@@ -185,17 +202,17 @@ func (m *Movie) Samples(to []Sample, unit []byte, pos int64) ([]Sample, error) {
 }
 
 // samples reads a track fragment (ISO/IEC 14496-12 §8.8.6–8.8.12). moof is where its
-// movie fragment begins in the unit, end where the data before it ended.
-func (m *Movie) samples(to []Sample, p, unit []byte, moofAt, end, pos int64) ([]Sample, int64, error) {
+// movie fragment begins in the unit of size bytes, end where the data before it ended.
+func (m *Movie) samples(to []Sample, p []byte, size, moofAt, end, pos int64, room int) ([]Sample, int64, error) {
 	r, ok := m.walker.readTraf(p)
 	if !ok {
 		return to, end, errFragment
 	}
 	t := m.walker.track(r.track)
-	var duration, flags, size uint32
+	var duration, flags, bytes uint32
 	dts := r.dts
 	if t != nil {
-		duration, flags, size = t.duration, t.flags, t.size
+		duration, flags, bytes = t.duration, t.flags, t.size
 		switch {
 		case !r.stated:
 			dts = t.next
@@ -233,7 +250,7 @@ func (m *Movie) samples(to []Sample, p, unit []byte, moofAt, end, pos int64) ([]
 				duration = uint32(f.take(4))
 			}
 			if f.has(0x10) {
-				size = uint32(f.take(4))
+				bytes = uint32(f.take(4))
 			}
 			if f.has(0x20) {
 				flags = uint32(f.take(4))
@@ -248,13 +265,13 @@ func (m *Movie) samples(to []Sample, p, unit []byte, moofAt, end, pos int64) ([]
 			if f.has(0x004) {
 				first = uint32(f.take(4))
 			}
-			if count > 1<<20 {
+			if count > uint32(room-len(to)) {
 				bad = true
 				return
 			}
 			for i := range count {
 				s := Sample{Track: r.track, DTS: dts, Duration: duration}
-				n, fl := size, flags
+				n, fl := bytes, flags
 				if i == 0 {
 					fl = first
 				}
@@ -272,12 +289,12 @@ func (m *Movie) samples(to []Sample, p, unit []byte, moofAt, end, pos int64) ([]
 				if f.has(0x800) {
 					s.CTS = int32(f.take(4))
 				}
-				if end < 0 || end+int64(n) > int64(len(unit)) {
+				if end < 0 || end > size-int64(n) {
 					bad = true
 					return
 				}
 				s.Sync = fl&0x10000 == 0
-				s.Size, s.Data = int(n), unit[end:end+int64(n)]
+				s.At, s.Size = end, int(n)
 				end += int64(n)
 				dts += int64(s.Duration)
 				to = append(to, s)
