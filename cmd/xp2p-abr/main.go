@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,15 @@ type options struct {
 // A source is a rendition as the command line names it.
 type source struct{ name, from string }
 
+// again reports whether a source can be read a second time.
+func (s source) again() bool {
+	if strings.Contains(s.from, "://") {
+		return false
+	}
+	about, err := os.Stat(s.from)
+	return err == nil && about.Mode().IsRegular()
+}
+
 // sources reads NAME=SOURCE, or SOURCE, which is named by its file's name
 // without the ending.
 func sources(args []string) (all []source, err error) {
@@ -95,7 +105,7 @@ func names(all []source) (n []string) {
 }
 
 func (o *options) config(all []source) (cfg abr.Config, err error) {
-	cfg = abr.Config{Names: names(all), History: 16 << 20, Trust: o.trust}
+	cfg = abr.Config{Names: names(all), History: history, Trust: o.trust}
 	if cfg.Mode, err = abr.ParseMode(o.mode); err != nil {
 		return cfg, tool.Usage("--switch %w", err)
 	}

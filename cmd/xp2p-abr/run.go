@@ -21,6 +21,8 @@ import (
 const (
 	// memoryLimit is where the garbage collector begins to work harder.
 	memoryLimit = 40 << 20
+	// history is what is kept for bridges: a GOP of 4 s of two renditions of 20 Mbit/s.
+	history = 20 << 20
 	// bridgeTimeout is how long the stream waits for an encoder before it goes on
 	// without.
 	bridgeTimeout = 30 * time.Second
@@ -78,7 +80,10 @@ func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
 	if o.auto {
 		r.auto = &chooser{buffer: o.buffer}
 	}
-	r.switcher = abr.NewSwitcher(cfg)
+	for i, in := range r.inputs {
+		cfg.Again = append(cfg.Again, in.Input != nil && all[i].again())
+	}
+	r.sources, r.switcher = all, abr.NewSwitcher(cfg)
 	for i, in := range r.inputs {
 		if in.dead != "" {
 			r.switcher.End(i, in.dead)
@@ -108,6 +113,7 @@ type runner struct {
 	io       *tool.IO
 	options  *options
 	names    []string
+	sources  []source
 	inputs   []input
 	switcher *abr.Switcher
 	out      *bufio.Writer
@@ -193,6 +199,10 @@ func (r *runner) loop(ctx context.Context) error {
 		if err := r.write(); err != nil {
 			return err
 		}
+		if c := r.switcher.Scan(); c != nil {
+			r.scan(ctx, c)
+			continue
+		}
 		r.steer(ctx)
 		if err := r.choose(); err != nil {
 			return err
@@ -208,6 +218,24 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 		if err := r.wait(ctx); err != nil {
 			return err
+		}
+	}
+}
+
+// scan reads the times of a file once more, ahead of what is played.
+func (r *runner) scan(ctx context.Context, c *abr.Scan) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, err := open(ctx, r.io, r.sources[c.Rendition])
+	if err != nil {
+		c.End()
+		return
+	}
+	defer in.Close()
+	for p, err := in.head, in.err; !c.Feed(p); p, err = in.Next() {
+		if err != nil {
+			c.End()
+			return
 		}
 	}
 }

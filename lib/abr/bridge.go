@@ -147,7 +147,7 @@ func (s *Switcher) startJob(g *goal) bool {
 	j.start, j.first = start, math.MaxInt64
 	j.Start, j.Keys = ticks(start-j.base, j.Timescale), ticks(j.until-j.base, j.Timescale)
 	s.job = j
-	s.bridge = newLane("the bridge to "+to.name, s.cfg.Container, 0)
+	s.bridge = newLane("the bridge to "+to.name, s.cfg.Container, false)
 	s.bridge.codec = to.codec
 	return true
 }

@@ -17,13 +17,20 @@ func (s *Switcher) decide(h *sample) bool {
 		s.cancel()
 		return true
 	}
-	if need := reasonWords[g.reason] != ""; !g.inner && !need && !s.meet(g.to) {
-		if s.needs != nil {
+	if need := reasonWords[g.reason] != ""; !g.inner && !need {
+		switch s.meet(g.to) {
+		case needed:
 			return false
+		case later:
+			if h == nil { // it ends before that
+				s.fault("%s is not switched to: where it meets %s has not become clear", g.to.name, s.first.name)
+			}
+			return true
+		case refused:
+			s.goal = nil // it said why
+			s.cancel()
+			return true
 		}
-		s.goal = nil // it said why
-		s.cancel()
-		return true
 	}
 	if g.mode == Bridge {
 		return s.decideBridge(h)

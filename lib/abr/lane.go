@@ -32,8 +32,8 @@ type lane struct {
 	offset  int64 // what to add to the rendition's own times
 	video   deque
 	audio   deque
-	past    deque // video that was shown in another rendition, from the newest keyframe on
-	keep    int   // bytes that past may have; 0 is none
+	past    deque // video that was shown in another rendition, or in this one, from the newest keyframe on
+	keep    bool  // whether past is
 	ended   bool
 	stalled bool  // nothing came for too long
 	gone    bool  // not to be switched to any more
@@ -50,13 +50,23 @@ type lane struct {
 	met     bool // it is known where its timeline meets the first one's
 	tries   int
 	astray  error // why not
+	late    bool  // it was said that a switch waits for that
+	again   bool  // it can be read a second time
+	scan    *Scan // what was
 }
 
-func newLane(name string, c media.Container, keep int) *lane {
-	l := &lane{name: name, reader: NewReader(name, c), keep: keep}
+func newLane(name string, c media.Container, keep bool) *lane {
+	l := &lane{name: name, reader: newTimes(name, c), keep: keep}
 	l.newest, l.sound, l.idr, l.shown, l.last = never, never, never, never, never
-	l.reader.keep, l.reader.steady = 4096, true
+	l.reader.keep = 4096
 	return l
+}
+
+// newTimes returns a Reader whose times are those of a lane.
+func newTimes(name string, c media.Container) *Reader {
+	r := NewReader(name, c)
+	r.steady = true
+	return r
 }
 
 // A deque holds samples, oldest first.
@@ -249,7 +259,7 @@ func (l *lane) drop(shown, heard int64) {
 // remember keeps the newest keyframe and what follows it, for a bridge that
 // begins there.
 func (l *lane) remember(s sample) {
-	if l.keep == 0 {
+	if !l.keep {
 		return
 	}
 	if s.frame.Key {
@@ -257,9 +267,6 @@ func (l *lane) remember(s sample) {
 	}
 	if s.frame.Key || len(l.past.samples) > 0 {
 		l.past.push(s)
-	}
-	if l.past.bytes > l.keep {
-		l.past.clear()
 	}
 }
 

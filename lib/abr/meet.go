@@ -1,7 +1,7 @@
 package abr
 
 import (
-	"math"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/media"
@@ -12,18 +12,57 @@ const (
 	// meet; each time it is not known, twice as much is.
 	window = 2 * second
 	// forced is how often the stream waits for that when a switch is asked for:
-	// until 8 s of both are there. Then the switch is refused.
+	// until 8 s of both are there, unless that is too much to hold. From then on
+	// it is the switch that waits.
 	forced = 3
-	// maxTries bounds how often it is tried at all: with 256 s the last time.
-	maxTries = 8
+	// maxTries bounds how often it is tried: with 64 s the last time, and with 256 s
+	// where both can be read again.
+	maxTries, maxScans = 6, 8
 )
 
-// span is how much of the lane's pictures (of its sound, where it has none) has
-// been read.
-func (l *lane) span() int64 {
-	line := l.reader.timeline.Track(media.Video)
+// A meeting says how far it is known where two timelines meet.
+type meeting int
+
+const (
+	found  meeting = iota
+	needed         // more has to be read first: needs or scan says what
+	later          // more will have been read later
+	refused
+)
+
+// A Scan is a second reading of a rendition from its beginning, for its times alone.
+type Scan struct {
+	Rendition int // of Config.Names
+	lane      *lane
+	reader    *Reader
+	span      int64
+	ended     bool
+}
+
+// Scan returns what has to be read again before anything can be written, or nil.
+// Feed it until it has enough, or End it.
+func (s *Switcher) Scan() *Scan { return s.scan }
+
+// Feed takes the next bytes from the rendition's beginning on, and returns
+// whether they are enough.
+func (c *Scan) Feed(p []byte) bool {
+	c.reader.Feed(p)
+	c.reader.Discard()
+	return c.reader.timeline.span() >= c.span
+}
+
+// End says that the rendition has ended, or cannot be read again.
+func (c *Scan) End() {
+	c.reader.End()
+	c.reader.Discard()
+	c.ended = true
+}
+
+// span is how much of a timeline's pictures (of its sound, where it has none) there is.
+func (t *Timeline) span() int64 {
+	line := t.Track(media.Video)
 	if line == nil {
-		line = l.reader.timeline.Track(media.Audio)
+		line = t.Track(media.Audio)
 	}
 	if line == nil || len(line.Frames) == 0 || line.Timescale == 0 {
 		return 0
@@ -31,59 +70,96 @@ func (l *lane) span() int64 {
 	return nanos(line.Frames[len(line.Frames)-1].DTS-line.Frames[0].DTS, line.Timescale)
 }
 
-// meet finds where l's timeline meets that of the first rendition, which gives
-// the output its own. It returns false while that is not known: then needs says
-// what has to be read, or, if nothing has, it never will be.
-func (s *Switcher) meet(l *lane) bool {
-	if l.met || l == s.first || s.cfg.Trust {
-		return true
+func (l *lane) span() int64 { return l.reader.timeline.span() }
+
+// timeline is what is compared of a lane, and whether it is all of it that there will be.
+func (l *lane) timeline() (t *Timeline, whole bool) {
+	if c := l.scan; c != nil && c.reader.timeline.span() > l.span() {
+		return &c.reader.timeline, c.ended
 	}
-	for l.tries < forced {
-		have := func(x *lane) int64 {
-			if x.ended || x.stalled {
-				return math.MaxInt64
-			}
-			return x.span()
-		}
+	return &l.reader.timeline, l.ended || l.stalled
+}
+
+// has reports whether so much of a lane can be compared, or all of it.
+func (l *lane) has(span int64) bool {
+	t, whole := l.timeline()
+	return whole || t.span() >= span
+}
+
+// meet finds where l's timeline meets that of the first rendition, which gives
+// the output its own.
+func (s *Switcher) meet(l *lane) meeting {
+	if l.met || l == s.first || s.cfg.Trust {
+		return found
+	}
+	again := s.first.again && l.again
+	for l.tries < maxTries || again && l.tries < maxScans {
 		want := int64(window) << l.tries
-		switch {
-		case have(s.first) < want && s.first.queued() < maxQueued:
-			s.needs = s.first
-			return false
-		case have(l) < want && l.queued() < maxQueued:
-			s.needs = l
-			return false
+		for _, x := range []*lane{s.first, l} {
+			switch {
+			case x.has(want):
+			case l.tries < forced && x.queued() < maxQueued:
+				s.needs = x
+				return needed
+			case x.again && (x.scan == nil || !x.scan.ended && x.scan.span < want):
+				x.scan = &Scan{Rendition: slices.Index(s.lanes, x), lane: x, reader: newTimes(x.name, s.cfg.Container), span: want}
+				s.scan, s.needs = x.scan, x
+				return needed
+			default:
+				if !l.late {
+					l.late = true
+					s.note("%s: it is not known yet where it meets %s: the switch waits for that", l.name, s.first.name)
+				}
+				return later
+			}
 		}
 		if s.tryToMeet(l) {
-			return true
+			return found
 		}
 	}
 	s.fault("%v: %s is not switched to", l.astray, l.name)
-	return false
+	return refused
 }
 
+// tryToMeet compares what there is, up to the next window.
 func (s *Switcher) tryToMeet(l *lane) bool {
 	span := int64(window) << l.tries
 	l.tries++
-	a, b := s.first.reader.timeline.first(span), l.reader.timeline.first(span)
-	found := Confirm(a, b, 0)
+	a, wholeA := s.first.timeline()
+	b, wholeB := l.timeline()
+	if wholeA && wholeB && max(a.span(), b.span()) <= span {
+		l.tries = maxScans // there will not be more
+	}
+	a, b = a.first(span), b.first(span)
+	al := Confirm(a, b, 0)
 	err := error(nil)
-	if found.Confidence < MinConfidence {
-		found, err = Align(a, b)
+	if al.Confidence < MinConfidence {
+		al, err = Align(a, b)
 	}
-	if err == nil {
-		l.met = true
-		by := int64(found.Offset)
-		if s.cfg.Container == media.FLV {
-			by = int64(found.Offset.Round(time.Millisecond))
-		} else if found.Offset.Abs() < time.Millisecond {
-			by = 0 // timescales round
-		}
-		l.move(by - l.offset)
-		return true
+	if err != nil {
+		l.astray = err
+		return false
 	}
-	l.astray = err
-	return false
+	l.met = true
+	by := int64(al.Offset)
+	if s.cfg.Container == media.FLV {
+		by = int64(al.Offset.Round(time.Millisecond))
+	} else if al.Offset.Abs() < time.Millisecond {
+		by = 0 // timescales round
+	}
+	l.move(by - l.offset)
+	l.recall(s.shown)
+	return true
+}
+
+// recall takes back into the queue what was thought to be shown elsewhere, and is not.
+func (l *lane) recall(shown int64) {
+	if l.past.head() == nil || l.past.head().pts <= shown {
+		return
+	}
+	l.video.samples = append(l.past.samples, l.video.samples...)
+	l.video.bytes += l.past.bytes
+	l.past.clear()
 }
 
 // first is what of a timeline was read first: how much more has come by chance

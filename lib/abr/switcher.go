@@ -21,6 +21,10 @@ type Config struct {
 	Trust bool
 	// History bounds the bytes of all renditions that are kept for bridges.
 	History int
+	// Again says which renditions can be read a second time, as files can: where
+	// they meet is then found before a switch, however much it takes (see
+	// [Switcher.Scan]). nil is none.
+	Again []bool
 }
 
 // A Step asks for a rendition at a time of the stream written, counted from its
@@ -69,6 +73,7 @@ type Switcher struct {
 	turnAt       int64
 	plan         []Step
 	needs        *lane // what nothing can be written without
+	scan         *Scan // the same
 	ending       bool  // the last pictures are written, not yet their sound
 	done         bool
 
@@ -80,12 +85,10 @@ type Switcher struct {
 // NewSwitcher returns a Switcher.
 func NewSwitcher(cfg Config) *Switcher {
 	s := &Switcher{cfg: cfg, plan: cfg.Plan, shown: never, heard: never}
-	keep := 0
-	if cfg.Bridges {
-		keep = cfg.History / max(1, len(cfg.Names))
-	}
-	for _, n := range cfg.Names {
-		s.lanes = append(s.lanes, newLane(n, cfg.Container, keep))
+	for i, n := range cfg.Names {
+		l := newLane(n, cfg.Container, cfg.Bridges)
+		l.again = i < len(cfg.Again) && cfg.Again[i]
+		s.lanes = append(s.lanes, l)
 	}
 	s.video, s.audio = s.lanes[cfg.First], s.lanes[cfg.First]
 	s.needs = s.video
@@ -131,7 +134,7 @@ func (s *Switcher) Restart(i int) {
 	if old == s.video || old == s.audio || old == s.turn || s.goal != nil && s.goal.to == old {
 		return
 	}
-	s.lanes[i] = newLane(old.name, s.cfg.Container, old.keep)
+	s.lanes[i] = newLane(old.name, s.cfg.Container, old.keep) // it begins elsewhere: it cannot be read again
 	if s.needs == old {
 		s.needs = nil
 	}
@@ -248,10 +251,10 @@ func (s *Switcher) Accepts(i int) bool {
 	case l == s.needs:
 		return true
 	case s.job != nil && s.needs == s.bridge && l == s.job.to:
-		return l.queued() < 2*maxQueued
+		return l.queued() < 2*maxQueued && l.newest < s.shown+3*second
 	case l.queued() > maxQueued:
 		return false
-	case l == s.video || !s.begun:
+	case !s.begun:
 		return true
 	case !l.met && l.tries < forced && !s.cfg.Trust && l.span() < window:
 		return true
@@ -261,6 +264,10 @@ func (s *Switcher) Accepts(i int) bool {
 
 func (s *Switcher) fault(format string, args ...any) {
 	s.broken = true
+	s.note(format, args...)
+}
+
+func (s *Switcher) note(format string, args ...any) {
 	if len(s.notes) < 64 {
 		s.notes = append(s.notes, fmt.Sprintf(format, args...))
 	}
@@ -271,7 +278,7 @@ func (s *Switcher) Advance() {
 	if s.done {
 		return
 	}
-	s.needs = nil
+	s.needs, s.scan = nil, nil
 	if !s.begun && !s.begin() {
 		return
 	}
@@ -282,7 +289,7 @@ func (s *Switcher) Advance() {
 		s.feedJob()
 	}
 	for _, l := range s.lanes {
-		if !l.met && l != s.first && !s.cfg.Trust && l.tries < maxTries && min(l.span(), s.first.span()) >= window<<l.tries {
+		if want := int64(window) << l.tries; !l.met && l != s.first && !s.cfg.Trust && l.tries < maxTries && min(l.span(), s.first.span()) >= want {
 			s.tryToMeet(l) // before anybody asks
 		}
 	}
@@ -299,7 +306,27 @@ func (s *Switcher) Advance() {
 			s.dropAudio(l)
 		}
 	}
+	s.forget()
 	s.mux.flush(!s.done)
+}
+
+// forget keeps what is there for bridges within bounds. What is played goes first:
+// it is switched to only after another.
+func (s *Switcher) forget() {
+	for {
+		sum := 0
+		var most *lane
+		for _, l := range s.lanes {
+			sum += l.past.bytes
+			if l.past.bytes > 0 && (most == nil || most != s.video && (l == s.video || l.past.bytes > most.past.bytes)) {
+				most = l
+			}
+		}
+		if sum <= s.cfg.History || most == nil {
+			return
+		}
+		most.past.clear()
+	}
 }
 
 // dropAudio forgets the audio of a lane whose pictures are written, but not its
@@ -545,7 +572,7 @@ func (s *Switcher) finish() {
 		if s.video != s.bridge {
 			s.fault("%s %s at %s: %s goes on", s.video.name, reasonWords[reason], clock(s.shown-s.zero), best.name)
 		}
-		if best != s.first && !best.met && !s.cfg.Trust && (best.tries >= forced || !s.tryToMeet(best)) {
+		if best != s.first && !best.met && !s.cfg.Trust && (best.tries >= maxTries || !s.tryToMeet(best)) {
 			s.fault("%s: taken as it is: %v", best.name, best.astray)
 		}
 		s.goal = &goal{to: best, at: s.shown + 1, asked: s.shown + 1, mode: Keyframe, reason: reason}
