@@ -21,11 +21,14 @@ import (
 const (
 	// memoryLimit is where the garbage collector begins to work harder.
 	memoryLimit = 40 << 20
-	// history is what is kept for bridges: a GOP of 4 s of two renditions of 20 Mbit/s.
-	history = 20 << 20
+	// history is what is kept for bridges: a GOP of 4 s of 20 Mbit/s, and more than half of another.
+	history = 16 << 20
 	// bridgeTimeout is how long the stream waits for an encoder before it goes on
 	// without.
 	bridgeTimeout = 30 * time.Second
+	// meetTimeout is how long it waits to know where renditions meet, beyond the
+	// first seconds of them: as long as a player can be expected to bear it.
+	meetTimeout = time.Second
 )
 
 func (o *options) run(ctx context.Context, t *tool.IO, args []string) error {
@@ -124,6 +127,7 @@ type runner struct {
 
 	tokens  []chan struct{} // one asks an input for its next bytes
 	asked   []time.Time     // when; zero if it was answered
+	meets   time.Time       // since when it was waited to know where renditions meet
 	read    chan reading
 	encoder *bridge.Encoder
 	pieces  chan bridge.Piece
@@ -268,6 +272,12 @@ func (r *runner) wait(ctx context.Context) error {
 	if r.switcher.WaitsForBridge() {
 		limit = bridgeTimeout
 	}
+	if r.switcher.WaitsToMeet() {
+		if r.meets.IsZero() {
+			r.meets = time.Now()
+		}
+		limit = min(limit, meetTimeout-time.Since(r.meets))
+	}
 	late := time.NewTimer(limit)
 	defer late.Stop()
 	for {
@@ -297,6 +307,8 @@ func (r *runner) wait(ctx context.Context) error {
 			}
 		case <-late.C:
 			switch {
+			case r.switcher.WaitsToMeet():
+				r.switcher.MeetLater()
 			case r.switcher.WaitsForBridge():
 				r.switcher.GiveUpBridge(fmt.Sprintf("the encoder gave nothing for %v", limit))
 			case needs >= 0:

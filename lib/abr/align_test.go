@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/internal/testmedia"
 	"github.com/xp2p/xp2p/lib/media"
 )
 
@@ -158,7 +159,7 @@ func TestFiftySeparateEncodingsAreAligned(t *testing.T) {
 	}
 	dir := t.TempDir()
 	source := filepath.Join(dir, "film.mp4")
-	ffmpeg(t, "-filter_complex", film(70, "240x136"), "-map", "[v0]", "-map", "[a0]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "14", "-g", "25", "-c:a", "aac", source)
+	ffmpeg(t, "-filter_complex", testmedia.Film(70, "240x136"), "-map", "[v0]", "-map", "[a0]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "14", "-g", "25", "-c:a", "aac", source)
 	r := rand.New(rand.NewPCG(9, 9))
 	right, refused, wrong := map[string]int{}, map[string]int{}, map[string]int{}
 	for n := range 50 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xp2p/xp2p/lib/internal/testmedia"
 	"github.com/xp2p/xp2p/lib/media"
 )
 
@@ -55,7 +56,7 @@ func TestMisfitsAreNamedAndCured(t *testing.T) {
 	src := func(graph, path string) []string {
 		return []string{"-filter_complex", graph, "-map", "[v0]", "-map", "[a0]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-g", "25", "-c:a", "aac", path}
 	}
-	ffmpeg(t, src(film(7.2, "128x72"), source)...)
+	ffmpeg(t, src(testmedia.Film(7.2, "128x72"), source)...)
 	ffmpeg(t, src("testsrc=s=128x72:r=25:d=7.2,format=yuv420p[v0];anoisesrc=d=7.2:seed=99[a0]", other)...)
 	good := append([]string{"-c:v", "libx264", "-preset", "ultrafast", "-threads", "1", "-g", "25", "-keyint_min", "25", "-sc_threshold", "0", "-bf", "0", "-c:a", "copy", "-f", "mp4"},
 		strings.Fields(fragments)...)
@@ -146,7 +147,7 @@ func TestCleanCutsAreThoseThatLeaveWhatWasDecodedFirst(t *testing.T) {
 func TestLateEncodersKeepTheSourcesClock(t *testing.T) {
 	dir := t.TempDir()
 	source := filepath.Join(dir, "film.ts")
-	ffmpeg(t, "-filter_complex", film(7.2, "128x72"), "-map", "[v0]", "-map", "[a0]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-g", "25", "-c:a", "aac", source)
+	ffmpeg(t, "-filter_complex", testmedia.Film(7.2, "128x72"), "-map", "[v0]", "-map", "[a0]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-g", "25", "-c:a", "aac", source)
 	encode := func(name string, seek string, more ...string) *Timeline {
 		path := filepath.Join(dir, name+".flv")
 		args := []string{"-ss", seek, "-i", source, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25", "-c:a", "copy"}

@@ -8,17 +8,26 @@ import (
 )
 
 const (
-	// window is how much of two timelines is compared first, to know where they
-	// meet; each time it is not known, twice as much is.
-	window = 2 * second
-	// forced is how often the stream waits for that when a switch is asked for:
-	// until 8 s of both are there, unless that is too much to hold. From then on
-	// it is the switch that waits.
+	// forced is how often the stream waits for that whatever happens when a switch is
+	// asked for: until 8 s of both are there, unless that is too much to hold. From
+	// then on it is the switch that waits, if the renditions come slowly.
 	forced = 3
 	// maxTries bounds how often it is tried: with 64 s the last time, and with 256 s
 	// where both can be read again.
-	maxTries, maxScans = 6, 8
+	maxTries, maxScans = 10, 12
 )
+
+// window is how much of two timelines is compared at the n-th try, from 0 on: 2, 4, 8,
+// 16 s, from there on 8 s more each time, and in the end 128 and 256 s.
+func window(n int) int64 {
+	switch {
+	case n <= forced:
+		return 2 * second << n
+	case n < maxTries:
+		return 8 * second * int64(n-1)
+	}
+	return 64 * second << (n - maxTries + 1)
+}
 
 // A meeting says how far it is known where two timelines meet.
 type meeting int
@@ -94,15 +103,15 @@ func (s *Switcher) meet(l *lane) meeting {
 	}
 	again := s.first.again && l.again
 	for l.tries < maxTries || again && l.tries < maxScans {
-		want := int64(window) << l.tries
+		want := window(l.tries)
 		for _, x := range []*lane{s.first, l} {
 			switch {
 			case x.has(want):
-			case l.tries < forced && x.queued() < maxQueued:
-				s.needs = x
+			case (l.tries < forced || !s.slow && !x.again) && x.queued() < maxQueued:
+				s.needs, s.meets = x, l.tries >= forced
 				return needed
 			case x.again && (x.scan == nil || !x.scan.ended && x.scan.span < want):
-				x.scan = &Scan{Rendition: slices.Index(s.lanes, x), lane: x, reader: newTimes(x.name, s.cfg.Container), span: want}
+				x.scan = &Scan{Rendition: slices.Index(s.lanes, x), lane: x, reader: newTimes(x.name, s.cfg.Container), span: max(want, window(maxTries-1))}
 				s.scan, s.needs = x.scan, x
 				return needed
 			default:
@@ -121,9 +130,17 @@ func (s *Switcher) meet(l *lane) meeting {
 	return refused
 }
 
+// WaitsToMeet reports whether nothing is written only so that it becomes known where
+// renditions meet.
+func (s *Switcher) WaitsToMeet() bool { return s.meets }
+
+// MeetLater says that the renditions come too slowly to wait for that: from now on
+// it is the switch that waits.
+func (s *Switcher) MeetLater() { s.slow, s.meets, s.needs = true, false, nil }
+
 // tryToMeet compares what there is, up to the next window.
 func (s *Switcher) tryToMeet(l *lane) bool {
-	span := int64(window) << l.tries
+	span := window(l.tries)
 	l.tries++
 	a, wholeA := s.first.timeline()
 	b, wholeB := l.timeline()

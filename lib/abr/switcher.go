@@ -74,6 +74,8 @@ type Switcher struct {
 	plan         []Step
 	needs        *lane // what nothing can be written without
 	scan         *Scan // the same
+	meets        bool  // needs is only to know where renditions meet
+	slow         bool  // they come too slowly to wait for that
 	ending       bool  // the last pictures are written, not yet their sound
 	done         bool
 
@@ -256,7 +258,7 @@ func (s *Switcher) Accepts(i int) bool {
 		return false
 	case !s.begun:
 		return true
-	case !l.met && l.tries < forced && !s.cfg.Trust && l.span() < window:
+	case !l.met && l.tries < forced && !s.cfg.Trust && l.span() < window(0):
 		return true
 	}
 	return max(l.newest, l.sound) < s.shown+second
@@ -278,7 +280,7 @@ func (s *Switcher) Advance() {
 	if s.done {
 		return
 	}
-	s.needs, s.scan = nil, nil
+	s.needs, s.scan, s.meets = nil, nil, false
 	if !s.begun && !s.begin() {
 		return
 	}
@@ -289,7 +291,7 @@ func (s *Switcher) Advance() {
 		s.feedJob()
 	}
 	for _, l := range s.lanes {
-		if want := int64(window) << l.tries; !l.met && l != s.first && !s.cfg.Trust && l.tries < maxTries && min(l.span(), s.first.span()) >= want {
+		if want := window(l.tries); !l.met && l != s.first && !s.cfg.Trust && l.tries < maxTries && min(l.span(), s.first.span()) >= want {
 			s.tryToMeet(l) // before anybody asks
 		}
 	}
@@ -299,7 +301,7 @@ func (s *Switcher) Advance() {
 			if l != s.audio && l != s.turn {
 				heard = s.heard
 			}
-			if l.met || l.tries >= forced || s.cfg.Trust || l == s.first || l.queued() > maxQueued/2 {
+			if l.met || l.tries >= forced && s.slow || s.cfg.Trust || l == s.first || l.queued() > maxQueued/2 {
 				l.drop(s.shown, heard)
 			}
 		} else if l != s.audio {
