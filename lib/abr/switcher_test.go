@@ -24,6 +24,9 @@ type reel struct {
 	mask    int64
 	sound   int  // frames of sound; 0 as long as the pictures
 	foreign bool // of another source: sound and sizes are its own
+	cut     int  // of the source, before its first frame
+	mute    bool // no sound, and sizes that nothing repeats
+	weight  int  // bytes that each picture has besides
 	end     []byte
 }
 
@@ -107,16 +110,20 @@ func (r reel) bytes() []byte {
 		case key[i]:
 			nal, kind, first = 0x61, 0x17, 0x88
 		}
-		payload := append([]byte{nal, first}, fmt.Sprintf("%c%05d", r.name, i)...)
+		payload := append([]byte{nal, first}, fmt.Sprintf("%c%05d", r.name, i+r.cut)...)
 		// Sizes differ from picture to picture, and alike in all reels.
 		size := 20 + (i*i*7+i*13)%97
 		if r.foreign {
 			size = 20 + (i*i*5+i*31+11)%89
 		}
-		payload = append(payload, make([]byte, size)...)
-		body := []byte{kind, 1, byte(cts >> 16), byte(cts >> 8), byte(cts), 0, 0, 0, byte(len(payload))}
+		if r.mute {
+			size = 20 + int(sum(fmt.Append(nil, i+r.cut))%4000)
+		}
+		payload = append(payload, make([]byte, size+r.weight)...)
+		body := []byte{kind, 1, byte(cts >> 16), byte(cts >> 8), byte(cts)}
+		body = binary.BigEndian.AppendUint32(body, uint32(len(payload)))
 		b = append(b, r.tag(9, dts, append(body, payload...))...)
-		if n < sounds {
+		if n < sounds && !r.mute {
 			sound := fmt.Sprintf("\xaf\x01sound %05d", n)
 			if r.foreign {
 				sound = fmt.Sprintf("\xaf\x01noise %05d", n)
