@@ -130,6 +130,7 @@ type runner struct {
 	meets   time.Time       // since when it was waited to know where renditions meet
 	read    chan reading
 	encoder *bridge.Encoder
+	job     abr.Job // the encoder's
 	pieces  chan bridge.Piece
 }
 
@@ -189,7 +190,7 @@ func (r *runner) open(ctx context.Context, all []source) error {
 
 // loop reads what the switcher accepts and writes what it makes of it.
 func (r *runner) loop(ctx context.Context) error {
-	defer r.stopEncoder()
+	defer func() { _ = r.stopEncoder() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for i := range r.inputs {
@@ -207,7 +208,9 @@ func (r *runner) loop(ctx context.Context) error {
 			r.scan(ctx, c)
 			continue
 		}
-		r.steer(ctx)
+		if err := r.steer(ctx); err != nil {
+			return err
+		}
 		if err := r.choose(); err != nil {
 			return err
 		}
@@ -391,14 +394,8 @@ func (r *runner) write() error {
 	}
 	for _, e := range r.switcher.Events() {
 		r.io.Log.Info("switch", "from", e.From, "to", e.To, "at_ms", e.AtMS, "mode", e.Mode, "reason", e.Reason)
-		if r.events != nil {
-			b, err := json.Marshal(e)
-			if err == nil {
-				_, err = r.events.Write(append(b, '\n'))
-			}
-			if err != nil {
-				return err
-			}
+		if err := r.tell(e); err != nil {
+			return err
 		}
 	}
 	if r.io.StatusShown() {
@@ -408,33 +405,54 @@ func (r *runner) write() error {
 	return nil
 }
 
+// tell writes an event.
+func (r *runner) tell(event any) error {
+	if r.events == nil {
+		return nil
+	}
+	b, err := json.Marshal(event)
+	if err == nil {
+		_, err = r.events.Write(append(b, '\n'))
+	}
+	return err
+}
+
 // steer starts, feeds and stops the encoder as the switcher wants.
-func (r *runner) steer(ctx context.Context) {
+func (r *runner) steer(ctx context.Context) error {
 	job := r.switcher.Job()
 	if r.encoder != nil && (job == nil || job.ID != r.encoder.ID) {
-		r.stopEncoder()
+		if err := r.stopEncoder(); err != nil {
+			return err
+		}
 	}
 	if job == nil {
-		return
+		return nil
 	}
 	if r.encoder == nil {
 		e, err := bridge.Start(ctx, r.ffmpeg, *job, r.pieces)
 		if err != nil {
 			r.switcher.EndEncoded(job.ID, err.Error())
-			return
+			return nil
 		}
-		r.encoder = e
+		r.encoder, r.job = e, *job
 	}
 	if b, over := r.switcher.Input(); len(b) > 0 || over {
 		r.encoder.Write(b, over)
 	}
+	return nil
 }
 
-func (r *runner) stopEncoder() {
-	if r.encoder != nil {
-		r.encoder.Stop()
-		r.encoder = nil
+// stopEncoder ends the encoder and tells what it took.
+func (r *runner) stopEncoder() error {
+	if r.encoder == nil {
+		return nil
 	}
+	ready, used := r.encoder.Stop()
+	r.encoder = nil
+	return r.tell(abr.Made{
+		Type: "bridge", To: r.names[r.job.To], AheadMS: r.job.Ahead.Milliseconds(), ReadyMS: ready.Milliseconds(),
+		LengthMS: r.switcher.Bridged().Milliseconds(), CPUMS: used.Milliseconds(),
+	})
 }
 
 // lines sends the lines of f.

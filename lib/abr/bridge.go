@@ -2,6 +2,8 @@ package abr
 
 import (
 	"math"
+	"slices"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/flv"
 	"github.com/xp2p/xp2p/lib/media"
@@ -24,6 +26,8 @@ type Job struct {
 	// Start and Keys are ticks of the timeline that is handed in.
 	Start, Keys int64
 	Timescale   uint32
+	To          int           // the rendition, of Config.Names
+	Ahead       time.Duration // what was still to be written before it is needed
 }
 
 // A job is one on its way.
@@ -42,6 +46,7 @@ type job struct {
 	first  int64 // when that is shown
 	shift  int64 // from the encoder's times to the output's
 	placed bool
+	from   int64 // the time of its first picture that was written, if it was
 }
 
 // Job returns the bridge that is wanted now, or nil. One with another ID is
@@ -52,6 +57,9 @@ func (s *Switcher) Job() *Job {
 	}
 	return &s.job.Job
 }
+
+// Bridged returns how much of the stream the bridge was that ended last.
+func (s *Switcher) Bridged() time.Duration { return time.Duration(s.bridged) }
 
 // Input returns what the encoder gets next; over says that nothing follows.
 func (s *Switcher) Input() (b [][]byte, over bool) {
@@ -122,8 +130,9 @@ func (s *Switcher) startJob(g *goal) bool {
 	}
 	s.jobs++
 	first := to.past.samples[0]
-	j := &job{to: to, next: first.seq, cts: first.pts - first.dts}
+	j := &job{to: to, next: first.seq, cts: first.pts - first.dts, from: never}
 	j.ID, j.Codec, j.Container = s.jobs, first.config.name, s.cfg.Container
+	j.To, j.Ahead = slices.Index(s.lanes, to), time.Duration(max(0, g.at-s.shown))
 	j.base = first.dts - lead
 	start := max(g.at-early, s.shown) + samePicture/2
 	j.until = g.at + 2*early
@@ -195,6 +204,9 @@ func (s *Switcher) feedJob() {
 // cancel forgets the bridge, unless it is what is written.
 func (s *Switcher) cancel() {
 	if s.job != nil && s.video != s.bridge {
+		if s.bridged = 0; s.job.from != never {
+			s.bridged = s.shown - s.job.from
+		}
 		s.job, s.bridge = nil, nil
 	}
 }

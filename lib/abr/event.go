@@ -24,6 +24,16 @@ type Switch struct {
 	Reason  string `json:"reason"`
 }
 
+// A Made tells what a bridge took to encode. Times are milliseconds.
+type Made struct {
+	Type     string `json:"type"` // "bridge"
+	To       string `json:"to"`
+	AheadMS  int64  `json:"ahead_ms"`  // how much of the stream was to be written before it was needed
+	ReadyMS  int64  `json:"ready_ms"`  // how long its first pictures were in coming
+	LengthMS int64  `json:"length_ms"` // how much of the stream it made up
+	CPUMS    int64  `json:"cpu_ms"`    // CPU time of the encoder
+}
+
 // Why a switch was made, if nobody gave a reason.
 const (
 	ByPlan    = "plan"

@@ -52,11 +52,12 @@ type goal struct {
 // (Feed, End), ask what it needs next (Needs, Accepts), write what it gives
 // (Output).
 type Switcher struct {
-	cfg    Config
-	lanes  []*lane
-	bridge *lane // what an encoder makes, on its way like a rendition
-	job    *job
-	jobs   int
+	cfg     Config
+	lanes   []*lane
+	bridge  *lane // what an encoder makes, on its way like a rendition
+	job     *job
+	jobs    int
+	bridged int64 // how long the last one was that ended
 
 	first        *lane // the one whose times are the output's
 	video, audio *lane // where they are taken from
@@ -500,6 +501,9 @@ func (s *Switcher) writeVideo(h *sample) {
 		return
 	}
 	f := s.video.video.pop()
+	if s.video == s.bridge && s.job.from == never {
+		s.job.from = f.pts
+	}
 	s.mux.video(&f, s.switched)
 	s.video.remember(f)
 	s.shown = max(s.shown, f.pts)
