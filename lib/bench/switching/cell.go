@@ -9,9 +9,11 @@ import (
 type Cell struct {
 	Up      bool   `json:"up"` // to the better rendition
 	GOP     int    `json:"gop_s"`
-	BFrames int    `json:"bf"`
+	BFrames int    `json:"bf"`       // of the new rendition
+	OldB    int    `json:"old_bf"`   // of the old one
 	Open    bool   `json:"open_gop"` // keyframes of every other GOP are no IDR
-	FPS     string `json:"fps"`      // 24, 25, 30, 60 or vfr
+	FPS     string `json:"fps"`      // 24, 25, 29.97, 30, 60 or vfr
+	Half    bool   `json:"half"`     // the worse rendition has every other picture
 	MP4     bool   `json:"mp4"`      // else FLV
 	HEVC    bool   `json:"hevc"`     // else H.264
 	Aligned bool   `json:"aligned"`  // both have their keyframes at the same pictures
@@ -26,8 +28,12 @@ func (c Cell) String() string {
 		}
 		return no
 	}
-	return fmt.Sprintf("%s gop=%ds bf=%d %s fps=%s %s %s %s %s",
-		word(c.Up, "up", "down"), c.GOP, c.BFrames, word(c.Open, "open", "closed"), c.FPS, word(c.MP4, "mp4", "flv"),
+	bf := fmt.Sprint(c.BFrames)
+	if c.OldB != c.BFrames {
+		bf = fmt.Sprintf("%d→%d", c.OldB, c.BFrames)
+	}
+	return fmt.Sprintf("%s gop=%ds bf=%s %s fps=%s%s %s %s %s %s",
+		word(c.Up, "up", "down"), c.GOP, bf, word(c.Open, "open", "closed"), c.FPS, word(c.Half, "/half", ""), word(c.MP4, "mp4", "flv"),
 		word(c.HEVC, "hevc", "h264"), word(c.Aligned, "aligned", "apart"), word(c.Scale == 90000, "90k", "1k"))
 }
 
@@ -35,18 +41,30 @@ func (c Cell) String() string {
 var (
 	gops   = []int{1, 2, 4}
 	bs     = []int{0, 2, 3}
-	rates  = []string{"24", "25", "30", "60", "vfr"}
+	others = []int{2, 0, 0} // what the old one has if it is not the same
+	rates  = []string{"24", "25", "29.97", "30", "60", "vfr"}
 	scales = []int{90000, 1000}
-	counts = []int{2, len(gops), len(bs), 2, len(rates), 2, 2, 2, len(scales)}
+	counts = []int{2, len(gops), len(bs), 2, len(rates), 2, 2, 2, len(scales), 2, 2}
 )
 
 // cell makes a Cell of an index for each factor; ok is false for what there
 // cannot be: HEVC in FLV (ffmpeg 5 does not write it), FLV with another timescale
-// than 1 kHz, an open GOP without B-frames.
+// than 1 kHz, an open GOP without B-frames, half of pictures that come irregularly or
+// of an odd number a second.
 func cell(i []int) (c Cell, ok bool) {
-	c = Cell{i[0] == 0, gops[i[1]], bs[i[2]], i[3] == 1, rates[i[4]], i[5] == 1, i[6] == 1, i[7] == 0, scales[i[8]]}
-	return c, !(c.HEVC && !c.MP4) && !(!c.MP4 && c.Scale != 1000) && !(c.Open && c.BFrames == 0)
+	c = Cell{
+		Up: i[0] == 0, GOP: gops[i[1]], BFrames: bs[i[2]], OldB: bs[i[2]], Open: i[3] == 1, FPS: rates[i[4]], Half: i[10] == 1,
+		MP4: i[5] == 1, HEVC: i[6] == 1, Aligned: i[7] == 0, Scale: scales[i[8]],
+	}
+	if i[9] == 1 {
+		c.OldB = others[i[2]]
+	}
+	return c, !(c.HEVC && !c.MP4) && !(!c.MP4 && c.Scale != 1000) && !(c.Open && c.BFrames == 0) && !(c.Half && (c.FPS == "vfr" || c.FPS == "25"))
 }
+
+// halved reports whether the one of two renditions that is better or not has every
+// other picture.
+func (c Cell) halved(good bool) bool { return c.Half && !good }
 
 // Cells covers all pairs of values that can go together, with n cells at least.
 func Cells(n int, seed uint64) []Cell {

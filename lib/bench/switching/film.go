@@ -44,6 +44,9 @@ func original(ctx context.Context, dir, fps string) (string, error) {
 		return path, nil
 	}
 	rate, filter, base := fps, "null", "-1"
+	if fps == "29.97" {
+		rate = "30000/1001"
+	}
 	if fps == "vfr" { // pictures are missing, and none comes when it should
 		rate, base = "30", "1:90000"
 		filter = "select='not(eq(mod(n,5),2)+eq(mod(n,11),7))',settb=1/90000,setpts='floor(PTS+900*sin(N*1.7)+900)'"
@@ -71,7 +74,12 @@ func rendition(ctx context.Context, dir string, c Cell, good, fresh bool) (strin
 	if !c.MP4 {
 		end, scale = "flv", 1000
 	}
-	name := fmt.Sprintf("g%d-b%d-o%t-f%s-h%t-p%t-s%d-q%t.%s", c.GOP, c.BFrames, c.Open, c.FPS, c.HEVC, apart, scale, good, end)
+	bf := c.OldB
+	if fresh {
+		bf = c.BFrames
+	}
+	opens, half := c.Open && bf > 0, c.halved(good)
+	name := fmt.Sprintf("g%d-b%d-o%t-f%s-n%t-h%t-p%t-s%d-q%t.%s", c.GOP, bf, opens, c.FPS, half, c.HEVC, apart, scale, good, end)
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -85,7 +93,7 @@ func rendition(ctx context.Context, dir string, c Cell, good, fresh bool) (strin
 		size, rate = "480:270", "600k"
 	}
 	every := float64(c.GOP) // between IDRs
-	if c.Open {
+	if opens {
 		every *= 2
 	}
 	shift := 0.0
@@ -93,25 +101,32 @@ func rendition(ctx context.Context, dir string, c Cell, good, fresh bool) (strin
 		shift = phase * float64(c.GOP)
 	}
 	frames := 9999
-	if c.Open {
-		n, err := strconv.Atoi(c.FPS)
+	if opens {
+		n, err := strconv.ParseFloat(c.FPS, 64)
 		if err != nil {
 			n = 22 // of 30, less those that are missing
 		}
-		frames = c.GOP * n
+		if half {
+			n /= 2
+		}
+		frames = c.GOP * int(n+0.5)
+	}
+	pick := ""
+	if half {
+		pick = "select='not(mod(n,2))',"
 	}
 	args := []string{
-		"-v", "error", "-nostdin", "-y", "-i", source, "-map", "0", "-vf", "scale=" + size, "-fps_mode", "passthrough", "-enc_time_base", "-1",
-		"-b:v", rate, "-bf", strconv.Itoa(c.BFrames), "-g", strconv.Itoa(frames), "-sc_threshold", "0", "-forced-idr", "1",
+		"-v", "error", "-nostdin", "-y", "-i", source, "-map", "0", "-vf", pick + "scale=" + size, "-fps_mode", "passthrough", "-enc_time_base", "-1",
+		"-b:v", rate, "-bf", strconv.Itoa(bf), "-g", strconv.Itoa(frames), "-sc_threshold", "0", "-forced-idr", "1",
 		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%g-%g)", every, shift), "-c:a", "aac", "-b:a", "64k",
 	}
 	open := "0"
-	if c.Open {
+	if opens {
 		open = "1"
 	}
 	if c.HEVC {
 		args = append(args, "-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1",
-			"-x265-params", fmt.Sprintf("log-level=error:open-gop=%s:bframes=%d:keyint=%d:min-keyint=1:scenecut=0:b-adapt=0:pools=1:frame-threads=1", open, c.BFrames, frames))
+			"-x265-params", fmt.Sprintf("log-level=error:open-gop=%s:bframes=%d:keyint=%d:min-keyint=1:scenecut=0:b-adapt=0:pools=1:frame-threads=1", open, bf, frames))
 	} else {
 		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-x264-params", "open-gop="+open)
 	}

@@ -40,16 +40,8 @@ func (b *Bench) Close() {
 // Play hands the outcome of a switch to the players that are there: VLC, and a
 // headless Chromium for fragmented MP4 of H.264 and, with mpegts.js, for FLV.
 func (b *Bench) Play(ctx context.Context, r *Result) error {
-	if vlc, err := exec.LookPath("cvlc"); err == nil {
-		cmd := exec.CommandContext(ctx, vlc, "-I", "dummy", "--no-audio", "--vout", "dummy", "--play-and-exit", r.Path, "vlc://quit")
-		out, _ := cmd.CombinedOutput()
-		r.Players = append(r.Players, "vlc")
-		for line := range strings.Lines(string(out)) {
-			if strings.Contains(line, "error") {
-				r.fail("VLC says: %s", strings.TrimSpace(line))
-				break
-			}
-		}
+	if err := vlc(ctx, r); err != nil {
+		return err
 	}
 	if r.Cell.HEVC || !r.Cell.MP4 && b.MPEGTS == "" {
 		return ctx.Err()
@@ -87,6 +79,46 @@ func (b *Bench) Play(ctx context.Context, r *Result) error {
 		r.fail("Chromium says: %s", why)
 	}
 	return nil
+}
+
+// vlc plays four times as fast as it should, from stdin, if VLC is there. It does not
+// work for root: then it is started as nobody.
+func vlc(ctx context.Context, r *Result) error {
+	args := []string{"vlc", "-I", "dummy", "--no-dbus", "--no-audio", "--aout", "none", "--vout", "dummy", "--rate", "4", "--play-and-exit", "-", "vlc://quit"}
+	if os.Geteuid() == 0 {
+		args = append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"}, args...)
+	}
+	for _, program := range []string{"vlc", args[0]} {
+		if _, err := exec.LookPath(program); err != nil {
+			return ctx.Err()
+		}
+	}
+	f, err := os.Open(r.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	limit, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(limit, args[0], args[1:]...)
+	cmd.Stdin = f
+	out, err := cmd.CombinedOutput()
+	said := string(out)
+	if !strings.Contains(said, "dummy interface") {
+		return ctx.Err() // it does not start here
+	}
+	r.Players = append(r.Players, "vlc")
+	if err != nil {
+		r.fail("VLC: %v", err)
+	}
+	for line := range strings.Lines(said) {
+		machine := strings.Contains(line, "interface") || strings.Contains(line, "audio output") // of this one, not of the stream
+		if strings.Contains(line, "error") && !machine || strings.HasPrefix(line, "[h264 @") || strings.HasPrefix(line, "[hevc @") {
+			r.fail("VLC says: %s", strings.TrimSpace(line))
+			break
+		}
+	}
+	return ctx.Err()
 }
 
 // startBrowser starts a Chromium on a page that asks this process for files.

@@ -53,14 +53,27 @@ func psnr(a, b []byte) float64 {
 	return 10 * math.Log10(255*255*float64(len(a))/float64(sum))
 }
 
-// likeness is the PSNR of every picture against the source's, and what ffmpeg
-// says while it decodes.
-func likeness(ctx context.Context, source, path string) (all []float64, say string, err error) {
-	s, err := decode(ctx, source)
+// all returns all pictures of a stream.
+func all(ctx context.Context, path string) (p [][]byte, err error) {
+	d, err := decode(ctx, path)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	defer s.close()
+	for {
+		b, err := d.next()
+		if err == io.EOF {
+			return p, d.cmd.Wait()
+		} else if err != nil {
+			d.close()
+			return nil, err
+		}
+		p = append(p, bytes.Clone(b))
+	}
+}
+
+// likeness is the PSNR of every picture against that of the source which which says,
+// and what ffmpeg says while it decodes.
+func likeness(ctx context.Context, source [][]byte, which []int, path string) (all []float64, say string, err error) {
 	p, err := decode(ctx, path)
 	if err != nil {
 		return nil, "", err
@@ -74,9 +87,9 @@ func likeness(ctx context.Context, source, path string) (all []float64, say stri
 			p.close()
 			return nil, "", err
 		}
-		a, err := s.next()
-		if err != nil {
-			a = make([]byte, len(b)) // more pictures than the source: like none of it
+		a := make([]byte, len(b)) // more pictures than there should be: like none of it
+		if n := len(all); n < len(which) && which[n] < len(source) {
+			a = source[which[n]]
 		}
 		all = append(all, psnr(a, b))
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,7 +28,9 @@ type Result struct {
 	DipDB   float64  `json:"dip_db"`   // how much worse than the worse rendition the worst picture is
 	DriftMS float64  `json:"drift_ms"` // of sound against picture
 	Wall    float64  `json:"wall_s"`
-	Players []string `json:"players,omitempty"` // that played it, too
+	Encoder int64    `json:"encoder_cpu_ms,omitempty"` // of a bridge
+	Players []string `json:"players,omitempty"`        // that played it, too
+	Warned  bool     `json:"warned,omitempty"`         // ffmpeg said that its demuxer had not expected B-frames
 	Wrong   []string `json:"wrong,omitempty"`
 	Path    string   `json:"-"`
 }
@@ -38,19 +41,46 @@ type Bench struct {
 	Dir       string // where films are kept
 	MPEGTS    string // a file with mpegts.js, which plays FLV in browsers; "" is none
 	known     map[string][]float64
+	lossless  [][]byte // of the source that was held against last
+	source    string   // its file
 	times     map[string][2]packets
 	browser   *browser
 	noBrowser bool
 }
 
-// like is likeness, each file once.
-func (b *Bench) like(ctx context.Context, source, path string) ([]float64, error) {
+// originals are the pictures of a source.
+func (b *Bench) originals(ctx context.Context, source string) (err error) {
+	if b.source != source {
+		b.source = source
+		b.lossless, err = all(ctx, source)
+	}
+	return err
+}
+
+// like is the likeness of a rendition of the source, each file once: for each picture of
+// the source, or the one before it if there is none.
+func (b *Bench) like(ctx context.Context, path string, half bool) ([]float64, error) {
 	if l, ok := b.known[path]; ok {
 		return l, nil
 	}
-	l, _, err := likeness(ctx, source, path)
+	step := 1
+	if half {
+		step = 2
+	}
+	var which []int
+	for i := 0; i < len(b.lossless); i += step {
+		which = append(which, i)
+	}
+	is, _, err := likeness(ctx, b.lossless, which, path)
 	if err != nil {
 		return nil, err
+	}
+	if len(is) != len(which) {
+		return nil, fmt.Errorf("%s: %d pictures of %d", path, len(is), len(which))
+	}
+	var l []float64
+	for i := range b.lossless {
+		l = append(l, is[i/step])
 	}
 	if b.known == nil {
 		b.known = map[string][]float64{}
@@ -114,10 +144,11 @@ func (b *Bench) Run(ctx context.Context, c Cell, at int64, mode string) (r Resul
 	if err := r.readEvents(events); err != nil {
 		return r, err
 	}
-	if err := b.hold(ctx, &r, source, old); err != nil {
+	which, err := b.hold(ctx, &r, source, old)
+	if err != nil {
 		return r, err
 	}
-	return r, b.pictures(ctx, &r, source, old, fresh)
+	return r, b.pictures(ctx, &r, source, old, fresh, which)
 }
 
 func (r *Result) fail(format string, args ...any) {
@@ -136,9 +167,16 @@ func (r *Result) readEvents(path string) error {
 			Asked int64  `json:"asked_ms"`
 			At    int64  `json:"at_ms"`
 			Mode  string `json:"mode"`
+			Type  string `json:"type"`
+			CPU   int64  `json:"cpu_ms"`
 		}
 		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
 			return err
+		}
+		if e.Type == "bridge" {
+			r.Encoder = e.CPU
+			n--
+			continue
 		}
 		r.AtMS, r.Mode = e.At, e.Mode
 	}
@@ -151,21 +189,29 @@ func (r *Result) readEvents(path string) error {
 	return nil
 }
 
-// hold compares the times of pictures and sound.
-func (b *Bench) hold(ctx context.Context, r *Result, source, old string) error {
+// hold compares the times of pictures and sound. It returns which pictures of the
+// source there should be.
+func (b *Bench) hold(ctx context.Context, r *Result, source, old string) (which []int, err error) {
 	wanted, err := b.timing(ctx, source)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	was, err := b.timing(ctx, old)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	is, err := probe(ctx, r.Path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	want, got, sound, heard := wanted[0], is[0], was[1], is[1]
+	var want []float64
+	for i, at := range slices.Sorted(slices.Values(wanted[0].pts)) {
+		fresh := 1000*(at-wanted[0].pts[0]) > float64(r.AtMS)-2 && r.Mode != ""
+		if i%2 == 0 || !r.Cell.halved(r.Cell.Up == fresh) {
+			want, which = append(want, at), append(which, i)
+		}
+	}
+	got, sound, heard := is[0], was[1], is[1]
 	r.Frames = len(got.pts)
 	for _, p := range []packets{got, heard} {
 		for i := 1; i < len(p.dts); i++ {
@@ -175,47 +221,56 @@ func (b *Bench) hold(ctx context.Context, r *Result, source, old string) error {
 			}
 		}
 	}
-	v := holdTimes("pictures", got.pts, want.pts, &r.Wrong)
+	v := holdTimes("pictures", got.pts, want, &r.Wrong)
 	a := holdTimes("sound", heard.pts, sound.pts, &r.Wrong)
 	r.DriftMS = math.Round(1e4*((v.most-v.least)+(a.most-a.least))) / 10
 	// Timescales round: FLV's and the 1 kHz one's by half a millisecond either way.
 	if r.DriftMS > 1.05 {
 		r.fail("sound and picture move by %.1f ms against each other", r.DriftMS)
 	}
-	return nil
+	return which, nil
 }
 
-func (b *Bench) pictures(ctx context.Context, r *Result, source, old, fresh string) error {
-	was, err := b.like(ctx, source, old)
+func (b *Bench) pictures(ctx context.Context, r *Result, source, old, fresh string, which []int) error {
+	if err := b.originals(ctx, source); err != nil {
+		return err
+	}
+	was, err := b.like(ctx, old, r.Cell.halved(!r.Cell.Up))
 	if err != nil {
 		return err
 	}
-	will, err := b.like(ctx, source, fresh)
+	will, err := b.like(ctx, fresh, r.Cell.halved(r.Cell.Up))
 	if err != nil {
 		return err
 	}
-	is, say, err := likeness(ctx, source, r.Path)
+	is, say, err := likeness(ctx, b.lossless, which, r.Path)
 	if err != nil {
 		return err
 	}
+	// What ffmpeg may say: of a second moov that it skips it; and of HEVC that begins
+	// without B-frames that there are some now, which is counted.
 	moov := false
 	for line := range strings.Lines(say) {
 		line = strings.TrimSpace(line)
+		if strings.Contains(line, "video_delay is larger") || strings.HasPrefix(line, "If you want to help, upload") {
+			r.Warned = true
+			continue
+		}
 		if known := strings.Contains(line, "duplicated MOOV") || moov && strings.HasPrefix(line, "Last message repeated"); line != "" && !known {
 			r.fail("ffmpeg says: %s", line)
 			break
 		}
 		moov = true
 	}
-	if len(is) != len(was) || len(is) != len(will) {
-		r.fail("%d pictures come out of the decoder, of the renditions %d and %d", len(is), len(was), len(will))
+	if len(is) != len(which) {
+		r.fail("%d pictures come out of the decoder, of the source there are %d", len(is), len(which))
 	}
 	r.DipDB = -99
-	for i := range min(len(is), len(was), len(will)) {
-		if d := min(was[i], will[i]) - is[i]; d > r.DipDB {
+	for n, i := range which[:min(len(is), len(which))] {
+		if d := min(was[i], will[i]) - is[n]; d > r.DipDB {
 			r.DipDB = math.Round(d*100) / 100
 			if d > 1 {
-				r.fail("picture %d has %.1f dB, the renditions %.1f and %.1f", i, is[i], was[i], will[i])
+				r.fail("picture %d has %.1f dB, the renditions %.1f and %.1f", i, is[n], was[i], will[i])
 			}
 		}
 	}

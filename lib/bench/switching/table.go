@@ -8,10 +8,10 @@ import (
 
 // A Table is what people read.
 type Table struct {
-	Cells, Switches, Wrong int
-	modes                  map[string]int
-	dip, drift             float64
-	players                map[string]int
+	Cells, Switches, Wrong, Warned int
+	modes                          map[string]int
+	dip, drift                     float64
+	players                        map[string]int
 }
 
 // Add returns the lines of a cell.
@@ -31,6 +31,9 @@ func (t *Table) Add(c Cell, row []Result) string {
 		for _, p := range r.Players {
 			t.players[p]++
 		}
+		if r.Warned {
+			t.Warned++
+		}
 		if len(r.Wrong) > 0 {
 			bad++
 			wrong = append(wrong, fmt.Sprintf("      %s at %d ms: %s", r.Switch, r.AskedMS, strings.Join(r.Wrong, "; ")))
@@ -42,7 +45,7 @@ func (t *Table) Add(c Cell, row []Result) string {
 	if bad > 0 {
 		verdict = "SEEN"
 	}
-	fmt.Fprintf(&b, "%3d %s %-64s dip %5.2f dB, drift %.1f ms   %s\n", t.Cells, verdict, c, dip, drift, strings.Join(moments, " "))
+	fmt.Fprintf(&b, "%3d %s %-72s dip %5.2f dB, drift %.1f ms   %s\n", t.Cells, verdict, c, dip, drift, strings.Join(moments, " "))
 	for _, w := range wrong {
 		fmt.Fprintln(&b, w)
 	}
@@ -52,11 +55,18 @@ func (t *Table) Add(c Cell, row []Result) string {
 // Summary is the last lines.
 func (t *Table) Summary(took time.Duration) string {
 	players := ""
+	if t.players["vlc"] == 0 {
+		players = ", no VLC"
+	}
 	for _, p := range []string{"vlc", "chromium-mse", "chromium-mpegts.js"} {
 		if n := t.players[p]; n > 0 {
 			players += fmt.Sprintf(", %s %d", p, n)
 		}
 	}
-	return fmt.Sprintf("%d cells, %d switches (%d by keyframe, %d by bridge), %d seen; worst dip %.2f dB (1 is allowed), drift %.1f ms; played by ffmpeg %d%s; %v\n",
-		t.Cells, t.Switches, t.modes["keyframe"], t.modes["bridge"], t.Wrong, t.dip, t.drift, t.Switches, players, took.Truncate(time.Second))
+	warned := ""
+	if t.Warned > 0 {
+		warned = fmt.Sprintf(", %d with B-frames that ffmpeg had not expected", t.Warned)
+	}
+	return fmt.Sprintf("%d cells, %d switches (%d by keyframe, %d by bridge), %d seen%s; worst dip %.2f dB (1 is allowed), drift %.1f ms; played by ffmpeg %d%s; %v\n",
+		t.Cells, t.Switches, t.modes["keyframe"], t.modes["bridge"], t.Wrong, warned, t.dip, t.drift, t.Switches, players, took.Truncate(time.Second))
 }
