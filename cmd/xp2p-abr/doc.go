@@ -45,9 +45,13 @@ between two frames if its configuration is another, or the first one's ends.
 # Clocks
 
 Renditions whose times began at different moments are aligned by their sound, the
-sizes of their pictures or their rhythm. For that the stream waits, when a switch
-is asked for, until up to 8 s of both are read. Where nothing tells for sure, the
-switch is refused; --trust takes the times as they are.
+sizes of their pictures or their rhythm. Equal sound tells after a second or two, pictures
+alone may need half a minute. When a switch is asked for before that is known, files
+are read ahead for their times alone, up to 256 s. Of pipes and URLs the stream waits
+until 8 s of both are read, and for up to 64 s if they come fast; if they come slowly, or
+are too much to hold, the stream goes on and the switch waits, with a message. An
+offset is taken if the confidence in it is at least 0.99. Where nothing tells so surely,
+the switch is refused; --trust takes the times as they are.
 
 The timeline of the output is that of the first rendition. Times in plans and
 events count from the first picture written. Wraps (at 2^31 or 2^32 ms) go on; a
@@ -107,6 +111,9 @@ seen or heard.
 --events writes an object for each switch: type "switch", from, to, asked_ms,
 at_ms (of the stream, from its first picture on), mode ("keyframe" or "bridge"),
 reason ("plan", "control", "ended", "stalled", "codec", or "auto: …" with the rule's).
+For each bridge follows one of type "bridge": to, ahead_ms (how much of the stream was to
+be written before it was needed), ready_ms (how long its first pictures were in
+coming), length_ms (how much of the stream it made up), cpu_ms (CPU time of ffmpeg).
 
 "inspect --json" writes one object: type "inspect", renditions, pairs, findings;
 a finding has code, severity ("broken" or "limited"), rendition, other, what and

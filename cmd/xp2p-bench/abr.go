@@ -17,13 +17,14 @@ import (
 type abrOptions struct {
 	program, modes, dir string
 	cells, moments      int
+	jobs                int
 	only, mpegts        string
 	seed                uint64
 	json                bool
 }
 
 func abrCommand() *tool.Command {
-	o := &abrOptions{modes: "keyframe,now", cells: 40, moments: 3, seed: 1}
+	o := &abrOptions{modes: "keyframe,now", cells: 40, moments: 3, jobs: 2, seed: 1}
 	return &tool.Command{
 		Name: "abr", Summary: "switch between renditions in many ways, and look for anything that could be seen or heard",
 		Flags: []tool.Flag{
@@ -31,6 +32,7 @@ func abrCommand() *tool.Command {
 			tool.String(&o.modes, "modes", "`MODES` of switching: keyframe, now or both"),
 			tool.Int(&o.cells, "cells", "ways to make renditions, at least"),
 			tool.Int(&o.moments, "moments", "random moments for each cell and mode"),
+			tool.Int(&o.jobs, "jobs", "cells to run at a time"),
 			tool.String(&o.only, "only", "cells whose `WORDS` are all among these, such as hevc,open"),
 			tool.String(&o.dir, "films", "keep the films in `DIR` for the next run"),
 			tool.String(&o.mpegts, "mpegts", "mpegts.js, a `FILE`: then Chromium plays FLV, too"),
@@ -66,42 +68,58 @@ func (o *abrOptions) run(ctx context.Context, t *tool.IO, _ []string) error {
 	} else if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	b := &switching.Bench{Program: o.program, Dir: dir, MPEGTS: o.mpegts}
-	defer b.Close()
-	table := switching.Table{}
 	begin := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var rows []chan outcome // in the order of cells
+	slots := make(chan *switching.Bench, max(1, o.jobs))
+	for range cap(slots) {
+		out, err := os.MkdirTemp(dir, "out-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(out)
+		b := &switching.Bench{Program: o.program, Dir: dir, Out: out, MPEGTS: o.mpegts}
+		defer b.Close()
+		slots <- b
+	}
 	for i, c := range switching.Cells(o.cells, o.seed) {
 		if !matches(c.String(), o.only) {
 			continue
 		}
-		var row []switching.Result
-		for _, mode := range strings.Split(o.modes, ",") {
-			for n, at := range switching.Moments(c, o.moments, o.seed+uint64(i)) {
-				t.Status("cell %d, %s, moment %d: %v", i+1, mode, n+1, time.Since(begin).Truncate(time.Second))
-				r, err := b.Run(ctx, c, at, mode)
-				if err != nil {
-					return err
-				}
-				if n == 0 && mode == "keyframe" {
-					if err := b.Play(ctx, &r); err != nil {
-						return err
-					}
-				}
-				if o.json {
-					line, err := json.Marshal(r)
-					if err != nil {
-						return err
-					}
-					if _, err := fmt.Fprintf(t.Out, "%s\n", line); err != nil {
-						return err
-					}
-				}
-				row = append(row, r)
+		row := make(chan outcome, 1)
+		rows = append(rows, row)
+		go func() {
+			b := <-slots
+			defer func() { slots <- b }()
+			results, err := o.cell(ctx, b, c, o.seed+uint64(i))
+			row <- outcome{c, results, err}
+		}()
+	}
+	table := switching.Table{}
+	for i, row := range rows {
+		t.Status("cell %d of %d: %v", i+1, len(rows), time.Since(begin).Truncate(time.Second))
+		got := <-row
+		if got.err != nil {
+			cancel()
+			for range cap(slots) { // let them end before their files go
+				<-slots
 			}
+			return got.err
 		}
-		text := table.Add(c, row)
+		text := table.Add(got.cell, got.row)
 		if !o.json {
 			if _, err := fmt.Fprint(t.Out, text); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, r := range got.row {
+			line, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(t.Out, "%s\n", line); err != nil {
 				return err
 			}
 		}
@@ -113,6 +131,35 @@ func (o *abrOptions) run(ctx context.Context, t *tool.IO, _ []string) error {
 		return tool.Incomplete("%d of %d switches could be seen or heard", table.Wrong, table.Switches)
 	}
 	return nil
+}
+
+// An outcome is what came of a cell.
+type outcome struct {
+	cell switching.Cell
+	row  []switching.Result
+	err  error
+}
+
+// cell makes all switches of one.
+func (o *abrOptions) cell(ctx context.Context, b *switching.Bench, c switching.Cell, seed uint64) (row []switching.Result, err error) {
+	for _, mode := range strings.Split(o.modes, ",") {
+		for n, at := range switching.Moments(c, o.moments, seed) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			r, err := b.Run(ctx, c, at, mode)
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 && mode == "keyframe" {
+				if err := b.Play(ctx, &r); err != nil {
+					return nil, err
+				}
+			}
+			row = append(row, r)
+		}
+	}
+	return row, nil
 }
 
 // matches reports whether all words of only, with commas between them, are

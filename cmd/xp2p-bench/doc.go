@@ -58,10 +58,10 @@ tries took. All three write a line as soon as a pair is done, and a summary at t
 or when they are interrupted; they end with code 3 if something is not good.
 
 "abr" encodes one source as two renditions in ways that cover all pairs of
-direction, GOP, B-frames, open and closed GOPs, frame rate, container, codec,
-alignment and timescale, lets xp2p-abr switch between them at random moments,
-and holds every picture against the source (ffmpeg; cvlc and a headless Chromium
-where they are installed). A switch is "SEEN" if ffmpeg warns, a picture is
+direction, GOP, B-frames of both, open and closed GOPs, frame rate of both, container,
+codec, alignment and timescale, lets xp2p-abr switch between them at random moments,
+and holds every picture against the source (ffmpeg). VLC and a headless Chromium
+play a switch of each cell where they are installed. A switch is "SEEN" if ffmpeg warns, a picture is
 missing, twice or out of time, sound and picture move by more than 1 ms against each other, or a
 picture is more than 1 dB (PSNR) worse than the worse of the two renditions. "b"
 marks bridges. It ends with code 3 if one was seen. Half an hour on two idle
@@ -73,6 +73,7 @@ cores; --moments 1 is a third of it.
   - --cells N: ways to make renditions, at least (default 40)
   - --moments N: random moments for each cell and mode (default 3)
   - --modes MODES: keyframe, now or both (default keyframe,now)
+  - --jobs N: cells to run at a time (default 2)
   - --only WORDS: cells that have all of these words, such as hevc,open
   - --films DIR: keep the films for the next run
   - --mpegts FILE: mpegts.js, such as dist/mpegts.js of its npm package: then Chromium plays FLV, too

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,7 +52,7 @@ func original(ctx context.Context, dir, fps string) (string, error) {
 		rate, base = "30", "1:90000"
 		filter = "select='not(eq(mod(n,5),2)+eq(mod(n,11),7))',settb=1/90000,setpts='floor(PTS+900*sin(N*1.7)+900)'"
 	}
-	tmp := path + ".tmp"
+	tmp := fmt.Sprintf("%s.%x.tmp", path, rand.Uint64()) // another Bench may make the same
 	_, err := run(ctx, "ffmpeg", "-v", "error", "-nostdin", "-y",
 		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=%dx%d:rate=%s:duration=%d", width, height, rate, Seconds),
 		"-f", "lavfi", "-i", fmt.Sprintf("sine=frequency=440:beep_factor=4:sample_rate=48000:duration=%d", Seconds),
@@ -133,7 +134,7 @@ func rendition(ctx context.Context, dir string, c Cell, good, fresh bool) (strin
 	if c.MP4 {
 		args = append(args, "-movflags", "frag_keyframe+delay_moov+default_base_moof", "-video_track_timescale", strconv.Itoa(scale))
 	}
-	tmp := path + ".tmp"
+	tmp := fmt.Sprintf("%s.%x.tmp", path, rand.Uint64()) // another Bench may make the same
 	if _, err := run(ctx, "ffmpeg", append(args, "-f", end, tmp)...); err != nil {
 		return "", err
 	}

@@ -84,7 +84,9 @@ func (b *Bench) Play(ctx context.Context, r *Result) error {
 // vlc plays four times as fast as it should, from stdin, if VLC is there. It does not
 // work for root: then it is started as nobody.
 func vlc(ctx context.Context, r *Result) error {
-	args := []string{"vlc", "-I", "dummy", "--no-dbus", "--no-audio", "--aout", "none", "--vout", "dummy", "--rate", "4", "--play-and-exit", "-", "vlc://quit"}
+	args := []string{"vlc", "-I", "dummy", "--no-dbus", "--no-audio", "--aout", "none", "--vout", "dummy", "--rate", "4",
+		"--no-skip-frames", "--no-drop-late-frames", "--no-avcodec-hurry-up", // all pictures, on a busy machine, too
+		"--play-and-exit", "-", "vlc://quit"}
 	if os.Geteuid() == 0 {
 		args = append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent"}, args...)
 	}

@@ -38,7 +38,8 @@ type Result struct {
 // A Bench runs cells.
 type Bench struct {
 	Program   string // xp2p-abr
-	Dir       string // where films are kept
+	Dir       string // where films are kept, which may be many a Bench's
+	Out       string // where what comes out is written, which is its own; "" is Dir
 	MPEGTS    string // a file with mpegts.js, which plays FLV in browsers; "" is none
 	known     map[string][]float64
 	lossless  [][]byte // of the source that was held against last
@@ -130,8 +131,12 @@ func (b *Bench) Run(ctx context.Context, c Cell, at int64, mode string) (r Resul
 	if err != nil {
 		return r, err
 	}
-	r.Path = filepath.Join(b.Dir, fmt.Sprintf("out%s", filepath.Ext(old)))
-	events := filepath.Join(b.Dir, "events.jsonl")
+	out := b.Out
+	if out == "" {
+		out = b.Dir
+	}
+	r.Path = filepath.Join(out, fmt.Sprintf("out%s", filepath.Ext(old)))
+	events := filepath.Join(out, "events.jsonl")
 	cmd := exec.CommandContext(ctx, b.Program, "old="+old, "new="+fresh, "--plan", fmt.Sprintf("at=%dms:new", at), "--switch", mode,
 		"--events", events, "-o", r.Path)
 	var errs bytes.Buffer
