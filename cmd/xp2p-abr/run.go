@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -160,7 +159,7 @@ func (r *runner) open(ctx context.Context, all []source) error {
 	for range all {
 		select {
 		case o := <-done:
-			if errors.Is(o.err, errNoAnswer) {
+			if tool.NoAnswer(o.err) {
 				r.inputs[o.i].dead = o.err.Error()
 				if first == nil {
 					first = o.err

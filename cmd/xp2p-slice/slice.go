@@ -28,12 +28,19 @@ func (o *options) slice(ctx context.Context, t *tool.IO, args []string) error {
 	widenPipes()
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(50)
-	in, name, err := openSource(ctx, t, args)
+	name := "-"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	in, err := t.OpenSource(name, idleTimeout)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	head, readErr := begin(in)
+	if name == "-" {
+		name = "stdin"
+	}
+	head, readErr := in.Begin()
 	if readErr != nil && readErr != io.EOF {
 		return readErr
 	}

@@ -64,6 +64,12 @@ func BadData(format string, args ...any) *Error { return newError(badData, forma
 // Unreachable reports that nobody answered. Exit code 5.
 func Unreachable(format string, args ...any) *Error { return newError(unreachable, format, args) }
 
+// NoAnswer reports whether err is of the class of Unreachable.
+func NoAnswer(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.class == unreachable
+}
+
 // Failed reports any other failure; it exists to carry a hint. Exit code 1.
 func Failed(format string, args ...any) *Error { return newError(failed, format, args) }
 
