@@ -64,7 +64,7 @@ and holds every picture against the source (ffmpeg). VLC and a headless Chromium
 play a switch of each cell where they are installed. A switch is "SEEN" if ffmpeg warns, a picture is
 missing, twice or out of time, sound and picture move by more than 1 ms against each other, or a
 picture is more than 1 dB (PSNR) worse than the worse of the two renditions. "b"
-marks bridges. It ends with code 3 if one was seen. Half an hour on two idle
+marks bridges. It ends with code 3 if one was seen. A quarter of an hour on two
 cores; --moments 1 is a third of it.
 
 # Flags of abr
