@@ -283,6 +283,10 @@ func (r *runner) wait(ctx context.Context) error {
 	late := time.NewTimer(limit)
 	defer late.Stop()
 	for {
+		pieces := r.pieces
+		if !r.switcher.AcceptsEncoded() {
+			pieces = nil
+		}
 		select {
 		case m := <-r.read:
 			r.take(ctx, m)
@@ -301,7 +305,7 @@ func (r *runner) wait(ctx context.Context) error {
 				continue
 			}
 			r.command(line)
-		case p := <-r.pieces:
+		case p := <-pieces:
 			if p.Over {
 				r.switcher.EndEncoded(p.Job, p.Why)
 			} else {

@@ -78,6 +78,12 @@ func (s *Switcher) Encoded(id int, p []byte) {
 	s.takeBridge()
 }
 
+// AcceptsEncoded reports whether more of the bridge may be handed over: an encoder may
+// be faster than what is written.
+func (s *Switcher) AcceptsEncoded() bool {
+	return s.bridge == nil || s.needs == s.bridge || s.bridge.queued() < maxQueued/2
+}
+
 // EndEncoded says that nothing of job id follows; why is empty if it ended well.
 func (s *Switcher) EndEncoded(id int, why string) {
 	if s.job == nil || s.job.ID != id || s.bridge.ended {

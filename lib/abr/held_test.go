@@ -90,6 +90,11 @@ func TestFragmentsAreNotHeldWhole(t *testing.T) {
 			frames++
 		}
 		r.Discard()
+		for _, s := range r.scratch {
+			if s.Data != nil {
+				t.Fatal("the layout keeps the bytes of a frame")
+			}
+		}
 	}
 	if r.End(); frames != 100 || len(r.Notes()) > 0 {
 		t.Errorf("%d frames, %v", frames, r.Notes())

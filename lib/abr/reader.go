@@ -91,7 +91,10 @@ func NewReader(name string, c media.Container) *Reader {
 func (r *Reader) Timeline() *Timeline { return &r.timeline }
 
 // Discard forgets the frames' bytes: for who wants the Timeline alone.
-func (r *Reader) Discard() { r.samples = r.samples[:0] }
+func (r *Reader) Discard() {
+	clear(r.samples)
+	r.samples = r.samples[:0]
+}
 
 // Notes returns what was wrong with the input since the last call.
 func (r *Reader) Notes() []string {
@@ -353,14 +356,14 @@ func (r *Reader) flow(whole bool) {
 	}
 	have := r.gone + int64(r.at-r.from)
 	for len(r.rest) > 0 {
-		s := &r.rest[0]
+		s := r.rest[0] // a copy: what is left of a fragment must not keep its bytes
 		if s.At < r.gone || s.At+int64(s.Size) > have {
 			break
 		}
 		i := r.from + int(s.At-r.gone)
 		s.Data = r.buf[i : i+s.Size]
 		r.rest = r.rest[1:]
-		r.sample(s, len(r.rest) == 0 || r.rest[0].Track != s.Track)
+		r.sample(&s, len(r.rest) == 0 || r.rest[0].Track != s.Track)
 	}
 	if len(r.rest) > 0 && r.ordered {
 		have = max(r.gone, min(have, r.rest[0].At))
