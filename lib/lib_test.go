@@ -59,7 +59,7 @@ var house = map[string]room{
 	"stream":     {4, rind, "", ""},
 	"endpoint":   {5, rind, "machine stream", "golang.org/x/net golang.org/x/sys"},
 	"simnet":     {5, rind, "machine nat wire", ""},
-	"relay":      {5, rind, "stream", "github.com/pion/turn/v3 github.com/pion/logging"},
+	"relay":      {5, rind, "stream wire", "github.com/pion/turn/v3 github.com/pion/logging"},
 	"signal":     {5, rind, "tracker wire", "github.com/coder/websocket"},
 	"origin":     {5, rind, "store segment squeeze flv fmp4 media", "golang.org/x/sync"},
 	"tunnel":     {5, rind, "node wire xntp", ""},

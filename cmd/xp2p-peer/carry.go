@@ -17,23 +17,13 @@ const carrierTimeout = 10 * time.Second
 
 // know takes the room's relays from its document.
 func (s *viewer) know(doc *wire.RoomDocument) {
-	s.relays.Set(accesses(doc), func(ctx context.Context) ([]relay.Access, error) {
+	s.relays.Set(relay.Accesses(doc), func(ctx context.Context) ([]relay.Access, error) {
 		doc, err := signal.FetchRoom(ctx, nil, s.o.room.Document())
 		if err != nil {
 			return nil, err
 		}
-		return accesses(doc), nil
+		return relay.Accesses(doc), nil
 	})
-}
-
-// accesses are the relays of a room document that we understand.
-func accesses(doc *wire.RoomDocument) (list []relay.Access) {
-	for _, r := range doc.Relays {
-		if u, err := relay.ParseURI(r.URL); err == nil {
-			list = append(list, relay.Access{URI: u, Username: r.Username, Password: r.Credential, Fingerprint: r.CertSHA256})
-		}
-	}
-	return list
 }
 
 // carry opens what carries datagrams and is no UDP socket, and tells the node. On the

@@ -8,21 +8,9 @@ import (
 
 	"github.com/xp2p/xp2p/lib/endpoint"
 	"github.com/xp2p/xp2p/lib/node"
-	"github.com/xp2p/xp2p/lib/relay"
-	"github.com/xp2p/xp2p/lib/wire"
 )
 
 const carrierTimeout = 10 * time.Second
-
-// accesses are the relays of a room document that we understand.
-func accesses(doc *wire.RoomDocument) (list []relay.Access) {
-	for _, r := range doc.Relays {
-		if u, err := relay.ParseURI(r.URL); err == nil {
-			list = append(list, relay.Access{URI: u, Username: r.Username, Password: r.Credential, Fingerprint: r.CertSHA256})
-		}
-	}
-	return list
-}
 
 // carry opens what carries datagrams and is no UDP socket, and tells the node: a seed
 // behind a NAT may need a relay as viewers do. On the loop, and then not.

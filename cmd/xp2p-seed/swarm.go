@@ -172,12 +172,12 @@ func (s *seed) meet(ctx context.Context, name string) {
 		doc, err := signal.FetchRoom(ctx, nil, s.o.tracker+"/v1/rooms/"+name)
 		if err == nil {
 			m := node.Meeting{STUN: signal.Resolve(ctx, doc.STUN), Relays: doc.Relays}
-			s.relays.Set(accesses(doc), func(ctx context.Context) ([]relay.Access, error) {
+			s.relays.Set(relay.Accesses(doc), func(ctx context.Context) ([]relay.Access, error) {
 				doc, err := signal.FetchRoom(ctx, nil, s.o.tracker+"/v1/rooms/"+name)
 				if err != nil {
 					return nil, err
 				}
-				return accesses(doc), nil
+				return relay.Accesses(doc), nil
 			})
 			if doc.TokenKey != nil {
 				m.TokenKeys = []ed25519.PublicKey{doc.TokenKey[:]}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // Our choices.
@@ -17,6 +19,16 @@ const (
 	// oldCredentials are not used any more: whoever gave them has new ones.
 	oldCredentials = CredentialLife / 2
 )
+
+// Accesses are the relays of a room document that we understand.
+func Accesses(doc *wire.RoomDocument) (list []Access) {
+	for _, r := range doc.Relays {
+		if u, err := ParseURI(r.URL); err == nil {
+			list = append(list, Access{URI: u, Username: r.Username, Password: r.Credential, Fingerprint: r.CertSHA256})
+		}
+	}
+	return list
+}
 
 // Servers are the TURN servers of a room, best first, and what lets one in for a
 // while.
