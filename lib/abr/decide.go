@@ -10,7 +10,7 @@ const margin = 250_000_000
 // it; else the switch was made, or needs says what has to be read first.
 func (s *Switcher) decide(h *sample) bool {
 	g := s.goal
-	if c := g.to.codec; g.to.gone || c != 0 && c != s.first.codec {
+	if g.to.gone || g.to.last != never && g.to.codec != s.first.codec {
 		s.fault("%s cannot be switched to: its codec is %s, that of %s is %s", g.to.name, g.to.codecName(), s.first.name, s.first.codecName())
 		g.to.gone = true
 		s.goal = nil

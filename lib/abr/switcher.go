@@ -129,6 +129,21 @@ func (s *Switcher) Stalled(i int) {
 	}
 }
 
+// Absent says that rendition i is not read, as its reader wants it: it is left
+// out until something comes, and nothing is wrong.
+func (s *Switcher) Absent(i int) { s.lanes[i].stalled = true }
+
+// Asked reports whether rendition i was asked for and is still to come. What
+// cannot be switched to is not, as the notes say.
+func (s *Switcher) Asked(i int) bool { return s.goal != nil && s.goal.to == s.lanes[i] }
+
+// Fits reports whether rendition i has shown pictures that can follow those that
+// are written.
+func (s *Switcher) Fits(i int) bool {
+	l := s.lanes[i]
+	return s.begun && !l.gone && l.last != never && l.codec == s.first.codec
+}
+
 // Restart says that what comes next of rendition i does not follow on what came:
 // nobody has read it for a while. While something is taken from it, it does
 // nothing.

@@ -392,6 +392,43 @@ func TestARenditionOfAnotherSourceIsRefused(t *testing.T) {
 	}
 }
 
+// What says no codec that is known cannot follow one that is: a decoder would be
+// given the one for the other.
+func TestARenditionOfAnUnknownCodecIsRefused(t *testing.T) {
+	a := reel{name: 'a', frames: 100, gop: 25, idr: 25}.bytes()
+	b := reel{name: 'b', frames: 100, gop: 25, idr: 25}.bytes()
+	for pos := 13; pos < len(b); {
+		n := int(b[pos+1])<<16 | int(b[pos+2])<<8 | int(b[pos+3])
+		if b[pos] == 9 {
+			b[pos+11] = b[pos+11]&0xf0 | 2 // Sorenson's
+		}
+		pos += 11 + n + 4
+	}
+	s := NewSwitcher(Config{Container: media.FLV, Names: []string{"a", "b"}, Trust: true})
+	s.Absent(1)
+	s.Feed(0, a[:len(a)/2])
+	s.Advance()
+	if s.Broken() || s.Fits(1) {
+		t.Fatalf("before it comes: %v", s.Notes())
+	}
+	s.Feed(1, b)
+	s.Ask(1, Keyframe, "throughput")
+	if !s.Asked(1) {
+		t.Error("it was asked for")
+	}
+	s.Feed(0, a[len(a)/2:])
+	s.End(0, "")
+	s.Absent(1)
+	s.Advance()
+	var out []byte
+	for _, b := range s.Output() {
+		out = append(out, b...)
+	}
+	if all, _ := shots(t, out); len(all) != 100 || !s.Done() || s.Asked(1) || s.Fits(1) || !s.Broken() || len(s.Events()) != 0 {
+		t.Errorf("%d pictures, done %t, notes %v", len(all), s.Done(), s.Notes())
+	}
+}
+
 func TestPlansAndCommandsAreRead(t *testing.T) {
 	names := []string{"240p", "720p", "a:b,c"}
 	steps, err := ParsePlan("at=12s:720p,at=1m30.5s:a:b,c,at=2m:240p", names)
