@@ -6,24 +6,27 @@ import (
 
 	"github.com/xp2p/xp2p/lib/abr"
 	"github.com/xp2p/xp2p/lib/media"
+	"github.com/xp2p/xp2p/lib/node"
 	"github.com/xp2p/xp2p/lib/playout"
 )
 
 // conduct plays the ladder until the stream is over.
 func (l *ladder) conduct(ctx context.Context, container media.Container) error {
-	l.known.look(ctx, 0) // where the live edge is
-	first, err := l.join(0, playout.Start{Mode: playout.Back, Back: behindEdge}, 0)
+	low := l.playing
+	first, err := l.join(low, node.Room{Start: playout.Start{Mode: playout.Back, Back: behindEdge}, Buffer: bufferDown}, 0)
 	if err != nil {
 		return explainOrigin(err)
 	}
-	l.rungs[0] = first
+	l.rungs[low], l.proved[low] = first, true
 	for i := range l.list {
-		if i != 0 {
-			l.sw.Stalled(i) // until it is joined
+		if i < low {
+			l.fail(i, time.Now().Add(rest), "it is not on the air")
+		}
+		if i != low {
+			l.sw.Absent(i) // until it is joined
 		}
 	}
-	l.sw.Notes()
-	l.rule.Playing(0)
+	l.rule.Playing(low)
 	l.work.Go(func() { l.known.ask(ctx) })
 	log, err := l.openStats()
 	if err != nil {
@@ -90,8 +93,8 @@ func (l *ladder) feed(now time.Time, log *ladderLog) (over bool, err error) {
 		case len(r.keys) == 0:
 		case i > l.playing: // what links do not carry is not gone over to
 			ready = ready || r.caught.Load() && r.end >= max(r.keys[0], has-caughtUp)
-		default:
-			ready = ready || r.end >= r.keys[0]+firstSecond
+		default: // in time for where it begins, as the old one may not reach the next such place
+			ready = ready || r.end >= r.keys[0]+firstSecond || l.fed >= r.keys[0]-margin
 		}
 		for _, c := range give {
 			r.bytes -= len(c.data)
@@ -113,9 +116,10 @@ func (l *ladder) feed(now time.Time, log *ladderLog) (over bool, err error) {
 		}
 		switch {
 		case left > 0:
+		case ended && i == l.playing && l.waits():
 		case ended:
 			l.sw.End(i, "")
-		case r.left && i == l.playing:
+		case (r.left || l.heir.silent) && i == l.playing && !l.waits():
 			l.sw.Stalled(i) // all that there is of it is written
 		case failed != nil && !r.left && i == l.playing:
 			return false, failed
@@ -132,7 +136,10 @@ func (l *ladder) feed(now time.Time, log *ladderLog) (over bool, err error) {
 		}
 	}
 	for _, n := range l.sw.Notes() {
-		l.io.Log.Info("switching", "note", n)
+		l.io.Log.Warn(n)
+	}
+	if next := l.next; next >= 0 && !l.asked.IsZero() && !l.sw.Asked(next) && l.sw.Playing() == l.playing {
+		l.giveUp(now, never)
 	}
 	for _, e := range l.sw.Events() {
 		l.crossed(e, log)
@@ -155,6 +162,9 @@ func (l *ladder) hand() {
 		}
 	}
 	next.mu.Unlock()
+	if !l.sw.Fits(l.next) {
+		return // if it cannot follow, the old one goes on
+	}
 	if old := l.rungs[l.playing]; at >= l.fed && old.until() >= at+leaveMargin {
 		l.leaveSwarm(old)
 	}
@@ -168,9 +178,11 @@ func (l *ladder) crossed(e abr.Switch, log *ladderLog) {
 		return
 	}
 	l.leaveSwarm(l.rungs[was])
+	l.gaps += l.rungs[was].gaps.Load()
 	l.rungs[was] = nil
-	l.sw.Stalled(was) // its sound is the other's from here on
-	l.next, l.crossedAt = -1, time.Now()
+	l.sw.Absent(was) // its sound is the other's from here on
+	l.next, l.crossedAt, l.heir = -1, time.Now(), heir{}
+	l.proved[l.playing] = true
 	l.rule.Playing(l.playing)
 	l.io.Log.Info("goes on in another rendition", "from", e.From, "to", e.To, "at_ms", e.AtMS)
 	log.crossed(e, &l.rungs[l.playing].tally)
@@ -181,24 +193,28 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 	late := l.links.take(l.rule)
 	r := l.rungs[l.playing]
 	r.mu.Lock()
-	end, keys, over := r.end, append([]int64(nil), r.keys...), r.over
+	end, keys := r.end, append([]int64(nil), r.keys...)
 	r.mu.Unlock()
 	if l.next >= 0 {
-		if l.asked.IsZero() && (over || now.Sub(l.rungs[l.next].joined) > giveUpJoin) {
-			l.leaveSwarm(l.rungs[l.next])
-			l.sw.Stalled(l.next)
-			l.rungs[l.next], l.next = nil, -1
-			l.rule.Playing(l.playing)
+		if l.asked.IsZero() && now.Sub(l.rungs[l.next].joined) > giveUpJoin {
+			l.giveUp(now, rest)
 		}
 		return
 	}
-	if over || !r.caught.Load() && now.Sub(r.joined) < giveUpJoin {
+	if l.failing(now, r) {
+		l.succeed(now, r)
+		return
+	}
+	if !r.caught.Load() && now.Sub(r.joined) < giveUpJoin {
 		return
 	}
 	buffer := time.Duration(end-l.shown(now)) * time.Millisecond
+	before := *l.rule
 	c := l.rule.Choose(now, max(0, l.worth(now, buffer)))
 	if r.left {
 		c.Rendition = 0 // the one that was gone over to did not come
+	} else {
+		c.Rendition = l.allowed(now, c.Rendition)
 	}
 	if c.Rendition == l.playing {
 		if !late && l.playing+1 < len(l.list) {
@@ -210,22 +226,26 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 		return
 	}
 	up := c.Rendition > l.playing
-	if !up && now.Sub(l.crossedAt) < settling && buffer > emergency || up && buffer < upBuffer {
+	epoch, ok := l.known.epoch(c.Rendition)
+	// Pieces that are late for a moment take nothing from the buffer, and then
+	// nothing has to be done.
+	wait := buffer > emergency && (now.Sub(l.crossedAt) < settling || buffer > l.peak-unrest)
+	if !ok || !up && wait || up && buffer < upBuffer {
+		*l.rule = before // nothing has moved, and so nothing can be taken back
 		l.rule.Playing(l.playing)
 		return
 	}
-	at := placeOf(keys, l.fed, end)
-	epoch, ok := l.known.epoch(c.Rendition)
-	if !ok {
-		l.rule.Playing(l.playing)
-		return
+	at, others, hold := placeOf(keys, l.fed, end), othersUp, bufferUp
+	if up {
+		at = placeUp(keys, l.fed, end)
+	} else {
+		hold = bufferDown
+		// What is left until it is due, less what the origin takes.
+		left := time.Duration(at-l.shown(now))*time.Millisecond - writeAhead
+		others = min(max(left-originTakes, othersLeast), othersMost)
 	}
 	l.sw.Restart(c.Rendition)
-	others := othersDown
-	if up {
-		others = othersUp
-	}
-	next, err := l.join(c.Rendition, startOf(epoch, at), others)
+	next, err := l.join(c.Rendition, node.Room{Start: startOf(epoch, at), Buffer: hold}, others)
 	if err != nil {
 		l.io.Log.Warn("a rendition cannot be joined", "rendition", l.list[c.Rendition].Name, "err", err)
 		l.rule.Playing(l.playing)
@@ -233,7 +253,7 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 	}
 	l.io.Log.Info("another rendition is joined", "rendition", l.list[c.Rendition].Name, "why", c.Reason, "throughput_bps", c.Throughput, "buffer_ms", buffer.Milliseconds(), "at_ms", at)
 	l.rungs[c.Rendition], l.next, l.asked = next, c.Rendition, time.Time{}
-	if !up && at <= end-leaveMargin {
+	if !up && l.proved[c.Rendition] && at <= end-leaveMargin {
 		l.leaveSwarm(r) // it takes the link, and what is needed of it is here
 	}
 }

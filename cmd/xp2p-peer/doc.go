@@ -118,26 +118,33 @@
 // # Whichever rendition the links carry
 //
 // With --abr a viewer of a room with renditions begins with the lowest, and goes
-// over to another when the links carry more, or less. Play begins some 6 s behind
+// over to another when the links carry more, or less. Play begins 6 to 8 s behind
 // the live edge, for whoever is at the edge has no time to go over; of what is there
-// only a second is written ahead of what a player shows.
+// only a second is written ahead of what a player shows. Who comes when a stream has
+// just begun is nearer, and goes up only with four seconds in the buffer.
 //
 // A rule (package abr: BOLA says when, throughput how far) chooses by the bit rates
 // that the room's list has. Throughput is measured of the origin and of other
 // viewers apart: where pieces come late, by the time from one to the next; else a
-// probe asks the origin for some pieces of the next higher rendition, some 100 KB
-// every second or so, and throws them away. So
-// what viewers hold of one rendition says nothing about another.
+// probe asks the origin for some pieces of the next higher rendition, up to 100 KB
+// every second or so, and throws them away. So what viewers hold of one rendition
+// says nothing about another.
 //
-// The other rendition's swarm is joined first, and asked for the newest keyframe
-// that the one being played has; the origin is asked only if that does not come in
-// 3 s (2.5 s to go down). The output goes over when a lower rendition's first second
-// is here, or a higher one has caught up, at a keyframe of it where the old one can
-// end (H.264, H.265): renditions have to have the same times, and keyframes at the
-// same. Sound goes over behind it, at the border of two frames. In the file of
-// --stats a line of type switch says from, to, asked_ms and at_ms of the output, mode,
-// reason, first_second_bytes of the new rendition and first_second_peer_bytes, those
-// that came from viewers; lines of type stat say rendition, and count in its room.
+// The other rendition's swarm is joined first, and asked from a keyframe on that the
+// one being played has: the newest to go down, one that is shown soon to go up. The
+// origin is asked for what other viewers have not brought within 3 s going up, and
+// going down as late as the buffer allows. The output goes over when a lower
+// rendition's first second is here, or a higher one has caught up, at a keyframe of it
+// where the old one can end (H.264, H.265): renditions have to have the same times, and
+// keyframes at the same. Sound goes over behind it, at the border of two frames. In the
+// file of --stats a line of type switch says from, to, asked_ms and at_ms of the output,
+// mode, reason, first_second_bytes of the new rendition and first_second_peer_bytes,
+// those that came from viewers; lines of type stat say rendition, and count in its room.
+//
+// A rendition that ends, or gives nothing for 3 s while the buffer empties, is left
+// for one that goes on; one that does not come or has another codec is told on
+// stderr and not gone over to. The stream goes on with what there is, to its end,
+// and the exit status is 3.
 //
 //	xp2p-peer --abr --stats abr.json http://seed.example:8080/match | ffplay -
 //

@@ -36,9 +36,15 @@ const (
 	leaveMargin = 400                    // ms of the old rendition that reach beyond where the new one begins
 	firstSecond = 1200                   // ms of a lower rendition that are there before it is gone over to
 	caughtUp    = 1000                   // ms that a higher one may be behind the one that is played
+	leadUp      = 2500                   // ms behind what is written, where a higher one begins at the earliest
 	othersUp    = 3 * time.Second        // that the other viewers have to bring it, before the origin is asked
-	othersDown  = 2500 * time.Millisecond
-	joinBuffer  = 2 * time.Second         // of the model player by whose deadlines a rendition is fetched
+	othersMost  = 4 * time.Second        // the same going down, as the buffer allows
+	othersLeast = time.Second
+	originTakes = 500 * time.Millisecond // to bring what others did not
+	// Of the model player by whose deadlines a rendition is fetched. The swarm asks
+	// two and a half seconds before them.
+	bufferDown  = 2500 * time.Millisecond
+	bufferUp    = 2 * time.Second
 	settling    = 3 * time.Second         // after going up, in which going down takes
 	upBuffer    = 4 * time.Second         // that there must be to go up
 	lookAhead   = 3000                    // ms of the new rendition that are looked at beyond what is written
@@ -73,7 +79,12 @@ type ladder struct {
 	peakAt time.Time
 	wake   chan struct{}
 
-	known *sources
+	known  *sources
+	barred []time.Time // renditions that are not tried before
+	proved []bool      // those that were played: they can follow the others
+	gaps   int64       // of renditions that are not played any more
+	lost   bool        // one of them failed
+	heir   heir
 
 	// The model player's clock: it shows dts at since.
 	since time.Time
@@ -92,9 +103,10 @@ type rung struct {
 	mu    sync.Mutex
 	queue []chunk
 	bytes int
-	fed   int     // chunks that the switcher was given
-	end   int64   // DTS up to which it has everything
-	keys  []int64 // DTS of its keyframes, oldest first
+	fed   int       // chunks that the switcher was given
+	end   int64     // DTS up to which it has everything
+	keys  []int64   // DTS of its keyframes, oldest first
+	came  time.Time // the newest piece
 	begun bool
 	over  bool
 	err   error
@@ -142,13 +154,14 @@ func runLadder(ctx context.Context, t *tool.IO, o *options) error {
 	defer out.Close()
 	l := &ladder{
 		viewer: &viewer{o: o, io: t, began: began, over: over}, base: o.room, list: list, rule: rule, out: out, next: -1,
-		rungs: make([]*rung, len(list)), wake: make(chan struct{}, 1),
-		sw: abr.NewSwitcher(abr.Config{Container: container, Names: names, Mode: abr.Keyframe, Trust: true}),
+		rungs: make([]*rung, len(list)), wake: make(chan struct{}, 1), barred: make([]time.Time, len(list)), proved: make([]bool, len(list)),
 	}
 	l.links = newLinks()
 	if l.known, err = newSources(o.room, list); err != nil {
 		return tool.Failed("--abr: %w", err)
 	}
+	l.playing = l.known.lowest(ctx)
+	l.sw = abr.NewSwitcher(abr.Config{Container: container, Names: names, First: l.playing, Mode: abr.Keyframe, Trust: true})
 	stop, looped, err := l.start(ctx)
 	if err != nil {
 		return err
@@ -178,7 +191,7 @@ func runLadder(ctx context.Context, t *tool.IO, o *options) error {
 	l.leave(stop, looped)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(err, errEnded):
-		return nil
+		return l.verdict()
 	case cause != nil:
 		return cause
 	}
@@ -217,7 +230,7 @@ func (o *options) rated(ctx context.Context) ([]wire.Rendition, error) {
 }
 
 // join enters the swarm of a rendition and reads what it brings.
-func (l *ladder) join(i int, start playout.Start, others time.Duration) (*rung, error) {
+func (l *ladder) join(i int, as node.Room, others time.Duration) (*rung, error) {
 	r := l.list[i]
 	container, _ := media.ParseContainer(r.Container)
 	url := origin.RoomURL{Base: l.base.Base, Room: r.Room, Key: l.base.Key}
@@ -225,13 +238,13 @@ func (l *ladder) join(i int, start playout.Start, others time.Duration) (*rung, 
 	if err != nil {
 		return nil, err
 	}
-	s := &rung{session: &session{viewer: l.viewer, name: r.Room, key: local.Key(), client: l.known.clients[i], local: local, requests: map[uint64]func(){}, othersFirst: time.Now().Add(others)}, joined: time.Now()}
-	s.rush = start.Mode != playout.At
+	s := &rung{session: &session{viewer: l.viewer, name: r.Room, key: local.Key(), client: l.known.clients[i], local: local, requests: map[uint64]func(){}, othersFirst: time.Now().Add(others)}, joined: time.Now(), came: time.Now()}
+	s.rush = as.Start.Mode != playout.At
 	s.arrived = l.links.hear(s, l.known.edge(i), s.rush)
 	s.ctx, s.cancel = context.WithCancel(l.viewer.ctx)
 	cur, err := local.Start(store.Oldest())
 	if err == nil {
-		err = s.join(node.Room{Start: start, Buffer: joinBuffer})
+		err = s.join(as)
 	}
 	if err != nil {
 		s.cancel()
@@ -271,7 +284,7 @@ func (r *rung) read(cur *store.Cursor, wake chan<- struct{}) {
 			r.err = store.ErrFellBehind
 		default:
 			if p := rec.Piece; p != nil {
-				r.end = max(r.end, p.DTS)
+				r.end, r.came = max(r.end, p.DTS), time.Now()
 			}
 			add(r.end, play.Add(rec))
 			if p := rec.Piece; p != nil && play.Started() {
@@ -343,6 +356,17 @@ func placeOf(keys []int64, written, end int64) int64 {
 		at += gop
 	}
 	return at
+}
+
+// placeUp says the same of a higher one: where it can be there in time, however much
+// is in the buffer, for what is played goes on until it is there.
+func placeUp(keys []int64, written, end int64) int64 {
+	for _, k := range keys {
+		if k >= written+leadUp && k <= end-leaveMargin {
+			return k
+		}
+	}
+	return placeOf(keys, written, end)
 }
 
 func startOf(epoch, dts int64) playout.Start {

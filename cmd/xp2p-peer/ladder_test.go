@@ -25,9 +25,52 @@ func TestWhereAnotherRenditionBegins(t *testing.T) {
 			t.Errorf("keyframes %v, written to %d, here to %d: at %d, want %d", c.keys, c.written, c.end, got, c.want)
 		}
 	}
+	for _, c := range []struct {
+		keys               []int64
+		written, end, want int64
+	}{
+		{[]int64{0, 2000, 4000, 6000, 8000}, 1000, 8900, 4000}, // however much is in the buffer
+		{[]int64{0, 2000, 4000, 6000, 8000}, 1600, 8900, 6000},
+		{[]int64{0, 2000, 4000}, 1600, 4300, 2000}, // it has to be there of the old one
+	} {
+		if got := placeUp(c.keys, c.written, c.end); got != c.want {
+			t.Errorf("up: keyframes %v, written to %d, here to %d: at %d, want %d", c.keys, c.written, c.end, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		keys          []int64
+		written, want int64
+	}{
+		{[]int64{0, 2000, 4000}, 1500, 2000}, // the one that ended waits there
+		{[]int64{0, 2000, 4000}, 5960, 6000},
+		{[]int64{0, 5000}, 9960, 10000},
+		{nil, 3000, 3001},
+	} {
+		if got := placeAfter(c.keys, c.written); got != c.want {
+			t.Errorf("keyframes %v, written to %d: at %d, want %d", c.keys, c.written, got, c.want)
+		}
+	}
 	for dts, want := range map[int64]int64{0: 0, 999: 0, 1000: 1, -1: -1, -1000: -1, -1001: -2} {
 		if got := segmentOf(dts); got != want {
 			t.Errorf("%d ms is in segment %d, want %d", dts, got, want)
+		}
+	}
+}
+
+// A rendition that failed is not gone over to; the next lower one is, where there is.
+func TestRenditionsThatFailedAreNotTried(t *testing.T) {
+	now := time.Now()
+	l := &ladder{barred: make([]time.Time, 4), playing: 1}
+	l.barred[3] = now.Add(rest)
+	for want, got := range map[int]int{2: l.allowed(now, 3), 3: l.allowed(now.Add(rest), 3), 0: l.allowed(now, 0), 1: l.allowed(now, 1)} {
+		if got != want {
+			t.Errorf("%d is gone over to, want %d", got, want)
+		}
+	}
+	l.barred[0], l.barred[2] = l.barred[3], l.barred[3]
+	for _, m := range []int{0, 2, 3} {
+		if got := l.allowed(now, m); got != 1 {
+			t.Errorf("for %d, %d is gone over to", m, got)
 		}
 	}
 }

@@ -36,7 +36,8 @@ type session struct {
 	brokenOff bool
 	hello     chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
-	othersFirst time.Time         // until then the start is asked of the other viewers alone
+	othersFirst time.Time         // until then the other viewers alone are asked
+	later       uint64            // the request for pieces that waits until then
 	arrived     func(node.Output) // hears of all that is put out; may be nil
 	held        []uint64          // requests that are to be cancelled behind the rush
 	rush        bool              // the first stream of the origin is read until it has caught up

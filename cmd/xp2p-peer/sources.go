@@ -12,10 +12,13 @@ import (
 
 // Our choices for probes.
 const (
-	probeFirst = time.Second             // between two, at least
+	probeFirst = 600 * time.Millisecond  // between two, at least
 	probeLast  = 1500 * time.Millisecond // and at most
-	probeShare = 2                       // between these, as many times as long as the last one took
-	probeRun   = 8                       // pieces
+	probeShare = 4                       // between these, as many times as long as the last one took
+	probeLeast = 4                       // pieces
+	probeMost  = 8
+	probeTime  = 500 * time.Millisecond // that one shall take, by the one before: on a narrow link it is in the way
+	probeOver  = 2 * time.Second        // for one whose packets were lost
 )
 
 // Sources are where renditions come from beside the swarm, and what they say of
@@ -24,10 +27,12 @@ type sources struct {
 	clients []*origin.Client
 	mu      sync.Mutex
 	newest  []*origin.Newest // nil: not known yet
+	seen    []time.Time      // when that was said
+	run     int              // pieces of the next probe
 }
 
 func newSources(base origin.RoomURL, list []wire.Rendition) (*sources, error) {
-	s := &sources{newest: make([]*origin.Newest, len(list))}
+	s := &sources{newest: make([]*origin.Newest, len(list)), seen: make([]time.Time, len(list)), run: probeMost}
 	for _, r := range list {
 		c, err := origin.NewClient(origin.ClientConfig{Base: base.Base, Room: r.Room, Key: base.Key})
 		if err != nil {
@@ -58,8 +63,32 @@ func (s *sources) look(ctx context.Context, i int) *origin.Newest {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.newest[i] = n
+	s.newest[i], s.seen[i] = n, time.Now()
 	return n
+}
+
+// lowest is the lowest rendition that is on the air: it is asked where its live
+// edge is. If nobody says so of any, it is the lowest of all.
+func (s *sources) lowest(ctx context.Context) int {
+	for i := range s.clients {
+		ctx, cancel := context.WithTimeout(ctx, probeOver)
+		n := s.look(ctx, i)
+		cancel()
+		if n != nil && !n.Ended {
+			return i
+		}
+	}
+	return 0
+}
+
+// since is what a stream's origin has said of it since a moment; nil if nothing.
+func (s *sources) since(i int, t time.Time) *origin.Newest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[i].Before(t) {
+		return nil
+	}
+	return s.newest[i]
 }
 
 // epoch is that of a stream.
@@ -86,6 +115,8 @@ func (s *sources) edge(i int) (dts int64) {
 // see what that would give, and throws them away. The question before it wakes
 // the connection, so that only the bytes take time.
 func (s *sources) probe(ctx context.Context, to *links, i int) (took time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, probeOver)
+	defer cancel()
 	asked := time.Now()
 	n := s.look(ctx, i)
 	idle := time.Since(asked) // an answer's time, without bytes
@@ -94,8 +125,9 @@ func (s *sources) probe(ctx context.Context, to *links, i int) (took time.Durati
 	}
 	g := n.Segments[len(n.Segments)-1]
 	began := time.Now()
-	recs, err := s.clients[i].At(ctx, segment.ID{Epoch: g.Epoch, Seq: g.Seq}, min(probeRun, g.Pieces))
+	recs, err := s.clients[i].At(ctx, segment.ID{Epoch: g.Epoch, Seq: g.Seq}, min(s.run, g.Pieces))
 	if err != nil {
+		s.run = probeLeast
 		return 0
 	}
 	bytes := 0
@@ -103,6 +135,7 @@ func (s *sources) probe(ctx context.Context, to *links, i int) (took time.Durati
 		bytes += len(r.Body)
 	}
 	took = time.Since(began)
+	s.run = min(max(int(float64(len(recs))*float64(probeTime)/float64(max(took, 1))), probeLeast), probeMost)
 	to.probed(time.Now(), bytes, max(took-idle, took/3))
 	return took
 }

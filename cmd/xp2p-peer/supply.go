@@ -31,6 +31,12 @@ func (s *session) ask(q node.Origin) {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
+	wait := time.Duration(0)
+	if q.Kind == node.OriginPieces {
+		if wait = time.Until(s.othersFirst); wait > 0 {
+			s.later = q.ID
+		}
+	}
 	var first *opening
 	if q.Kind == node.OriginStart {
 		first, s.opening = s.opening, nil // asked before there was a node: it is this answer
@@ -42,7 +48,10 @@ func (s *session) ask(q node.Origin) {
 		}
 	}
 	s.work.Go(func() {
-		err := s.answer(ctx, q, first)
+		var err error
+		if s.turnsTo(ctx, q.ID, wait) {
+			err = s.answer(ctx, q, first)
+		}
 		over := errors.Is(err, store.ErrEnded)
 		if over {
 			err = nil
@@ -60,6 +69,21 @@ func (s *session) ask(q node.Origin) {
 			})
 		}
 	})
+}
+
+// turnsTo waits until the other viewers have had their time, and reports whether
+// a request is still to be carried out: it may have come, or been asked for again.
+func (s *session) turnsTo(ctx context.Context, id uint64, wait time.Duration) (yes bool) {
+	if wait <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return false
+	}
+	_ = s.ep.Call(ctx, func(time.Time) { yes = s.later == id })
+	return yes
 }
 
 // stopAsking cancels a request. On the loop.
