@@ -213,8 +213,10 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 	c := l.rule.Choose(now, max(0, l.worth(now, buffer)))
 	if r.left {
 		c.Rendition = 0 // the one that was gone over to did not come
-	} else {
-		c.Rendition = l.allowed(now, c.Rendition)
+	} else if m := l.allowed(now, c.Rendition); m != c.Rendition {
+		*l.rule = before // it has not moved there
+		l.rule.Playing(l.playing)
+		c.Rendition = m
 	}
 	if c.Rendition == l.playing {
 		if !late && l.playing+1 < len(l.list) {

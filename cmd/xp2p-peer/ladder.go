@@ -40,7 +40,7 @@ const (
 	othersUp    = 3 * time.Second        // that the other viewers have to bring it, before the origin is asked
 	othersMost  = 4 * time.Second        // the same going down, as the buffer allows
 	othersLeast = time.Second
-	originTakes = 500 * time.Millisecond // to bring what others did not
+	originTakes = 700 * time.Millisecond // to bring what others did not
 	// Of the model player by whose deadlines a rendition is fetched. The swarm asks
 	// two and a half seconds before them.
 	bufferDown  = 2500 * time.Millisecond
