@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
@@ -171,5 +172,55 @@ func TestWhoSaysThatHeHasItButDoesNotSendItIsPassedOver(t *testing.T) {
 	}
 	if asked[2].IsZero() || asked[31].IsZero() || !asked[2].Before(asked[31]) || asked[31].After(at(1300)) {
 		t.Errorf("asked %v: want the fellow, and while there is time one above", asked)
+	}
+}
+
+func TestTheEndOfASegmentThatNobodySpokeOfIsLookedFor(t *testing.T) {
+	p := pieces(t)
+	end := func(came ...int) (s *Swarm, asked map[segment.ID]Peer) {
+		s = newSwarm(t, 4, false, "balanced")
+		stand(t, s)
+		s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(1500)})
+		for _, i := range came {
+			s.Receive(at(100), 2, message(s, p[i], 0), nil)
+		}
+		s.Advance(at(900))
+		asked = map[segment.ID]Peer{}
+		to, msgs := sent(t, actions(s), wire.SwarmWant)
+		for i, m := range msgs {
+			for _, r := range m.Runs {
+				r.Each(func(j int) { asked[segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: j}] = to[i] })
+			}
+		}
+		return s, asked
+	}
+	// The last two of the first segment are lost, and the first of the second, which
+	// says that they exist.
+	_, asked := end(0, 1, 2, 3, 4, 5, 6, 10, 11)
+	for _, i := range []int{7, 8, 9} {
+		if asked[p[i].Piece.ID] == 0 {
+			t.Errorf("nobody was asked for %v, but for %v", p[i].Piece.ID, asked)
+		}
+	}
+	// Here nothing is missing but the first of the second: what was guessed at is
+	// forgotten when two do not have it.
+	s, asked := end(0, 1, 2, 3, 4, 5, 6, 7, 8, 12)
+	none := segment.ID{Epoch: 1000, Seq: 0, Index: 9}
+	for now := at(910); asked[none] != 0; now = now.Add(50 * time.Millisecond) {
+		if now.After(at(1500)) {
+			t.Fatal("what does not exist is asked for again and again")
+		}
+		s.Receive(now, asked[none], wire.AppendGone(nil, s.tag, run1(none)), nil)
+		s.Advance(now.Add(gather))
+		delete(asked, none)
+		to, msgs := sent(t, actions(s), wire.SwarmWant)
+		for i, m := range msgs {
+			if slices.ContainsFunc(m.Runs, func(r wire.Run) bool { return r.Seq == 0 && r.First == 9 }) {
+				asked[none] = to[i]
+			}
+		}
+	}
+	if s.want.misses[none] != nil {
+		t.Error("what does not exist is still missing")
 	}
 }

@@ -410,7 +410,7 @@ func (s *Swarm) runWant(now time.Time) {
 					rarity++
 				}
 			}
-			if rarity == 0 && s.unproved(id) {
+			if rarity == 0 && s.unproved(id) && !s.guessed(id) {
 				lost = append(lost, id)
 				continue
 			}
@@ -600,6 +600,12 @@ func (s *Swarm) unproved(id segment.ID) bool {
 	return p == nil || id.Index >= p.sure
 }
 
+// guessed reports whether a piece is one that a guess speaks of.
+func (s *Swarm) guessed(id segment.ID) bool {
+	p := s.win.find(id.Epoch, id.Seq)
+	return p != nil && id.Index >= p.sure && id.Index < p.guessed
+}
+
 // disbelieve forgets what neighbours said of a segment beyond what is proved,
 // and the segment, if nothing is.
 func (s *Swarm) disbelieve(now time.Time, id segment.ID) {
@@ -638,6 +644,9 @@ func (s *Swarm) onGone(now time.Time, n *neighbour, runs []wire.Run, lacks bool)
 				n.asked--
 				m.peer, m.next = 0, now
 				s.want.wake = earlier(s.want.wake, now)
+				if lacks && m.tries >= guesses && s.guessed(id) {
+					s.disbelieve(now, id) // most likely there is none
+				}
 			}
 		})
 	}

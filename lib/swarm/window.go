@@ -24,6 +24,7 @@ type part struct {
 	known      int     // pieces with a lower index exist, if neighbours tell the truth
 	sure       int     // the same, by what the room's key signed; 0: all of it is words
 	count      int     // how many it has, by the same; 0 while nothing said so
+	guessed    int     // the same as known, where only the times of others say so; 0: no guess
 	touched    time.Time
 }
 
