@@ -224,3 +224,42 @@ func TestTheEndOfASegmentThatNobodySpokeOfIsLookedFor(t *testing.T) {
 		t.Error("what does not exist is still missing")
 	}
 }
+
+func TestWhoHearsNothingAfterOthersHaveLeftAsksForWhatThereMustBe(t *testing.T) {
+	p := pieces(t)
+	silent := func(left bool) []segment.ID {
+		s := newSwarm(t, 4, false, "balanced")
+		stand(t, s)
+		s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(-800)})
+		for i, r := range p[:15] { // to the middle of the second segment
+			s.Receive(at(10*i), 2, message(s, r, 0), nil)
+		}
+		if left {
+			s.want.shake(at(200))
+		}
+		actions(s)
+		for ms := 210; ms < 600; ms += 10 {
+			s.Advance(at(ms))
+		}
+		var asked []segment.ID
+		_, msgs := sent(t, actions(s), wire.SwarmWant)
+		for _, m := range msgs {
+			for _, r := range m.Runs {
+				r.Each(func(i int) { asked = append(asked, segment.ID{Epoch: r.Epoch, Seq: r.Seq, Index: i}) })
+			}
+		}
+		return asked
+	}
+	if asked := silent(false); len(asked) > 0 {
+		t.Errorf("nobody has left, and it asks for %v", asked)
+	}
+	asked := silent(true) // the seed alone feeds this one, and has room for one request at a time
+	if len(asked) == 0 {
+		t.Error("it waits")
+	}
+	for _, id := range asked {
+		if id.Compare(p[14].Piece.ID) <= 0 || id.Seq > 2 {
+			t.Errorf("it asks for %v", id)
+		}
+	}
+}

@@ -93,36 +93,13 @@ func (s *Swarm) keep(now time.Time, h *held) bool {
 		s.whole(now, *p)
 	}
 	s.guess(now, h)
+	if id.Compare(s.newest) > 0 {
+		s.newest, s.newestAt = id, now
+	}
+	if s.hedging(now) {
+		s.want.wake = earlier(s.want.wake, s.newestAt.Add(silence))
+	}
 	return true
-}
-
-// guessMost bounds how many pieces at the end of a segment are guessed at.
-const guessMost = 3
-
-// guess looks for the end of a segment when a piece of the next one has come, but
-// not its first, which says how many pieces the one before has. All of them may be
-// lost with those who were to send them, and nobody would know what to ask for: as
-// many are looked for as the times leave room for.
-func (s *Swarm) guess(now time.Time, h *held) {
-	id := h.piece.ID
-	i, ok := s.win.search(id.Epoch, id.Seq)
-	if !ok || i == 0 || id.Index == 0 || s.mesh() || s.cfg.Seed {
-		return
-	}
-	p := s.win.segs[i-1]
-	if p.epoch != id.Epoch || p.seq != id.Seq-1 || p.count > 0 || p.guessed > 0 || p.sure == 0 || p.sure > len(p.pieces) || p.pieces[p.sure-1] == nil {
-		return
-	}
-	step := s.win.step()
-	if step <= 0 {
-		return
-	}
-	n := time.Duration(h.piece.DTS-p.pieces[p.sure-1].piece.DTS)*time.Millisecond/step - 1
-	if n < 1 {
-		return
-	}
-	p.guessed = p.sure + int(min(n, guessMost))
-	s.exists(now, segment.ID{Epoch: p.epoch, Seq: p.seq, Index: p.guessed - 1}, false, false)
 }
 
 // whole notes how many pieces a segment has, which ends what neighbours may

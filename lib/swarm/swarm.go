@@ -86,6 +86,8 @@ type Swarm struct {
 	interests []interest
 	give      give
 	tellWake  time.Time
+	newest    segment.ID // of the pieces that came
+	newestAt  time.Time
 	lastGot   time.Time // when a neighbour last brought a new piece, or in a mesh could have
 	up        uplink
 	reportAt  time.Time

@@ -326,6 +326,7 @@ func (s *Swarm) runWant(now time.Time) {
 		s.runPull(now)
 		return
 	}
+	s.listen(now)
 	type ready struct {
 		id     segment.ID
 		m      *miss
@@ -598,12 +599,6 @@ func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
 func (s *Swarm) unproved(id segment.ID) bool {
 	p := s.win.find(id.Epoch, id.Seq)
 	return p == nil || id.Index >= p.sure
-}
-
-// guessed reports whether a piece is one that a guess speaks of.
-func (s *Swarm) guessed(id segment.ID) bool {
-	p := s.win.find(id.Epoch, id.Seq)
-	return p != nil && id.Index >= p.sure && id.Index < p.guessed
 }
 
 // disbelieve forgets what neighbours said of a segment beyond what is proved,

@@ -28,6 +28,14 @@ type part struct {
 	touched    time.Time
 }
 
+// at returns a piece by its index; nil where it is missing.
+func (p *part) at(i int) *held {
+	if i < 0 || i >= len(p.pieces) {
+		return nil
+	}
+	return p.pieces[i]
+}
+
 // A held piece is verified. Its descriptor is kept as bytes, for it goes out as
 // it came.
 type held struct {
