@@ -16,8 +16,7 @@ import (
 // The queue steers it, not loss. Alone, or among its like, each flow keeps about
 // a millisecond's worth of bytes waiting, and so all come to equal rates and an
 // almost empty queue. A flow that finds the queue standing whatever it does has
-// rivals that fill queues, and does as CUBIC does as long as they are there; but if
-// they do not answer to loss it holds a share of the capacity against them. Loss
+// rivals that fill queues, and holds a share of the capacity against them. Loss
 // with an empty queue is taken for the radio's, up to a bound.
 type Model struct {
 	mtu        int
@@ -263,9 +262,6 @@ func (m *Model) breaker() {
 
 func (m *Model) OnLoss(l Loss) {
 	m.now, m.inFlight = l.Now, l.InFlight
-	if m.likeCUBIC() {
-		m.rival.cubic.OnLoss(l)
-	}
 	if l.CE {
 		if l.Sent.After(m.marked) {
 			m.marked = l.Now
@@ -303,10 +299,7 @@ func (m *Model) OnLoss(l Loss) {
 	m.overflow(l.Now)
 }
 
-func (m *Model) OnSpurious(now time.Time) {
-	if m.likeCUBIC() {
-		m.rival.cubic.OnSpurious(now)
-	}
+func (m *Model) OnSpurious(time.Time) {
 	if m.undo.set {
 		m.rate, m.undo.set = max(m.rate, m.undo.rate), false
 	}
@@ -321,9 +314,6 @@ func (m *Model) Window() int {
 	}
 	if m.drain.on {
 		return max(minimumWindow(m.mtu), int(0.9*m.drain.level*m.minRTT.Seconds()))
-	}
-	if m.likeCUBIC() {
-		return m.rival.cubic.Window()
 	}
 	return max((trainPackets+restBurst)*m.mtu, int(1.5*m.rate*m.answer().Seconds())+restBurst*m.mtu)
 }
@@ -343,8 +333,6 @@ func (m *Model) Rate(srtt time.Duration) float64 {
 		return float64(probePackets*m.mtu) / probeTime.Seconds()
 	case m.probe.saving:
 		return m.rate / 4
-	case m.likeCUBIC():
-		return m.rival.cubic.Rate(srtt)
 	}
 	if m.purse.full() && !m.drain.on {
 		return max(m.rate, purseProbe*m.capacity.value)
@@ -359,11 +347,7 @@ func (m *Model) Burst() int {
 	return restBurst * m.mtu
 }
 
-func (m *Model) SetMTU(mtu int) {
-	if m.mtu = mtu; m.rival.cubic != nil {
-		m.rival.cubic.SetMTU(mtu)
-	}
-}
+func (m *Model) SetMTU(mtu int) { m.mtu = mtu }
 
 // Capacity is the narrowest link's, in bytes per second; 0 until known.
 func (m *Model) Capacity() float64 { return m.capacity.value }

@@ -94,6 +94,15 @@ func TestLossIsCountedByBytesAndByEvents(t *testing.T) {
 	if p := m.share(); math.Abs(p-2.0/102) > 0.001 {
 		t.Errorf("a share of %v", p)
 	}
+	// A CUBIC flow that loses each second, at 50 ms, is one that grows like Reno: 20
+	// round trips of 0.53 packets are 0.3 of its window.
+	if got, want := m.cubicRate(now, 1000, 50*time.Millisecond), 0.9*20*0.529/0.3*1000/0.05; math.Abs(got-want) > want/100 {
+		t.Errorf("CUBIC would have %.0f, want %.0f", got, want)
+	}
+	// A long time without loss counts, a short one does not.
+	if a, b := m.cubicRate(now.Add(time.Second/2), 1000, 50*time.Millisecond), m.cubicRate(now.Add(time.Minute), 1000, 50*time.Millisecond); b < 2*a {
+		t.Errorf("%.0f after half a second, %.0f after a minute", a, b)
+	}
 }
 
 // A path drives controllers over one link in virtual time: paced, with acknowledgements
@@ -118,11 +127,6 @@ type pathFlow struct {
 	roundEnd time.Duration
 	minRTT   time.Duration
 	srtt     time.Duration
-	measured struct { // how fast packets arrive, over half a round trip
-		at  time.Duration
-		got float64
-		bps float64
-	}
 }
 
 type pathEvent struct {
@@ -221,12 +225,7 @@ func (p *path) tell(e *pathEvent) {
 		f.srtt = rtt
 	}
 	f.srtt += (rtt - f.srtt) / 8
-	if r, at := &f.measured, e.ack.Arrivals[0].At; at-r.at >= f.srtt/2 {
-		r.bps = (f.got - r.got) / (at - r.at).Seconds()
-		r.at, r.got = at, f.got
-	}
 	a := &e.ack
-	a.DeliveryRate = f.measured.bps
 	a.Now, a.InFlight, a.RTT, a.SRTT, a.MinRTT = now, f.inFlight, rtt, f.srtt, f.minRTT
 	if a.RoundEnd = e.sent >= f.roundEnd; a.RoundEnd {
 		f.roundEnd = e.at
