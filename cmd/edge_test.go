@@ -123,8 +123,24 @@ func (w *watcher) distance(b *broadcast, made []picture, at time.Time) time.Dura
 
 // Who comes at the end of a GOP of four seconds, and wants it, is a second
 // behind within four seconds and stays there; its decoder notices nothing. Who
-// does not want it has the broadcaster's bytes.
+// does not want it has the broadcaster's bytes. Where this machine stood still for
+// most of a second, so did the player, and that is behind for good: what is late is
+// tried again, twice.
 func TestLatencyEdgeBringsThePlayerToTheEdge(t *testing.T) {
+	for try := 1; ; try++ {
+		late := playAtTheEdge(t)
+		if len(late) == 0 || t.Failed() {
+			return
+		}
+		if try == 3 {
+			t.Fatalf("three times: %s", strings.Join(late, "; "))
+		}
+		t.Logf("once more: %s", strings.Join(late, "; "))
+	}
+}
+
+// playAtTheEdge returns what came later than it should.
+func playAtTheEdge(t *testing.T) (late []string) {
 	type showing struct {
 		name       string
 		b          *broadcast
@@ -169,7 +185,7 @@ func TestLatencyEdgeBringsThePlayerToTheEdge(t *testing.T) {
 		}
 		t.Logf("%s: %v behind at the start, a second or less after %v, at most %v after 4s", x.name, w.distance(x.b, made, w.began), first, worst)
 		if worst > time.Second {
-			t.Errorf("%s: after four seconds the player is %v behind", x.name, worst)
+			late = append(late, fmt.Sprintf("%s: after four seconds the player is %v behind", x.name, worst))
 		}
 		file := filepath.Join(dir, x.name)
 		if err := os.WriteFile(file, x.near.out.bytes(), 0o600); err != nil {
@@ -182,10 +198,14 @@ func TestLatencyEdgeBringsThePlayerToTheEdge(t *testing.T) {
 		var c struct {
 			Distance *int64 `json:"edge_distance_ms"`
 		}
-		if err := json.Unmarshal(lines[len(lines)-2], &c); err != nil || c.Distance == nil || *c.Distance > 1000 {
+		switch err := json.Unmarshal(lines[len(lines)-2], &c); {
+		case err != nil || c.Distance == nil:
 			t.Errorf("%s: --stats: %s", x.name, lines[len(lines)-2])
+		case *c.Distance > 1000:
+			late = append(late, fmt.Sprintf("%s: --stats: %s", x.name, lines[len(lines)-2]))
 		}
 	}
+	return late
 }
 
 // decoderSays decodes a file whose frames come in any rhythm.
