@@ -82,6 +82,11 @@
 // for the first pieces at once, for the very first of two of them, says where he begins (FROM), and is sent nothing
 // before it.
 //
+// When those who were to bring them have left, pieces can be lost of which nothing
+// here tells. Then who feeds us is asked for what there must be by the clock of the
+// stream: the end of a segment, once one of the next has come, and what is next,
+// when nothing new has come for a while.
+//
 // # Politeness
 //
 // What a member gives may be bounded ([Polite]): by what its owner allows for a
