@@ -95,7 +95,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.served.Requests.Add(1)
 	t, bad := parseTarget(r.URL.Path)
 	c := &counted{
-		ResponseWriter: w, bytes: h.served.counter(t.kind), refused: &h.served.Refused, uplink: &h.uplink,
+		ResponseWriter: w, bytes: h.served.counter(t.kind), served: &h.served, uplink: &h.uplink,
 		ctl: http.NewResponseController(w), until: time.Now().Add(h.cfg.WriteTimeout),
 	}
 	head := c.Header()
@@ -199,11 +199,11 @@ func refuse(w http.ResponseWriter, status int, why string) {
 // counted counts the bytes of an answer, and sees that they are taken.
 type counted struct {
 	http.ResponseWriter
-	bytes   *atomic.Int64
-	refused *atomic.Int64
-	uplink  *uplink
-	paid    int  // bytes that were taken out of the bucket before they were written
-	lacked  bool // they are what a player is about to lack
+	bytes  *atomic.Int64
+	served *Served
+	uplink *uplink
+	paid   int  // bytes that were taken out of the bucket before they were written
+	lacked bool // they are what a player is about to lack
 
 	// What has an end is held in memory until the client has taken it, and must
 	// be taken until then; each byte gives a little more time.
@@ -216,7 +216,8 @@ const minRate = 32 << 10
 
 func (c *counted) WriteHeader(status int) {
 	if status >= 400 {
-		c.refused.Add(1)
+		c.served.Refused.Add(1)
+		c.bytes = &c.served.OtherBytes
 	}
 	c.ResponseWriter.WriteHeader(status)
 }
