@@ -1,6 +1,7 @@
 package playout
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -74,7 +75,7 @@ type asks struct {
 	pieces   map[segment.ID]*asked
 	inits    map[segment.Hash]time.Time // when it was asked for; zero: not yet
 	want     []segment.Hash             // inits to ask for, in order
-	rtts     map[uint64]time.Time       // requests that have not been answered
+	open     map[uint64]time.Time       // requests that are under way: since when; zero: some of it has come
 	queue    []Ask
 	wake     time.Time
 }
@@ -88,12 +89,13 @@ type asked struct {
 
 func (a *asks) newID(now time.Time) uint64 {
 	a.next++
-	if a.rtts == nil {
-		a.rtts = map[uint64]time.Time{}
+	if a.open == nil {
+		a.open = map[uint64]time.Time{}
 	}
-	if len(a.rtts) < maxAskedFor {
-		a.rtts[a.next] = now
+	if len(a.open) >= maxAskedFor { // the oldest has hung for an hour
+		delete(a.open, slices.Min(slices.Collect(maps.Keys(a.open))))
 	}
+	a.open[a.next] = now
 	return a.next
 }
 
@@ -175,7 +177,7 @@ func (p *Player) Dry(now time.Time) bool {
 func (p *Player) StopStream(now time.Time) {
 	if s := &p.asks.stream; s.id != 0 {
 		p.asks.queue = append(p.asks.queue, Ask{ID: s.id, Kind: AskStop})
-		delete(p.asks.rtts, s.id)
+		delete(p.asks.open, s.id)
 		s.id = 0
 	}
 	p.plan(now)
@@ -196,7 +198,7 @@ func (p *Player) callOff(id segment.ID, ask uint64) {
 		}
 	}
 	a.queue = append(a.queue, Ask{ID: q.id, Kind: AskStop})
-	delete(a.rtts, q.id)
+	delete(a.open, q.id)
 	q.id = 0
 }
 
@@ -208,14 +210,18 @@ type Answer struct {
 	Busy   bool // it has no room for us just now (Failed is set too)
 }
 
-// Answered tells that a request is done with.
+// Answered tells that a request is done with. How one ended that was stopped says
+// nothing: whoever carried it out may have broken it off.
 func (p *Player) Answered(now time.Time, ask uint64, end Answer) {
 	a := &p.asks
+	if _, open := a.open[ask]; !open {
+		return
+	}
 	failed, gone := end.Failed, end.Gone
 	if failed {
 		a.failedAt = now
 	}
-	delete(a.rtts, ask)
+	delete(a.open, ask)
 	switch {
 	case end.Busy:
 		a.busyTill = now.Add(min(backoffMin<<min(a.busies, 8), busyMax))
@@ -274,8 +280,8 @@ func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
 		}
 		a.last.ask, a.last.at = ask, now
 	}
-	if at, ok := a.rtts[ask]; ok {
-		delete(a.rtts, ask)
+	if at := a.open[ask]; !at.IsZero() {
+		a.open[ask] = time.Time{}
 		sample := now.Sub(at)
 		a.rtt += (sample - a.rtt) / 4
 	}

@@ -420,6 +420,12 @@ func TestARequestForWhatHasComeFromElsewhereIsCalledOff(t *testing.T) {
 			t.Errorf("after piece %d of %d: %+v", i+1, len(ask.Pieces), stops)
 		}
 	}
+	// Who carried it out has broken it off, which is no failure of the origin's.
+	trusted := p.Backstop(now)
+	p.Answered(now, ask.ID, Answer{Failed: true})
+	if got := p.Backstop(now); trusted == 0 || got != trusted {
+		t.Errorf("the origin is relied on for %v, and for %v after the call", trusted, got)
+	}
 }
 
 func TestAFailingOriginIsAskedAgainAndNotMoreThanThat(t *testing.T) {
