@@ -17,8 +17,7 @@ type place interface {
 	// command makes a process of a host.
 	command(ctx context.Context, host, name string, args ...string) *exec.Cmd
 	addr(host string) netip.Addr
-	// What the place's links do not hold processes to, these flags do.
-	seedLimits() []string
+	// What the place's links do not hold a viewer to, these flags do.
 	viewerLimits(v Viewer) []string
 	// path is how long a viewer would have waited more than the baseline did for so
 	// many bytes, from an origin whose own link is nobody's bottleneck.
@@ -56,13 +55,6 @@ func (loopback) command(ctx context.Context, _, name string, args ...string) *ex
 }
 
 func (loopback) addr(string) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 1}) }
-
-func (l loopback) seedLimits() []string {
-	if r := serverRate(l.sc); r > 0 {
-		return []string{"--max-upload", strconv.FormatInt(r, 10)}
-	}
-	return nil
-}
 
 func (loopback) viewerLimits(v Viewer) []string {
 	if v.NoUpload || v.Carries() <= 0 {
@@ -102,7 +94,6 @@ func (l *lab) command(ctx context.Context, host, name string, args ...string) *e
 }
 
 func (l *lab) addr(host string) netip.Addr  { return l.Addr(host) }
-func (l *lab) seedLimits() []string         { return nil }
 func (l *lab) viewerLimits(Viewer) []string { return nil }
 func (l *lab) close()                       { l.Close() }
 

@@ -113,9 +113,13 @@ func (s *show) open() (in *os.File, err error) {
 	}
 	args := []string{"-q", "--room", realRoom, "--topology", s.topology, "--listen", netip.AddrPortFrom(s.place.addr(seedHost), port).String(),
 		"--linger", grace.String(), "--ready-file", ready}
+	if r := serverRate(s.sc); r > 0 && !s.opt.Plain {
+		// What the baseline takes does not leave the host.
+		args = append(args, "--uplink", strconv.FormatInt(r+streamRate(s.sc), 10))
+	}
 	s.slice = &process{name: "xp2p-slice", cmd: s.place.command(s.ctx, seedHost, s.tools.slice, "-q")}
 	s.slice.cmd.Stdin, s.slice.cmd.Stdout = mediaOut, slicesIn
-	s.server = &process{name: "xp2p-seed", cmd: s.place.command(s.ctx, seedHost, s.tools.seed, append(args, s.place.seedLimits()...)...)}
+	s.server = &process{name: "xp2p-seed", cmd: s.place.command(s.ctx, seedHost, s.tools.seed, args...)}
 	s.server.cmd.Stdin = slicesOut
 	if err := s.slice.start(nil); err != nil {
 		return nil, err

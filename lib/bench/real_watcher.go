@@ -89,7 +89,6 @@ func (w *watcher) command() *process {
 	case w.NoUpload:
 		args = append(args, "--no-upload")
 	default:
-		args = append(args, "--uplink", strconv.FormatInt(w.UplinkBPS, 10))
 		args = append(args, s.place.viewerLimits(w.Viewer)...)
 	}
 	return &process{name: w.name, cmd: s.place.command(s.ctx, w.host, s.tools.peer, append(args, s.url+"/"+realRoom)...)}
