@@ -65,7 +65,7 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	if !s.mesh() && (s.starting() || urgent || m.heard || mine || m.tries >= guesses) {
 		// Who feeds us has it, or is about to, and will keep our request.
 		for _, n := range s.peers {
-			if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && !n.shunned(now) && n.asked < n.room() && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
+			if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && !n.shunned(now) && (n.asked < n.room() || urgent && n.asked < maxOpen) && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
 				best = n
 			}
 		}

@@ -110,11 +110,11 @@ func (s *Swarm) runPull(now time.Time) {
 		}
 		if rarity == 0 && unproved {
 			// A word of one who has left, or had it only in words.
-			if now.Sub(m.since) >= pullDoubt {
+			if now.Sub(m.since) >= pullDoubt && !s.spokenOf(id) {
 				lost = append(lost, id)
 				continue
 			}
-			w.wake = earlier(w.wake, m.since.Add(pullDoubt))
+			w.wake = earlier(w.wake, later(m.since.Add(pullDoubt), now.Add(pullRetry)))
 		}
 		if rarity == 0 && !urgent {
 			// It stands before one that somebody has; who gets it will say so.
@@ -146,6 +146,9 @@ func (s *Swarm) runPull(now time.Time) {
 	asks := map[Peer]*[2][]batch{}
 	w.crowded = false
 	for _, p := range list {
+		if w.misses[p.id] != p.m {
+			continue // it was lost with another
+		}
 		n, busy := s.choosePull(now, &p)
 		if n == nil {
 			w.crowded = w.crowded || busy

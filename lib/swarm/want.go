@@ -412,8 +412,14 @@ func (s *Swarm) runWant(now time.Time) {
 				}
 			}
 			if rarity == 0 && s.unproved(id) && !s.guessed(id) {
-				lost = append(lost, id)
-				continue
+				if !s.spokenOf(id) {
+					lost = append(lost, id)
+					continue
+				}
+				if !s.hedging(now) { // somebody will say that he has it
+					w.wake = earlier(w.wake, now.Add(retryNobody))
+					continue
+				}
 			}
 		}
 		list = append(list, ready{id, m, urgent, due, rarity, s.cfg.Rand.Uint32()})
@@ -435,6 +441,9 @@ func (s *Swarm) runWant(now time.Time) {
 	})
 	batches := map[Peer]*[2][]batch{}
 	for _, r := range list {
+		if w.misses[r.id] != r.m {
+			continue // it was lost with another
+		}
 		n := s.choose(now, r.id, r.m, r.urgent)
 		if n == nil {
 			r.m.next = now.Add(retryNobody)
@@ -601,8 +610,14 @@ func (s *Swarm) unproved(id segment.ID) bool {
 	return p == nil || id.Index >= p.sure
 }
 
-// disbelieve forgets what neighbours said of a segment beyond what is proved,
-// and the segment, if nothing is.
+// spokenOf reports whether a neighbour has a piece by his word, or one behind it in
+// its segment, so that it must exist.
+func (s *Swarm) spokenOf(id segment.ID) bool {
+	return slices.ContainsFunc(s.peers, func(n *neighbour) bool { return n.ready() && n.have.reaches(id) })
+}
+
+// disbelieve forgets what neighbours said of a segment from a piece on, as far as it
+// is not proved, and the segment, if nothing is left.
 func (s *Swarm) disbelieve(now time.Time, id segment.ID) {
 	s.want.got(s, now, id)
 	i, ok := s.win.search(id.Epoch, id.Seq)
@@ -610,10 +625,10 @@ func (s *Swarm) disbelieve(now time.Time, id segment.ID) {
 		return
 	}
 	p := s.win.segs[i]
-	for ; p.known > p.sure; p.known-- {
+	for ; p.known > max(p.sure, id.Index); p.known-- {
 		s.want.got(s, now, segment.ID{Epoch: id.Epoch, Seq: id.Seq, Index: p.known - 1})
 	}
-	if p.sure == 0 {
+	if p.known == 0 {
 		s.win.segs = slices.Delete(s.win.segs, i, i+1)
 	}
 }

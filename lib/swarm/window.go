@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -213,6 +214,16 @@ func (m *marks) word(index int) *uint64 {
 	return nil
 }
 
+// count returns the index behind the last piece.
+func (m *marks) count() int {
+	for i := len(m.high) - 1; i >= 0; i-- {
+		if w := m.high[i]; w != 0 {
+			return 64*(i+1) + bits.Len64(w)
+		}
+	}
+	return bits.Len64(m.low)
+}
+
 // search begins with the newest, which is nearly always meant.
 func (s *set) search(epoch, seq int64) (int, bool) {
 	lo, hi := 0, len(s.segs)
@@ -246,6 +257,12 @@ func (s *set) has(id segment.ID) bool {
 	}
 	w := s.segs[i].word(id.Index)
 	return w != nil && *w>>(id.Index%64)&1 == 1
+}
+
+// reaches reports whether a piece is here, or one behind it in its segment.
+func (s *set) reaches(id segment.ID) bool {
+	i, ok := s.search(id.Epoch, id.Seq)
+	return ok && s.segs[i].count() > id.Index
 }
 
 // add notes a piece; a set that is full, by a neighbour's invention, forgets
