@@ -396,8 +396,9 @@ func (s *Swarm) runWant(now time.Time) {
 			w.wake = earlier(w.wake, own)
 			continue
 		}
-		// The first of all is small, and nothing can be shown without it.
-		if m.tries == 0 && (!urgent || starting && id != w.began) && !s.ours(id) {
+		// The first of all is small, and nothing can be shown without it. Else, however
+		// urgent it is to all of a group, it comes soonest when one of them asks for it.
+		if m.tries == 0 && (!urgent || id != w.began) && !s.ours(id) {
 			at = later(at, m.since.Add(ownerWait))
 		}
 		if now.Add(gather).Before(at) {
