@@ -116,13 +116,24 @@ func (p *Player) turn(id segment.ID) time.Duration {
 func (p *Player) notOurTurn() time.Duration { return min(notOurTurn, p.lead()/2) }
 
 // Backstop is how long before a piece is due the origin will have been asked for
-// it, and will bring it; 0 if it has not answered well of late. Within that time
-// nobody else need be asked.
+// it, and will bring it; 0 if it has not answered well of late, or owes an answer
+// now. Within that time nobody else need be asked.
 func (p *Player) Backstop(now time.Time) time.Duration {
-	if p.cfg.NoOrigin || !p.asks.failedAt.IsZero() && now.Sub(p.asks.failedAt) < trustAgain {
+	if p.cfg.NoOrigin || !p.asks.failedAt.IsZero() && now.Sub(p.asks.failedAt) < trustAgain || p.asks.owed(now) {
 		return 0
 	}
 	return p.lead() + askAhead + min(4*p.asks.gap, burstMost)
+}
+
+// owed reports whether nothing has come yet of what was asked for twice the origin's
+// answering time ago.
+func (a *asks) owed(now time.Time) bool {
+	for _, at := range a.open {
+		if !at.IsZero() && now.Sub(at) > max(2*a.rtt, leadMin) {
+			return true
+		}
+	}
+	return false
 }
 
 // NextAsk returns what to ask of the origin.

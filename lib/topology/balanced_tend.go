@@ -27,8 +27,12 @@ func (b *Balanced) Tend() Change {
 	return c.settle()
 }
 
-// tendMoves bounds what Tend moves at a time.
-const tendMoves = 4
+// tendMoves bounds what Tend moves at a time for the better; of groups that are fed
+// by one that cannot, shedPart, for they go short until then.
+const (
+	tendMoves = 4
+	shedPart  = 8
+)
 
 // knownLeast is of how many members the uplinks must be known before they speak
 // for the others.
@@ -37,7 +41,8 @@ const knownLeast = 6
 // shed finds other places for groups whose group above feeds more than it can: it
 // has lost members, or its uplinks have turned out to be weak.
 func (b *Balanced) shed(c *Change) {
-	for moves, i := 0, 0; i < len(b.groups) && moves < tendMoves; i++ {
+	most := max(tendMoves, len(b.groups)/shedPart)
+	for moves, i := 0, 0; i < len(b.groups) && moves < most; i++ {
 		a := b.groups[i]
 		if len(a.below) <= b.fan(a) {
 			continue
