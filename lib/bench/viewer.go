@@ -141,7 +141,7 @@ func (v *viewer) gone() {
 	v.host.Kill()
 	x.sim.After(v.base+signalDelay, func() {
 		if !x.trackerGone {
-			x.tracker.Leave(v.sess)
+			x.tracker.Leave(x.sim.Now(), v.sess)
 			x.drainTracker()
 		}
 		delete(x.sessions, v.sess)
@@ -204,7 +204,7 @@ func (v *viewer) say(m wire.Signal) {
 			}
 		case *wire.SignalBye:
 			if !x.trackerGone {
-				x.tracker.Leave(v.sess)
+				x.tracker.Leave(x.sim.Now(), v.sess)
 				x.drainTracker()
 			}
 		}

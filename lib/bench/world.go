@@ -44,6 +44,7 @@ type world struct {
 
 	tracker     *tracker.Tracker
 	trackerGone bool
+	tickAt      time.Time // when it is called next
 	sessions    map[tracker.Session]func(wire.Signal)
 	nextSession tracker.Session
 
@@ -106,19 +107,7 @@ func newWorld(sc *Scenario, topology string, seed uint64, link string) (*world, 
 	x.server = x.sim.AddHost(simnet.HostConfig{Addr: netip.MustParseAddr("192.0.2.1"), Up: simnet.Link{Rate: up, Delay: ServerDelay(sc)}, Down: simnet.Link{Delay: ServerDelay(sc)}})
 	x.origin.init(x)
 	x.startSeed(tokenKey)
-	var tick func()
-	tick = func() {
-		if !x.trackerGone {
-			x.tracker.Tick(x.sim.Now())
-			x.drainTracker()
-		}
-		wait := time.Second
-		if t := x.tracker.NextTimeout(); t.After(x.sim.Now()) {
-			wait = min(wait, t.Sub(x.sim.Now()))
-		}
-		x.sim.After(wait, tick)
-	}
-	tick()
+	x.callTracker()
 	for i, d := range Draw(sc, seed) {
 		v := &viewer{Viewer: d, world: x, index: i, asks: map[uint64]bool{}}
 		x.viewers = append(x.viewers, v)
@@ -263,9 +252,30 @@ func (x *world) report(s tracker.Session, m *wire.SignalReport) {
 	}
 }
 
+// callTracker calls it when it wants to be called.
+func (x *world) callTracker() {
+	now := x.sim.Now()
+	switch {
+	case now.Before(x.tickAt):
+		return // it is to be called later now
+	case x.trackerGone:
+		x.tickAt = now.Add(time.Second)
+		x.sim.After(time.Second, x.callTracker)
+	default:
+		x.tickAt = time.Time{}
+		x.tracker.Tick(now)
+		x.drainTracker()
+	}
+}
+
 func (x *world) drainTracker() {
+	now := x.sim.Now()
+	if at := x.tracker.NextTimeout(); x.tickAt.IsZero() || at.Before(x.tickAt) {
+		x.tickAt = at
+		x.sim.After(max(0, at.Sub(now)), x.callTracker)
+	}
 	for {
-		m, ok := x.tracker.NextMessage(x.sim.Now())
+		m, ok := x.tracker.NextMessage(now)
 		if !ok {
 			return
 		}

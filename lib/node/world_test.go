@@ -425,7 +425,7 @@ func (v *viewer) signal(m wire.Signal) {
 			}
 		case *wire.SignalBye:
 			if !x.trGone {
-				x.tr.Leave(v.sess)
+				x.tr.Leave(x.w.Now(), v.sess)
 				x.drainTracker()
 			}
 		}

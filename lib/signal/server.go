@@ -66,6 +66,7 @@ type Server struct {
 	guests   map[string]*guest // by room
 	last     tracker.Session
 	closed   bool
+	alarm    *time.Timer // of the tracker
 	done     chan struct{}
 	wg       sync.WaitGroup
 
@@ -99,7 +100,7 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, mux: http.NewServeMux(), tracker: tracker.New(cfg.Tracker),
-		sessions: map[tracker.Session]*outbox{}, guests: map[string]*guest{}, done: make(chan struct{}),
+		sessions: map[tracker.Session]*outbox{}, guests: map[string]*guest{}, alarm: time.NewTimer(0), done: make(chan struct{}),
 	}
 	s.mux.HandleFunc("GET /v1/rooms/{room}", s.serveDocument)
 	s.mux.HandleFunc("GET /v1/rooms/{room}/signal", s.serveSignal)
@@ -185,14 +186,14 @@ func (s *Server) Stats() ServerStats {
 	}
 }
 
+// tick calls the tracker when it wants to be called: deliver has set the alarm.
 func (s *Server) tick() {
-	t := time.NewTicker(tracker.TickInterval)
-	defer t.Stop()
+	defer s.alarm.Stop()
 	for {
 		select {
 		case <-s.done:
 			return
-		case now := <-t.C:
+		case now := <-s.alarm.C:
 			s.mu.Lock()
 			s.tracker.Tick(now)
 			s.tendGuests(now)
@@ -220,8 +221,9 @@ func (s *Server) leave(session tracker.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
-	s.tracker.Leave(session)
-	s.guestLeft(session, time.Now(), false)
+	now := time.Now()
+	s.tracker.Leave(now, session)
+	s.guestLeft(session, now, false)
 	s.deliver()
 }
 
@@ -272,9 +274,11 @@ func (s *Server) take(session tracker.Session, a arrival, m wire.Signal) (over b
 	return true, tracker.ErrProtocol
 }
 
-// deliver moves the tracker's messages into outboxes. The caller holds mu.
+// deliver moves the tracker's messages into outboxes, and sets the alarm for its
+// next. The caller holds mu.
 func (s *Server) deliver() {
 	now := time.Now()
+	s.alarm.Reset(s.tracker.NextTimeout().Sub(now))
 	for {
 		m, ok := s.tracker.NextMessage(now)
 		if !ok {

@@ -13,8 +13,8 @@ import (
 const (
 	guessMost = 3 // pieces at a time
 	// silence is how long nothing new comes, after others have left, before what is
-	// next is guessed at: three pieces at 80 ms.
-	silence = 240 * time.Millisecond
+	// next is guessed at: two pieces at 80 ms.
+	silence = 160 * time.Millisecond
 )
 
 // guess looks for the end of a segment when a piece of the next one has come, but

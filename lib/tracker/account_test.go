@@ -301,7 +301,7 @@ func TestWhatAReceiverSignedStaysGoodWhenItHasLeft(t *testing.T) {
 	// Its last receipt is on its way when it goes.
 	w.give(2, 3, 300*kBps)
 	w.tell(3)
-	w.Leave(3)
+	w.Leave(now, 3)
 	w.pass(250 * kBps)
 	if v := w.account(); v.VouchedBytes != 1500*kBps || w.vouched(2) != 1500*kBps || v.PeerBytes != 1500*kBps {
 		t.Errorf("after it left: %+v", v)
@@ -316,7 +316,7 @@ func TestWhatAReceiverSignedStaysGoodWhenItHasLeft(t *testing.T) {
 	if v := w.account(); v.VouchedBytes != 1500*kBps || v.PeerBytes != 1500*kBps {
 		t.Errorf("back again it is counted twice: %+v", v)
 	}
-	w.Leave(30)
+	w.Leave(now, 30)
 	delete(w.seen, 30)
 	for range int(accountKept/TickInterval) + 1 {
 		w.pass(250 * kBps)
@@ -506,7 +506,7 @@ func TestTwoFellowsInTwoPlacesMakeAPolluterForTenMinutes(t *testing.T) {
 	again := w.hello(2, 2, "198.51.2.1", "198.51.2.1:5001")
 	again.Hello.ReceiptKey = wire.Key(signerOf(2).Public().(ed25519.PublicKey))
 	w.join(again)
-	w.Leave(2)
+	w.Leave(now, 2)
 	again.Session = 22
 	w.join(again)
 	if len(w.lists[22].Members) != 0 || w.standing(3, 2) != -1 {

@@ -261,7 +261,8 @@ func (p *peer) member() topology.Member {
 
 // Leave ends a session; its fellows hear of it at once. A session that is no
 // peer, or not any more, leaves nothing.
-func (t *Tracker) Leave(session Session) {
+func (t *Tracker) Leave(now time.Time, session Session) {
+	t.clock = now
 	p := t.sessions[session]
 	if p == nil {
 		return
@@ -277,5 +278,10 @@ func (t *Tracker) Leave(session Session) {
 	if p.placed {
 		t.sayLeft(p)
 		t.apply(r, r.top.Leave(topology.ID(p.id)))
+		if r.gone++; r.gone > len(r.peers)/manyGone {
+			if soon := now.Add(tendSoon); soon.Before(t.nextTend) {
+				t.nextTend = soon
+			}
+		}
 	}
 }

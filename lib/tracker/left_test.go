@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -39,7 +40,7 @@ func TestWhoIsMovedHearsThatItsOldNeighboursAreGone(t *testing.T) {
 	dying := rand.New(rand.NewPCG(1, 1)).Perm(peers)[:peers/2]
 	for _, i := range dying {
 		gone := Session(i + 10)
-		w.Leave(gone)
+		w.Leave(now, gone)
 		delete(w.lists, gone)
 		delete(known, gone)
 		for {
@@ -88,4 +89,32 @@ func memberIDs(l *wire.SignalNeighbours) (ids []wire.PeerID) {
 		ids = append(ids, m.ID)
 	}
 	return ids
+}
+
+// One who leaves a large room changes little. Where a crowd leaves, those who stay are
+// fed by too few, and a room is put in order when all of them have gone.
+func TestARoomIsPutInOrderSoonAfterManyHaveLeft(t *testing.T) {
+	w := newLab(t, "balanced", Config{})
+	for s := range Session(100) {
+		w.join(w.hello(s+1, int(s+1), "198.51.100.1", fmt.Sprintf("198.51.100.1:%d", 5000+s)))
+	}
+	w.Tick(now)
+	if at := w.NextTimeout(); at != now.Add(TendInterval) {
+		t.Fatalf("the next call is at %v", at.Sub(now))
+	}
+	left := now.Add(300 * time.Millisecond)
+	w.Leave(left, 1)
+	if at := w.NextTimeout(); at != now.Add(TendInterval) {
+		t.Errorf("after one has left: %v", at.Sub(now))
+	}
+	for s := range Session(50) {
+		w.Leave(left, s+2)
+	}
+	if at := w.NextTimeout(); at != left.Add(tendSoon) {
+		t.Errorf("after half of them have left: %v", at.Sub(left))
+	}
+	w.Tick(left.Add(tendSoon))
+	if at := w.NextTimeout(); at != left.Add(tendSoon+TendInterval) {
+		t.Errorf("when they are in order: %v", at.Sub(left))
+	}
 }

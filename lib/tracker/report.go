@@ -84,13 +84,20 @@ func (t *Tracker) Tick(now time.Time) {
 	}
 }
 
-// TendInterval is how often rooms are put in order: as fast as a crowd comes.
-const TendInterval = time.Second
+// TendInterval is how often rooms are put in order: as fast as a crowd comes. When
+// one of manyGone has left a room since, it is put in order after tendSoon: by then
+// the others who leave with him have left too.
+const (
+	TendInterval = time.Second
+	tendSoon     = 100 * time.Millisecond
+	manyGone     = 20
+)
 
 // tend lets topologies that wish to put themselves in order.
 func (t *Tracker) tend() {
 	for _, name := range t.Rooms() {
 		r := t.rooms[name]
+		r.gone = 0
 		if top, ok := r.top.(interface{ Tend() topology.Change }); ok {
 			t.apply(r, top.Tend())
 		}

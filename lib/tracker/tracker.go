@@ -134,6 +134,7 @@ type room struct {
 	books  books
 	// relayed: there is a relay for those who find no other way.
 	relayed bool
+	gone    int // since it was last put in order
 }
 
 // A peer is in a room from its first hello to the end of its session.

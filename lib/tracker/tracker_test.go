@@ -204,7 +204,7 @@ func TestPeersMeetAndPartAtOnce(t *testing.T) {
 	if g := w.feeds[1][1]; len(g.Members) != 2 || g.Version != w.lists[2].Version || g.Version != w.lists[3].Version {
 		t.Errorf("the seed feeds %+v, at another version than %d, %d", g, w.lists[2].Version, w.lists[3].Version)
 	}
-	w.Leave(2)
+	w.Leave(now, 2)
 	w.drain()
 	if _, ok := w.addrs(3, anna); ok {
 		t.Error("bert still knows anna, who left")
@@ -212,7 +212,7 @@ func TestPeersMeetAndPartAtOnce(t *testing.T) {
 	if g := w.feeds[1][1]; len(g.Members) != 1 {
 		t.Errorf("the seed still feeds %v", g.Members)
 	}
-	w.Leave(3)
+	w.Leave(now, 3)
 	w.drain()
 	if len(w.feeds[1]) != 0 {
 		t.Errorf("the seed feeds %v, and all have left", w.feeds[1])
@@ -311,7 +311,7 @@ func TestAPeerComesBackAndTheOthersKeepHim(t *testing.T) {
 	if w.lists[3] == nil || len(w.lists[3].Members) != 1 {
 		t.Errorf("anna's new connection heard %+v", w.lists[3])
 	}
-	w.Leave(1) // the old connection dies at last: nothing happens
+	w.Leave(now, 1) // the old connection dies at last: nothing happens
 	w.drain()
 	if _, ok := w.addrs(2, anna); !ok {
 		t.Error("the end of the old connection took anna with it")
@@ -334,7 +334,7 @@ func TestDoorsThatStayClosed(t *testing.T) {
 		if _, err := w.Join(now, a); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
-		w.Leave(a.Session)
+		w.Leave(now, a.Session)
 	}
 	other := w.hello(1, 1, "198.51.100.1")
 	other.Room = "other"
@@ -349,9 +349,9 @@ func TestDoorsThatStayClosed(t *testing.T) {
 	w.join(w.hello(5, 5, "2001:db8::1"))
 	w.join(w.hello(6, 6, "2001:db8::2"))
 	refuse("a fifth peer", w.hello(7, 7, "203.0.113.1"), ErrFull)
-	w.Leave(5)
+	w.Leave(now, 5)
 	w.join(w.hello(8, 8, "203.0.113.1"))
-	w.Leave(8)
+	w.Leave(now, 8)
 	refuse("a third in one /64", func() Arrival { w.join(w.hello(9, 9, "2001:db8::3")); return w.hello(10, 10, "2001:db8::4") }(), ErrFull)
 	change := w.hello(3, 33, "198.51.100.1")
 	if _, err := w.Join(now, change); !errors.Is(err, ErrProtocol) {
@@ -461,7 +461,7 @@ func storm(t *testing.T, topo string, seed uint64) *lab {
 			present = append(present, s)
 		} else {
 			j := rng.IntN(len(present))
-			w.Leave(present[j])
+			w.Leave(now, present[j])
 			delete(w.lists, present[j])
 			present = slices.Delete(present, j, j+1)
 		}
@@ -580,7 +580,7 @@ func BenchmarkJoinLeave(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		join(10_000 + i)
-		t.Leave(Session(i))
+		t.Leave(now, Session(i))
 		for ok := true; ok; _, ok = t.NextMessage(now) {
 		}
 	}

@@ -121,7 +121,7 @@ func TestARoomIsCountedByZone(t *testing.T) {
 	w.join(w.hello(20, 20, "198.51.100.20")) // seen by its signalling only
 	w.join(w.hello(21, 21, "198.51.100.21", "192.0.2.21:5000"))
 	w.join(w.hello(21, 21, "198.51.100.21", "192.0.2.21:5000")) // again
-	w.Leave(10)
+	w.Leave(now, 10)
 	zones := func() []ZoneStats {
 		s, _ := w.Stats("match")
 		return s.Zones
@@ -134,7 +134,7 @@ func TestARoomIsCountedByZone(t *testing.T) {
 		t.Errorf("zones %v", got)
 	}
 	for s := range Session(30) {
-		w.Leave(s)
+		w.Leave(now, s)
 	}
 	if got := zones(); len(got) != 0 || len(w.rooms["match"].inZone) != 0 {
 		t.Errorf("an empty room has peers in %v", got)
@@ -194,9 +194,9 @@ func TestABudgetBoundsHowManyCopiesCross(t *testing.T) {
 	check("more than the budget", "match", b, 1)
 	reports(3, 80_000_000) // a viewer's word on the stream is none
 	check("a viewer reports", "match", b, 1)
-	w.Leave(4)
+	w.Leave(now, 4)
 	check("the other has nobody there any more", "other", b, 9)
-	w.Leave(3)
+	w.Leave(now, 3)
 	reports(1, 3_000_000)
 	check("they have left", "match", b, 3)
 	plain := newLab(t, "balanced", Config{})
