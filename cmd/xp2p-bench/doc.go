@@ -133,6 +133,7 @@ A scenario is an object in a JSON file. All of its fields may be left out:
 	  "server_streams": 20,             uplink of origin and seed together; negative: unbounded
 	  "zones": 1,                       providers of equal size, the seed in the first
 	  "cross_rtt_ms": 0,                more between zones
+	  "zone_streams": 0,                budget of each zone's border, in streams each way; 0: none
 	  "unconnectable": 0,               share of pairs that cannot connect
 	  "polluters": 0,                   share of viewers who change every hundredth piece that they send
 	  "slow": 0,                        viewers whose uplink is ten times slower than they say

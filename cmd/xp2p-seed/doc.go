@@ -178,9 +178,11 @@
 //
 // An address that is in no zone is far from all that are in one, and near to
 // others like it: give the network of the seed itself a line too. A budget is
-// shared by all rooms; one copy of a stream may always cross. The metric
-// xp2p_inter_zone_bytes_total, and inter_zone_bytes of xp2p-peer --stats, say
-// what crossed.
+// shared by all rooms, and bounds what viewers send each other across the border of
+// a zone; one copy of a stream may always cross. A mesh holds to it; a balanced room
+// needs one copy anyway, a tree a few. Whoever lacks something in spite of it asks
+// seed or origin, which counts too: the metric xp2p_inter_zone_bytes_total, and
+// inter_zone_bytes of xp2p-peer --stats, say what crossed.
 //
 // The names live, v1, metrics, healthz and stat are no rooms.
 //

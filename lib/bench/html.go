@@ -160,6 +160,7 @@ func factsOf(s *Scenario) []fact {
 		}
 	}
 	add(s.Zones > 1, "Zones", "%d, %s ms more between two of them", s.Zones, plain(s.CrossRTTMS))
+	add(s.ZoneStreams > 0, "Budget of a zone", "%d streams in, and as many out", s.ZoneStreams)
 	add(s.Loss > 0, "Loss", "%s %% of datagrams on every access link", plain(100*s.Loss))
 	add(s.Unconnectable > 0, "Pairs that cannot connect", "%s %%", plain(100*s.Unconnectable))
 	add(s.Polluters > 0, "Polluters", "%s %% of viewers change every hundredth piece", plain(100*s.Polluters))

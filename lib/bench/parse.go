@@ -185,6 +185,7 @@ func (s *Scenario) Check() error {
 	c.in("server_streams", s.ServerStreams, -maxPeers, maxPeers)
 	c.in("zones", float64(s.Zones), 1, 1000)
 	c.in("cross_rtt_ms", s.CrossRTTMS, 0, maxRTTMS)
+	c.in("zone_streams", float64(s.ZoneStreams), 0, maxPeers)
 	c.in("unconnectable", s.Unconnectable, 0, 1)
 	c.in("polluters", s.Polluters, 0, 1)
 	c.in("slow", float64(s.Slow), 0, float64(s.Peers))

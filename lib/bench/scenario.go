@@ -22,6 +22,7 @@ type Scenario struct {
 	ServerStreams float64    `json:"server_streams,omitempty"` // uplink of origin and seed together, in streams (20); negative: unbounded
 	Zones         int        `json:"zones,omitempty"`          // ISPs of equal size, the seed in the first (1)
 	CrossRTTMS    float64    `json:"cross_rtt_ms,omitempty"`   // more between zones
+	ZoneStreams   int        `json:"zone_streams,omitempty"`   // the budget of each zone's border, in streams each way; 0: none
 
 	Unconnectable float64 `json:"unconnectable,omitempty"` // share of pairs of viewers that cannot connect, by NAT class
 	Polluters     float64 `json:"polluters,omitempty"`     // share of viewers who change bytes of every hundredth piece they send

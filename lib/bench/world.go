@@ -88,7 +88,7 @@ func newWorld(sc *Scenario, topology string, seed uint64, link string) (*world, 
 	}
 	cfg := tracker.Config{Rand: x.sim.Rand("tracker"), Entropy: x.entropy("tracker"), TokenKeys: []ed25519.PublicKey{pub}, MaxPeers: 1 << 20}
 	if sc.Zones > 1 {
-		m, err := zone.Parse(string(zoneMap(sc.Zones)))
+		m, err := zone.Parse(string(zoneMap(sc)))
 		if err != nil {
 			return nil, err
 		}
@@ -117,9 +117,13 @@ func newWorld(sc *Scenario, topology string, seed uint64, link string) (*world, 
 
 // zoneMap is the map of a scenario's ISPs, as an operator would write it: the
 // server stands in the first.
-func zoneMap(zones int) []byte {
+func zoneMap(sc *Scenario) []byte {
 	b := []byte("192.0.2.0/24 isp-0\n")
-	for z := range zones {
+	for z := range sc.Zones {
+		if sc.ZoneStreams > 0 {
+			// The stream's rate is measured, and never quite the same.
+			b = fmt.Appendf(b, "budget isp-%d %d\n", z, int64((float64(sc.ZoneStreams)+0.5)*float64(sc.RateBPS)))
+		}
 		b = fmt.Appendf(b, "10.%d.0.0/16 isp-%d\n", z, z)
 		for o := range z {
 			b = fmt.Appendf(b, "cost isp-%d isp-%d 10\n", o, z)

@@ -31,6 +31,8 @@ type Mesh struct {
 	zones  map[uint32][]*place
 	weight float64 // of all peers, in whole bits per second
 	cost   func(from, to uint32) uint32
+	bound  func(zone uint32) int // of what crosses
+	border map[uint32]*border    // of zones from which links go
 
 	fanout int
 	doors  [][]*place // the entries of each group
@@ -49,7 +51,7 @@ type place struct {
 // NewMesh returns an empty room. rng draws the neighbours; a member of the
 // swarm, who draws none, may pass nil.
 func NewMesh(rng *rand.Rand) *Mesh {
-	return &Mesh{rng: rng, places: map[ID]*place{}, zones: map[uint32][]*place{}, fanout: meshCopies}
+	return &Mesh{rng: rng, places: map[ID]*place{}, zones: map[uint32][]*place{}, border: map[uint32]*border{}, fanout: meshCopies}
 }
 
 // SetCost sets what a byte costs between two zones; 0 is near. Without it all
@@ -137,7 +139,7 @@ func (t *Mesh) leavePeer(id ID) Change {
 	var c Change
 	lost := slices.Clone(n.links)
 	for _, o := range lost {
-		unlink(n, o)
+		t.unlink(n, o)
 		c.Members = append(c.Members, o.ID)
 	}
 	t.quit(n)

@@ -27,7 +27,7 @@ func (t *Mesh) copies(peers int) int {
 	switch {
 	case peers == 0:
 		return 0
-	case peers <= meshSmall:
+	case peers <= meshSmall, !t.anyFed():
 		return 1
 	case peers <= meshMiddle:
 		return min(2, t.fanout)
@@ -79,8 +79,9 @@ func (t *Mesh) draw() (best *place) {
 	if len(t.peers) == 0 {
 		return nil
 	}
+	anyone := !t.anyFed()
 	better := func(n *place) {
-		if n.door == 0 && (best == nil || n.before(best)) {
+		if n.door == 0 && (anyone || t.fed(n)) && (best == nil || n.before(best)) {
 			best = n
 		}
 	}

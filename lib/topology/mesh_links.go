@@ -19,14 +19,16 @@ func (t *Mesh) want(n *place) int {
 	return min(max(meshMin, int(math.Round((meshMin+meshMax)/2*n.Member.weight()/mean))), meshMax)
 }
 
-func link(a, b *place) {
+func (t *Mesh) link(a, b *place) {
 	a.links = append(a.links, b)
 	b.links = append(b.links, a)
+	t.cross(a, b, 1)
 }
 
-func unlink(a, b *place) {
+func (t *Mesh) unlink(a, b *place) {
 	a.links = slices.DeleteFunc(a.links, func(x *place) bool { return x == b })
 	b.links = slices.DeleteFunc(b.links, func(x *place) bool { return x == a })
+	t.cross(a, b, -1)
 }
 
 func (n *place) knows(o *place) bool { return slices.Contains(n.links, o) }
@@ -54,6 +56,10 @@ func (t *Mesh) meet(n *place, c *Change) {
 		return
 	}
 	t.seek(n, zone, min(meshNear, len(zone)-1), (*place).near, c)
+	if !t.mayLeave(n) {
+		t.seek(n, zone, min(total, len(zone)-1), (*place).degree, c)
+		return
+	}
 	t.seek(n, t.peers, min(meshMin-meshNear, outside), (*place).far, c)
 	t.seek(n, t.peers, total, (*place).degree, c)
 }
@@ -68,13 +74,13 @@ func (t *Mesh) seek(n *place, list []*place, enough int, count func(*place) int,
 		return
 	}
 	// A candidate counts if it brings n nearer to enough.
-	fits := func(o *place) bool { return o != n && !n.knows(o) && n.gains(o, count) }
+	fits := func(o *place) bool { return o != n && !n.knows(o) && n.gains(o, count) && t.may(n, o) }
 	for range meshTries {
 		if count(n) >= enough || len(n.links) >= meshMax {
 			return
 		}
 		if o := list[t.rng.IntN(len(list))]; fits(o) && len(o.links) < t.want(o) {
-			link(n, o)
+			t.link(n, o)
 			c.Members = append(c.Members, n.ID, o.ID)
 		}
 	}
@@ -87,14 +93,14 @@ func (t *Mesh) seek(n *place, list []*place, enough int, count func(*place) int,
 		switch {
 		case !fits(a):
 		case len(a.links) < t.want(a):
-			link(n, a)
+			t.link(n, a)
 			c.Members = append(c.Members, n.ID, a.ID)
 		case len(n.links)+2 <= meshMax:
 			for _, b := range a.links {
-				if b != n && !n.knows(b) {
-					unlink(a, b)
-					link(n, a)
-					link(n, b)
+				if b != n && !n.knows(b) && t.may(n, b) {
+					t.unlink(a, b)
+					t.link(n, a)
+					t.link(n, b)
 					c.Members = append(c.Members, n.ID, a.ID, b.ID)
 					break
 				}
@@ -119,14 +125,14 @@ func (t *Mesh) heal(lost []*place, c *Change) {
 	for _, n := range lost {
 		few := len(n.links) < min(meshMin, len(t.peers)-1)
 		outside := len(t.peers) - len(t.zones[n.Zone])
-		if few || n.far() < min(meshFar, outside) && len(n.links) < meshMax {
+		if few || n.far() < min(meshFar, outside) && len(n.links) < meshMax && t.mayLeave(n) {
 			needy = append(needy, n)
 		}
 	}
 	for i, a := range needy {
 		for _, b := range needy[i+1:] {
-			if len(a.links) < meshMin && len(b.links) < meshMin && !a.knows(b) {
-				link(a, b)
+			if len(a.links) < meshMin && len(b.links) < meshMin && !a.knows(b) && t.may(a, b) {
+				t.link(a, b)
 				c.Members = append(c.Members, a.ID, b.ID)
 			}
 		}
@@ -150,9 +156,9 @@ func (t *Mesh) Swap(id, bad ID) Change {
 		if near {
 			x = t.zones[n.Zone][t.rng.IntN(len(t.zones[n.Zone]))]
 		}
-		if x != n && !n.knows(x) && len(x.links) < meshMax {
-			unlink(n, o)
-			link(n, x)
+		if x != n && !n.knows(x) && len(x.links) < meshMax && t.may(n, x) {
+			t.unlink(n, o)
+			t.link(n, x)
 			c.Members = append(c.Members, x.ID)
 			t.heal([]*place{o}, &c)
 			return c.settle()

@@ -208,15 +208,19 @@ func (t *Tracker) Open(now time.Time, name, topo string) error {
 	if err != nil {
 		return err
 	}
-	if z := t.cfg.Zones; z != nil {
-		top.SetCost(func(from, to uint32) uint32 { return z.Cost(zone.ID(from), zone.ID(to)) })
-	}
-	t.rooms[name] = &room{
+	r := &room{
 		name: name, top: top, peers: map[wire.PeerID]*peer{}, perAddr: map[netip.Prefix]int{}, groups: map[uint64]uint64{},
 		zones: t.cfg.Zones, inZone: map[zone.ID]int{}, books: newBooks(), relayed: len(t.cfg.Relays) > 0,
 		// Versions go on growing over a restart of the tracker.
 		version: uint64(max(0, now.UnixMilli())),
 	}
+	if z := t.cfg.Zones; z != nil {
+		top.SetCost(func(from, to uint32) uint32 { return z.Cost(zone.ID(from), zone.ID(to)) })
+		if top, ok := top.(interface{ SetBound(func(zone uint32) int) }); ok {
+			top.SetBound(func(id uint32) int { return t.crossings(r, zone.ID(id)) })
+		}
+	}
+	t.rooms[name] = r
 	return nil
 }
 
