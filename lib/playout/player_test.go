@@ -619,3 +619,38 @@ func TestAPlayerThatIsDrySaysSoUntilWhatComesNextIsThere(t *testing.T) {
 		t.Error("what follows is there, and it is dry")
 	}
 }
+
+// Of what the origin was asked for nothing has come for longer than it takes to answer:
+// until it does, others had better be asked too.
+func TestAnOriginThatOwesAnAnswerIsNotReliedOn(t *testing.T) {
+	recs := stream(5, "init", 20)
+	p := New(t0, Config{Start: Start{Mode: Oldest}})
+	start := asksOf(p)[0].ID
+	p.Add(at(50), initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs[:5] {
+		p.Add(at(50), r, measure.Origin, time.Time{}, start)
+	}
+	p.Answered(at(50), start, Answer{})
+	p.Announce(at(50), recs[6].Piece.ID)
+	now := at(50)
+	var q []Ask
+	for len(q) == 0 || q[0].Kind != AskPieces {
+		now = now.Add(10 * time.Millisecond)
+		if p.Advance(now); now.Sub(t0) > 3*time.Second {
+			t.Fatal("the origin was not asked")
+		}
+		q = append(asksOf(p), q...)
+	}
+	relied := func(after time.Duration) bool { return p.Backstop(now.Add(after)) > 0 }
+	twice := 2 * p.asks.rtt
+	if !relied(0) || !relied(twice) {
+		t.Error("it has just been asked, and is not relied on")
+	}
+	if relied(twice + time.Millisecond) {
+		t.Error("it has not answered in time, and is relied on")
+	}
+	p.Add(now.Add(twice+time.Millisecond), recs[5], measure.Origin, time.Time{}, q[0].ID)
+	if !relied(twice + time.Millisecond) {
+		t.Error("it has answered at last, and is not relied on")
+	}
+}

@@ -1,10 +1,12 @@
 package swarm
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -133,5 +135,95 @@ func TestWhenOthersHaveLeftTheOriginIsNotReliedOn(t *testing.T) {
 			}
 		}
 		t.Errorf("nobody asks two for what is late: %v", to)
+	}
+}
+
+// A neighbour speaks of two pieces of a segment of which nothing is proved. The others
+// before them must exist too; they are not asked for, as nobody says that he has
+// them, and neither are they forgotten, with those that were spoken of.
+func TestWhatIsSpokenOfIsKeptWithWhatStandsBeforeIt(t *testing.T) {
+	for _, topo := range []string{"balanced", "mesh"} {
+		s := newSwarm(t, 4, false, topo)
+		meet(t, s, 6)
+		p := pieces(t)
+		s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(5000)})
+		s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(p[2].Piece.ID, p[5].Piece.ID)), nil)
+		var asked []segment.ID
+		for ms := 0; ms < 6000; ms += 20 {
+			s.Advance(at(ms))
+			to, msgs := sent(t, actions(s), wire.SwarmWant)
+			for i, m := range msgs {
+				if to[i] == 5 {
+					asked = append(asked, named(m.Runs)...)
+				}
+			}
+			open := map[Peer]int{}
+			for _, m := range s.want.order {
+				open[m.peer]++
+			}
+			for _, n := range s.peers {
+				if n.asked != open[n.id] {
+					t.Fatalf("%s: after %d ms %d requests are said to be open at %d, and are %d", topo, ms, n.asked, n.id, open[n.id])
+				}
+			}
+			if n := len(s.want.order); n != 6 {
+				t.Fatalf("%s: after %d ms %d pieces are missing, want 6", topo, ms, n)
+			}
+		}
+		if !slices.Contains(asked, p[2].Piece.ID) || !slices.Contains(asked, p[5].Piece.ID) {
+			t.Errorf("%s: the one who has them was asked for %v", topo, asked)
+		}
+		// When he is gone, nobody speaks of them any more.
+		s.Disconnected(at(6000), 5, "gone")
+		for ms := 6000; ms < 10_000; ms += 20 {
+			s.Advance(at(ms))
+			actions(s)
+		}
+		if n := len(s.want.order); n != 0 {
+			t.Errorf("%s: he is gone, and %d pieces are missing", topo, n)
+		}
+	}
+}
+
+// All of a group lack the same pieces, and at once; one of them asks those above for
+// each, and the others wait for him a moment.
+func TestWhatAGroupNeedsAtOnceOneOfItAsksFor(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	members := []wire.SignalMember{{ID: 31, Role: wire.RolePeer, Upload: true, Group: 8, Tier: int8(topology.Above)}}
+	for id := Peer(2); id < 7; id++ {
+		if id != 4 {
+			members = append(members, wire.SignalMember{ID: id, Role: wire.RolePeer, Upload: true, Group: 1})
+		}
+	}
+	know(t, s, members)
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(300)})
+	s.want.shake(t0)
+	s.Receive(t0, 31, message(s, p[9], 0), nil) // all before it are late
+	first := map[segment.ID]time.Time{}
+	for ms := 10; ms < 1000; ms += 10 {
+		s.Advance(at(ms))
+		to, msgs := sent(t, actions(s), wire.SwarmWant)
+		for i, m := range msgs {
+			for _, id := range named(m.Runs) {
+				if to[i] == 31 && first[id].IsZero() {
+					first[id] = at(ms)
+				}
+			}
+		}
+	}
+	mine := 0
+	for i := 1; i < 9; i++ { // whoever begins asks for the very first himself
+		id := p[i].Piece.ID
+		at, soon := first[id], t0.Add(ownerWait)
+		if s.ours(id) {
+			mine++
+		}
+		if at.IsZero() || at.Before(soon) != s.ours(id) {
+			t.Errorf("%v, ours: %v, is asked for after %v", id, s.ours(id), at.Sub(t0))
+		}
+	}
+	if mine == 0 || mine == 8 {
+		t.Errorf("%d of 8 are ours", mine)
 	}
 }

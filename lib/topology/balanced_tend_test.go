@@ -78,3 +78,41 @@ func TestARoomShortOfUplinkIsFedByItsSeeds(t *testing.T) {
 		}
 	}
 }
+
+// Half of a room leave at once. Groups whose members can no longer carry two others
+// keep one, all of them at the next call: who is fed by them goes short until then.
+func TestAfterManyHaveLeftAllWhoFeedTooManyAreRelievedAtOnce(t *testing.T) {
+	const rate = 2_000_000
+	b := NewBalanced(nil)
+	b.SetRate(rate)
+	b.Join(Member{ID: 1, Seed: true})
+	for id := ID(2); id < 1002; id++ {
+		b.Join(Member{ID: id, Upload: true, Uplink: rate * (4 + int64(id*7)%9) / 4})
+	}
+	tended(b, 60)
+	over := func() (n int) {
+		for _, g := range b.groups {
+			if len(g.below) > b.fan(g) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := over(); n > 0 {
+		t.Fatalf("%d groups feed too many before anybody leaves", n)
+	}
+	for id := ID(2); id < 1002; id++ {
+		if id*2654435761>>8%2 == 0 {
+			b.Leave(id)
+		}
+	}
+	before := over()
+	if before <= 2*tendMoves || before > len(b.groups)/shedPart {
+		t.Fatalf("%d of %d groups feed too many", before, len(b.groups))
+	}
+	b.Tend()
+	checkGroups(t, b, "after the leave")
+	if n := over(); n > 0 {
+		t.Errorf("%d of %d groups still feed too many", n, before)
+	}
+}
