@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/abr"
@@ -45,6 +46,7 @@ func (l *ladder) conduct(ctx context.Context, container media.Container) error {
 			return context.Cause(ctx)
 		}
 		now := time.Now()
+		l.release()
 		over, err := l.feed(now, log)
 		if err != nil || over {
 			return err
@@ -254,17 +256,35 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 		return
 	}
 	l.io.Log.Info("another rendition is joined", "rendition", l.list[c.Rendition].Name, "why", c.Reason, "throughput_bps", c.Throughput, "buffer_ms", buffer.Milliseconds(), "at_ms", at)
-	l.rungs[c.Rendition], l.next, l.asked = next, c.Rendition, time.Time{}
-	if !up && l.proved[c.Rendition] && at <= end-leaveMargin {
-		l.leaveSwarm(r) // it takes the link, and what is needed of it is here
+	l.rungs[c.Rendition], l.next, l.begins, l.asked = next, c.Rendition, at, time.Time{}
+	l.release()
+}
+
+// release leaves the swarm of what is played when a lower one is on its way that has
+// been played before, and all that is needed until then is here: the rest would only
+// take the link from it.
+func (l *ladder) release() {
+	if l.next < 0 || l.next > l.playing || !l.proved[l.next] {
+		return
 	}
+	if old := l.rungs[l.playing]; old.until() >= l.begins+leaveMargin {
+		l.leaveSwarm(old)
+	}
+}
+
+// A stand is how much was in the buffer at a time.
+type stand struct {
+	at     time.Time
+	buffer time.Duration
 }
 
 // worth is what a buffer is worth to the rule: one that falls will not be there
 // for long, and it takes time to go over. It looks back for some seconds.
 func (l *ladder) worth(now time.Time, buffer time.Duration) time.Duration {
-	if buffer >= l.peak || now.Sub(l.peakAt) > lookBack {
-		l.peak, l.peakAt = buffer, now
+	l.buffers = append(slices.DeleteFunc(l.buffers, func(s stand) bool { return now.Sub(s.at) > lookBack }), stand{now, buffer})
+	l.peak = 0
+	for _, s := range l.buffers {
+		l.peak = max(l.peak, s.buffer)
 	}
 	return buffer - 2*max(0, l.peak-buffer-unrest)
 }

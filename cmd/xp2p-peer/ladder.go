@@ -70,14 +70,15 @@ type ladder struct {
 
 	rungs   []*rung // by rendition; nil where it is not joined
 	playing int
-	next    int // the rendition that is gone over to; -1: none
+	next    int   // the rendition that is gone over to; -1: none
+	begins  int64 // DTS from which it was asked for
 	asked   time.Time
 	// When the output last went over.
 	crossedAt time.Time
-	// The most that the buffer had of late.
-	peak   time.Duration
-	peakAt time.Time
-	wake   chan struct{}
+	// What the buffer had of late, and the most of it.
+	buffers []stand
+	peak    time.Duration
+	wake    chan struct{}
 
 	known  *sources
 	barred []time.Time // renditions that are not tried before

@@ -89,7 +89,7 @@ func (l *ladder) succeed(now time.Time, r *rung) {
 				l.barred[i] = now.Add(rest)
 				return
 			}
-			l.rungs[i], l.next, l.asked = next, i, time.Time{}
+			l.rungs[i], l.next, l.begins, l.asked = next, i, at, time.Time{}
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // Our choices for measuring links.
 const (
 	queued     = 150 * time.Millisecond // later than usual: a piece had to wait for others
+	usualSpan  = 3 * time.Second        // for which, and once more, the least lateness is remembered
 	longestGap = time.Second            // between two pieces that is counted as one's transfer
 )
 
@@ -38,18 +39,24 @@ type links struct {
 	zero    time.Time
 }
 
-// A usual is the least that arrivals were behind something.
+// A usual is the least that arrivals were behind something of late: while pieces wait
+// for each other they come ever later, and what comes evenly did not wait, however
+// far behind it is since the links were slow.
 type usual struct {
-	least time.Duration
-	known bool
+	least, before time.Duration // of this span, and of the one before
+	since         time.Time     // when this one began; zero: nothing has arrived
 }
 
 // late reports whether an arrival that far behind had to wait.
-func (u *usual) late(behind time.Duration) bool {
-	if !u.known || behind < u.least {
-		u.least, u.known = behind, true
+func (u *usual) late(now time.Time, behind time.Duration) bool {
+	switch {
+	case u.since.IsZero():
+		u.since, u.least, u.before = now, behind, behind
+	case now.Sub(u.since) >= usualSpan:
+		u.since, u.before, u.least = now, u.least, behind
 	}
-	return behind > u.least+queued
+	u.least = min(u.least, behind)
+	return behind > min(u.least, u.before)+queued
 }
 
 func newLinks() *links { return &links{zero: time.Now()} }
@@ -122,9 +129,9 @@ func (l *links) piece(now time.Time, dts int64, ingest time.Time, n int, from ab
 	// can be told apart.
 	late := false
 	if ingest.IsZero() {
-		late = l.usual[1].late(now.Sub(l.zero) - time.Duration(dts)*time.Millisecond)
+		late = l.usual[1].late(now, now.Sub(l.zero)-time.Duration(dts)*time.Millisecond)
 	} else {
-		late = l.usual[0].late(now.Sub(ingest))
+		late = l.usual[0].late(now, now.Sub(ingest))
 	}
 	if !caught && !rush {
 		return
