@@ -96,9 +96,10 @@ func (t *Mesh) Tend() Change {
 	if t.bound == nil {
 		return c
 	}
+	fed := t.anyFed() // else the entries stay whom they are: seeds hold connections to them
 	for i := range t.doors {
 		for _, n := range slices.Clone(t.doors[i]) {
-			if !t.fed(n) {
+			if fed && !t.fed(n) {
 				t.replace(n, &c)
 			}
 		}

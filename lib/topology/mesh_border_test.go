@@ -71,3 +71,21 @@ func TestLinksThatCrossABorderStayWithinItsBound(t *testing.T) {
 	}
 	check("less may cross")
 }
+
+// Where nobody is near a seed, somebody must be an entry all the same, and stays one.
+func TestEntriesFarFromTheSeedsStay(t *testing.T) {
+	m := NewMesh(rand.New(rand.NewPCG(9, 9)))
+	m.SetBound(func(uint32) int { return 3 })
+	m.Join(Member{ID: 1, Seed: true, Zone: 1})
+	for id := range ID(100) {
+		m.Join(Member{ID: id + 2, Upload: true, Zone: 2})
+	}
+	if len(m.Groups()) != 1 || len(m.doors[0]) == 0 {
+		t.Fatalf("%d copies cross, and the first enters at %d", len(m.Groups()), len(m.doors[0]))
+	}
+	for range 20 {
+		if c := m.Tend(); len(c.Groups) > 0 || len(c.Members) > 0 {
+			t.Fatalf("nothing has changed, and %v and %v hear of it", c.Groups, c.Members)
+		}
+	}
+}
