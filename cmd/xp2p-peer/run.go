@@ -110,7 +110,7 @@ func (s *session) run(ctx context.Context, out io.Writer, doc *briefing) error {
 	if err != nil {
 		return err
 	}
-	if err := s.join(node.Room{Start: s.o.from, AtHome: s.atHome}); err != nil {
+	if err := s.join(node.Room{Start: s.o.from, Edge: s.hurries(), AtHome: s.atHome}); err != nil {
 		return err
 	}
 	if !s.o.originOnly || s.atHome {

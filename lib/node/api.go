@@ -88,6 +88,7 @@ type Room struct {
 
 	Start  playout.Start
 	Buffer time.Duration // of the model player, for deadlines; 0: 1 s
+	Edge   bool          // the real player is hurried to the live edge (playout.Config)
 	// OriginRTT is how long an answer of the origin takes, until one was
 	// measured; 0: 200 ms.
 	OriginRTT time.Duration

@@ -92,7 +92,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 		r.born = now
 	}
 	if !seed && !cfg.NoPlayer {
-		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin, Turn: sw.Turn})
+		r.pl = playout.New(now, playout.Config{Start: cfg.Start, Resume: cfg.Resume, Buffer: cfg.Buffer, Edge: cfg.Edge, OriginRTT: cfg.OriginRTT, NoOrigin: cfg.NoOrigin, Turn: sw.Turn})
 	}
 	n.rooms = append(n.rooms, r)
 	r.meet(now)

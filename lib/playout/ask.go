@@ -157,7 +157,7 @@ func (p *Player) openStream(now time.Time) {
 		q = Ask{ID: id, Kind: AskAfter, After: p.last}
 		a.stream.pos = p.last
 		if p.model.Started() {
-			q.Deadline = p.expected()
+			q.Deadline = p.due(p.lastDTS + p.step)
 		}
 	} else {
 		if p.started {
@@ -181,7 +181,7 @@ func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.s
 // Dry reports whether what comes next is needed so soon that only the origin can
 // still bring it in time.
 func (p *Player) Dry(now time.Time) bool {
-	return p.model.Started() && !p.ended && !now.Before(p.expected().Add(-p.lead()))
+	return p.model.Started() && !p.ended && !now.Before(p.due(p.lastDTS+p.step).Add(-p.lead()))
 }
 
 // StopStream closes the stream: the neighbours bring everything from here on.
@@ -379,7 +379,7 @@ func (p *Player) plan(now time.Time) {
 	var ids []segment.ID
 	var deadline time.Time
 	ok := p.holes(func(id segment.ID, dts int64) bool {
-		latest := p.model.Deadline(dts).Add(p.notOurTurn())
+		latest := p.due(dts).Add(p.notOurTurn())
 		if q := a.pieces[id]; q != nil && !latest.After(ask) && (q.gone || now.Before(q.again)) {
 			// It was asked for, whoever's turn it is.
 			if !q.gone {
@@ -387,7 +387,7 @@ func (p *Player) plan(now time.Time) {
 			}
 			return true
 		}
-		due := p.model.Deadline(dts).Add(p.turn(id))
+		due := p.due(dts).Add(p.turn(id))
 		if due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 {
 			a.wake = earlier(a.wake, due.Add(-lead))
 			return false
@@ -429,7 +429,7 @@ func (p *Player) plan(now time.Time) {
 	if p.Dry(now) {
 		p.reopen(now)
 	} else {
-		a.wake = earlier(a.wake, p.expected().Add(-p.lead()))
+		a.wake = earlier(a.wake, p.due(p.lastDTS+p.step).Add(-p.lead()))
 	}
 }
 
@@ -443,7 +443,7 @@ func (p *Player) burst(now time.Time) time.Duration {
 	n := -1
 	var first time.Time
 	p.holes(func(id segment.ID, dts int64) bool {
-		due := p.model.Deadline(dts)
+		due := p.due(dts)
 		if n < 0 {
 			first = due
 		}

@@ -29,6 +29,10 @@
 // is due later by as much. For a hole, whose DTS nobody here knows, the DTS of
 // what stands before it is taken: never too late, at most a piece too early.
 //
+// A real player that is brought to the live edge (package squeeze) is ahead of
+// the model by what it has made good. With Config.Edge a piece is due, and asked
+// for, as if the model had begun at the edge.
+//
 // Every hole is left to the neighbours until the origin could only just answer
 // in time: twice the origin's answering time plus a margin before it is due.
 // Then it is asked for; so the origin is paid for what the swarm did not bring,

@@ -17,6 +17,9 @@ type Config struct {
 	OriginRTT time.Duration // until one was measured; 0: 200 ms
 	NoOrigin  bool          // there is no origin to ask
 	MaxBytes  int           // bodies that wait for their turn; 0: 64 MiB
+	// Edge: whoever plays this is hurried to the live edge, so that a piece is due
+	// Buffer after the stream got so far, if that is sooner than by the model player.
+	Edge bool
 	// Turn reports whether it is this viewer's turn, among those near him, to ask
 	// the origin for a piece that all of them lack; nil: always.
 	Turn func(segment.ID) bool
@@ -85,7 +88,11 @@ type Player struct {
 	end     *segment.End
 	ended   bool
 
-	model  *measure.Player // for whom deadlines are
+	model *measure.Player // for whom deadlines are
+	edge  struct {        // with Config.Edge: the newest moment of the stream that is here
+		epoch, dts int64
+		at         time.Time
+	}
 	asks   asks
 	out    fifo.Queue[Output]
 	events []Event
@@ -206,6 +213,9 @@ func (p *Player) addPiece(now time.Time, rec segment.Record, from measure.Source
 	if d.Index == 0 && d.Prev != nil {
 		p.tl.closed(d.Prev.Epoch, d.Prev.Seq, d.Prev.Pieces)
 	}
+	if g := &p.edge; p.cfg.Edge && (g.at.IsZero() || d.Epoch > g.epoch || d.Epoch == g.epoch && d.DTS > g.dts) {
+		g.epoch, g.dts, g.at = d.Epoch, d.DTS, now
+	}
 	p.callOff(d.ID, ask)
 	return Fresh
 }
@@ -255,7 +265,16 @@ func (p *Player) Due(epoch, dts int64) (time.Time, bool) {
 	if epoch != p.last.Epoch || dts < p.lastDTS || dts-p.lastDTS > 60_000 {
 		dts = p.lastDTS + p.step
 	}
-	return p.model.Deadline(dts), true
+	return p.due(dts), true
+}
+
+// due returns when what has this DTS is to be here.
+func (p *Player) due(dts int64) time.Time {
+	t := p.model.Deadline(dts)
+	if g := &p.edge; !g.at.IsZero() && g.epoch == p.last.Epoch {
+		t = earlier(t, g.at.Add(time.Duration(dts-g.dts)*time.Millisecond+p.cfg.Buffer))
+	}
+	return t
 }
 
 // Buffered returns how long the model player can go on with what it has.
@@ -289,11 +308,11 @@ func (p *Player) tell(e Event) {
 	p.events = append(p.events, e)
 }
 
-// Line returns the model player's clock: dts of the epoch is needed at due, and
+// Line returns the clock of what is due: dts of the epoch is needed at due, and
 // what follows as much later as its DTS is; false before the start.
 func (p *Player) Line() (epoch, dts int64, due time.Time, ok bool) {
 	if !p.model.Started() {
 		return 0, 0, time.Time{}, false
 	}
-	return p.last.Epoch, p.lastDTS, p.model.Deadline(p.lastDTS), true
+	return p.last.Epoch, p.lastDTS, p.due(p.lastDTS), true
 }

@@ -254,6 +254,49 @@ func TestAKeyframesPiecesAreAskedForSoEarlyThatTheLastComesInTime(t *testing.T) 
 	}
 }
 
+// Two players come when four seconds are there already, of which the last piece is
+// missing. The model player begins with the oldest and needs it in five seconds;
+// who is hurried to the edge needs it a second after it was made, and what he gets
+// later than that is no stall of the model's.
+func TestAPlayerWhoIsHurriedToTheEdgeAsksForHolesAsIfItWereThere(t *testing.T) {
+	recs := stream(5, "init", 5)
+	for _, edge := range []bool{false, true} {
+		p := New(t0, Config{Start: Start{Mode: Oldest}, Edge: edge})
+		start := asksOf(p)[0].ID
+		p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+		for _, r := range recs[:39] {
+			p.Add(t0, r, measure.Origin, time.Time{}, start)
+		}
+		p.Add(t0, recs[40], measure.Peer, time.Time{}, 0) // 39 is missing
+		p.StopStream(t0)
+		asksOf(p)
+		_, _, due, _ := p.Line()
+		want := at(1000 + 3800)
+		if edge {
+			want = at(1000 - 200)
+		}
+		if !due.Equal(want) {
+			t.Errorf("edge %v: what was put out last was due at %v, want %v", edge, due.Sub(t0), want.Sub(t0))
+		}
+		var asked time.Time
+		for ms := 10; ms < 6000 && asked.IsZero(); ms += 10 {
+			p.Advance(at(ms))
+			for _, a := range asksOf(p) {
+				if a.Kind == AskPieces && a.Pieces[0] == recs[39].Piece.ID {
+					asked = at(ms)
+				}
+			}
+		}
+		if early := want.Sub(asked); early < 0 || early > time.Second {
+			t.Errorf("edge %v: the origin was asked at %v", edge, asked.Sub(t0))
+		}
+		p.Add(asked.Add(20*time.Millisecond), recs[39], measure.Origin, time.Time{}, 0)
+		if list := kinds(events(p)); len(list) > 0 {
+			t.Errorf("edge %v: %v", edge, list)
+		}
+	}
+}
+
 func TestALatePieceIsAStallAndShiftsWhatFollows(t *testing.T) {
 	recs := stream(5, "init", 2)
 	p := New(t0, Config{NoOrigin: true, Buffer: 100 * time.Millisecond})
