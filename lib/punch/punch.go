@@ -20,15 +20,9 @@ const (
 	maxReplies  = 256 // answers that wait to be sent; what comes then is not answered
 	maxEvents   = 4096
 
-	// BirthdaySockets and BirthdayProbes are what one attempt may cost: home routers'
-	// tables are small.
-	BirthdaySockets = 512
-	BirthdayProbes  = 1024
-	// BirthdayEvery is the time between two attempts.
-	BirthdayEvery = time.Minute
-	probeEvery    = time.Millisecond
-	offerEvery    = time.Second
-	blockSockets  = 64 // of a block of 512 ports that may be all that a customer has
+	probeEvery   = time.Millisecond
+	offerEvery   = time.Second
+	blockSockets = 64 // of a block of 512 ports that may be all that a customer has
 )
 
 // Config is what a Puncher is made from.
@@ -100,7 +94,7 @@ type Puncher struct {
 	bySocket map[machine.Socket]*session
 	byRef    map[uint64]*session
 	ref      uint64
-	birthday time.Time // when the next attempt may begin
+	birthday allowance
 	replies  fifo.Queue[reply]
 	events   fifo.Queue[Event]
 	msg      wire.STUN
@@ -253,7 +247,7 @@ func (p *Puncher) Reset() {
 		s.end()
 		p.tell(Event{Kind: EventFailed, Peer: s.peer})
 	}
-	p.birthday = time.Time{}
+	p.birthday = allowance{}
 }
 
 // Signal takes what a peer said through the tracker: an offer, or an answer. The

@@ -255,6 +255,37 @@ func TestThreeRoundsThenItIsOver(t *testing.T) {
 	}
 }
 
+// Who meets after a few hundred probes may try again for somebody else, or for the same
+// who comes back, with what is left of the minute's thousand.
+func TestWhatABirthdayHasNotSpentIsLeftForAnother(t *testing.T) {
+	p := puncher(nat.KindPortRestricted)
+	n := say(nat.KindRandom)
+	attempt := func(peer wire.PeerID, until time.Duration) (sent int, failed *Event) {
+		p.Signal(t0, &wire.SignalPunch{Peer: peer, Session: uint64(peer), Round: 1, NAT: n, RTTms: 40, Addrs: []netip.AddrPort{there}, MAC: key})
+		for _, e := range p.take() {
+			if e.Kind == EventFailed {
+				failed = &e
+			}
+		}
+		for ms := time.Duration(0); ms < until; ms += time.Millisecond {
+			sent += len(p.sends(t0.Add(ms)))
+		}
+		p.Stop(peer)
+		return sent, failed
+	}
+	first, failed := attempt(9, 150*time.Millisecond)
+	if first < BirthdayProbes/5 || first > BirthdayProbes/2 || failed != nil {
+		t.Fatalf("the first sent %d, %v", first, failed)
+	}
+	second, failed := attempt(10, 3*time.Second)
+	if second < BirthdayProbes/2 || first+second > BirthdayProbes || failed != nil {
+		t.Errorf("the second sent %d behind %d, %v", second, first, failed)
+	}
+	if third, failed := attempt(11, time.Second); third > 0 || failed == nil || failed.Retry.Sub(t0) != BirthdayTime {
+		t.Errorf("the third sent %d, %+v", third, failed)
+	}
+}
+
 // Sockets that cannot be opened, or come too late, do no harm; one attempt with
 // hundreds is made in a minute.
 func TestABirthdayIsKeptOnceAMinute(t *testing.T) {
@@ -276,7 +307,7 @@ func TestABirthdayIsKeptOnceAMinute(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 	p.Meet(t0, 10, &n, false)
-	if list := p.take(); len(list) != 1 || list[0].Kind != EventFailed || list[0].Retry.Sub(t0) != BirthdayEvery {
+	if list := p.take(); len(list) != 1 || list[0].Kind != EventFailed || list[0].Retry.Sub(t0) != BirthdayTime {
 		t.Errorf("a second one: %+v", list)
 	}
 	p.Stop(9)
@@ -291,7 +322,7 @@ func TestABirthdayIsKeptOnceAMinute(t *testing.T) {
 	if list := p.take(); len(list) != 1 || list[0].Kind != EventClose || list[0].Socket != 1000 {
 		t.Errorf("too late: %+v", list)
 	}
-	p.Meet(t0.Add(BirthdayEvery), 9, &n, false)
+	p.Meet(t0.Add(BirthdayTime), 9, &n, false)
 	if len(p.take()) != BirthdaySockets {
 		t.Error("not again after a minute")
 	}

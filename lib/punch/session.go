@@ -53,8 +53,9 @@ type session struct {
 	// exchanged is when both first had what the other knows, as far as we can tell.
 	exchanged time.Time
 
-	most   int // sockets of our own in a round
-	probes int // checks sent
+	most   int   // sockets of our own in a round
+	probes int   // checks sent
+	cost   *cost // of a birthday
 
 	theirs   nat.Facts
 	addrs    []netip.AddrPort
@@ -140,17 +141,10 @@ func (s *session) plan(now time.Time) (sockets int, ok bool) {
 		}
 		return fresh, true
 	case nat.Birthday:
-		if now.Before(s.p.birthday) || s.round > 1 {
+		if s.round > 1 {
 			return 0, false
 		}
-		s.p.birthday = now.Add(BirthdayEvery)
-		if s.p.kind != nat.KindRandom {
-			return 0, true
-		}
-		if s.p.facts.Allocation == nat.Block {
-			return blockSockets, true
-		}
-		return BirthdaySockets, true
+		return s.planBirthday(now)
 	case nat.Relayed:
 		if s.p.relay {
 			return 1, true
@@ -158,6 +152,28 @@ func (s *session) plan(now time.Time) (sockets int, ok bool) {
 		return 0, !s.offers // the other side may have one
 	}
 	return 0, false
+}
+
+// planBirthday says how many sockets an attempt needs, if it can be afforded: who gives
+// out ports at random opens sockets, the other sends probes.
+func (s *session) planBirthday(now time.Time) (sockets int, ok bool) {
+	sockets, probes := s.p.birthday.left(now)
+	switch {
+	case s.p.kind != nat.KindRandom:
+		ok = probes >= leastProbes
+		sockets = 0
+	case s.p.facts.Allocation == nat.Block:
+		ok = sockets >= blockSockets
+		sockets, probes = blockSockets, 0
+	default:
+		ok = sockets >= leastSockets
+		probes = 0
+	}
+	if !ok {
+		return 0, false
+	}
+	s.cost = s.p.birthday.begin(now, sockets, probes)
+	return sockets, true
 }
 
 // opened takes note of a socket.
@@ -362,7 +378,7 @@ func (s *session) lost(now time.Time) {
 func (s *session) fail(now time.Time) {
 	e := Event{Kind: EventFailed, Peer: s.peer, Way: s.way}
 	if s.way == nat.Birthday {
-		e.Retry = s.p.birthday
+		e.Retry = s.p.birthday.again()
 	}
 	s.p.counts.Failed++
 	s.end()
@@ -371,6 +387,9 @@ func (s *session) fail(now time.Time) {
 
 // end forgets the session and its sockets.
 func (s *session) end() {
+	if s.cost != nil {
+		s.cost.probes = min(s.cost.probes, s.probes)
+	}
 	s.closeAll()
 	s.p.remove(s)
 }
