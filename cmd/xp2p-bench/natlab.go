@@ -35,7 +35,7 @@ func natlabCommand() *tool.Command {
 			tool.Duration(&o.rtt, "rtt", "round trip to the servers"),
 			tool.Float(&o.loss, "loss", "share of packets lost each way, such as 0.05"),
 			tool.Bool(&o.rivals, "rivals", "ask turnutils_natdiscovery and pion's stun-nat-behaviour as well, where they are installed"),
-			tool.Choice(&o.server, "server", "whom to ask: our seed, coturn, or a seed with one address and port", "seed", "coturn", "plain"),
+			tool.Choice(&o.server, "server", "whom to ask: our seed, coturn, a seed with one address and port, or one that ignores CHANGE-REQUEST", "seed", "coturn", "plain", "deaf"),
 			tool.String(&o.bin, "bin", "`DIR` with xp2p-natprobe, xp2p-slice, xp2p-seed and xp2p-peer; else where this program is, or PATH"),
 			tool.Int(&o.jobs, "jobs", "networks, or pairs, at the same time"),
 			tool.Bool(&o.json, "json", "JSON Lines instead of the table, each as soon as it is there"),
@@ -155,7 +155,7 @@ func (o *natlabOptions) classifyAll(ctx context.Context, t *tool.IO, args []stri
 		return err
 	}
 	for _, r := range results {
-		if r.Wrong > 0 || o.server != "plain" && r.Right*1000 < r.Runs*995 {
+		if r.Wrong > 0 || o.server != "plain" && o.server != "deaf" && r.Right*1000 < r.Runs*995 {
 			return tool.Incomplete("%s: %d of %d runs right, %d wrong", r.Network, r.Right, r.Runs, r.Wrong)
 		}
 	}
@@ -292,6 +292,19 @@ func (o *natlabOptions) serve(ctx context.Context, l *netlab.Lab) (stop func(), 
 	args := []string{"-q", "--only", "stun", "--listen", a + ":8080", "--stun-listen", a + ":3478", "--stun-listen", b + ":3479"}
 	if o.server == "plain" {
 		args = []string{"-q", "--only", "stun", "--listen", a + ":8080"}
+	}
+	if o.server == "deaf" {
+		end, err := serveDeaf(ctx, l, "server", [2]netip.Addr(labServers[:2]))
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		if err := o.await(ctx, l, "server", o.address()); err != nil {
+			end()
+			cancel()
+			return nil, err
+		}
+		return func() { cancel(); end() }, nil
 	}
 	start := func(host, name string, args ...string) error {
 		c := l.CommandContext(ctx, host, name, args...)
