@@ -46,12 +46,12 @@ const (
 )
 
 // PortUseOf reads a burst: local ports in the order in which they were used, and
-// the address at which each was seen; invalid where there was no answer.
+// the address at which each was seen; invalid, or of port 0, where there was no answer.
 func PortUseOf(local []uint16, mapped []netip.AddrPort) (u PortUse) {
 	var ports []int
 	kept, n := 0, 0
 	for i, m := range mapped {
-		if !m.IsValid() || i >= len(local) {
+		if !m.IsValid() || m.Port() == 0 || i >= len(local) {
 			ports = append(ports, -1)
 			continue
 		}
