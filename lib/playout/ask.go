@@ -49,6 +49,8 @@ const (
 	busyRetry = time.Second     // as Retry-After says; neighbours have the time to do better
 	busyMax   = 8 * time.Second // refusals cost an origin too: in a crowd they would be all that it has room for
 	dryRepeat = 2 * time.Second // between two streams that brought nothing
+	// Of what is spoken of so much is asked for at once: three tenths of a second.
+	spokenMost = 4
 )
 
 // asks is what was asked of the origin, and what came of it.
@@ -125,16 +127,19 @@ func (p *Player) Backstop(now time.Time) time.Duration {
 	return p.lead() + askAhead + min(4*p.asks.gap, burstMost)
 }
 
-// owed reports whether nothing has come yet of what was asked for twice the origin's
-// answering time ago.
+// owed reports whether nothing has come yet of what was asked for longer ago than an
+// answer takes.
 func (a *asks) owed(now time.Time) bool {
 	for _, at := range a.open {
-		if !at.IsZero() && now.Sub(at) > max(2*a.rtt, leadMin) {
+		if !at.IsZero() && now.Sub(at) > a.patience() {
 			return true
 		}
 	}
 	return false
 }
+
+// patience is how long the origin takes to answer at most, if all is well.
+func (a *asks) patience() time.Duration { return max(2*a.rtt, leadMin) }
 
 // NextAsk returns what to ask of the origin.
 func (p *Player) NextAsk() (Ask, bool) {
@@ -259,7 +264,7 @@ func (p *Player) Answered(now time.Time, ask uint64, end Answer) {
 		if q.id != ask || p.Has(id) {
 			continue
 		}
-		q.gone = gone
+		q.gone = gone && p.proved(id) // else who spoke of it did not know, or spoke too early
 		q.again = now.Add(backoff(q.tries))
 		if end.Busy {
 			q.again = now.Add(backoffMin) // it is there, and room for it may be in a moment
@@ -368,7 +373,13 @@ func (p *Player) plan(now time.Time) {
 	case a.stream.id != 0 && p.asks.stream.pos.Compare(p.at) >= 0:
 		// It brought what is missing here before its turn? Then it skipped it.
 	case a.stream.id != 0:
-		return // the stream will bring what comes next
+		if late := a.stream.asked.Add(a.patience()); a.stream.got {
+			return // it will bring what comes next
+		} else if now.Before(late) {
+			a.wake = earlier(a.wake, late)
+			return
+		}
+		// It waits where the origin has much to send: what is small comes sooner.
 	}
 	if now.Before(a.busyTill) {
 		a.wake = earlier(a.wake, a.busyTill)
@@ -396,10 +407,7 @@ func (p *Player) plan(now time.Time) {
 		switch {
 		case q == nil && len(a.pieces) < maxAskedFor:
 			q = &asked{}
-			if a.pieces == nil {
-				a.pieces = map[segment.ID]*asked{}
-			}
-			a.pieces[id] = q
+			a.note(id, q)
 		case q == nil || q.gone:
 			return true
 		case now.Before(q.again):
@@ -425,12 +433,52 @@ func (p *Player) plan(now time.Time) {
 	if !ok || a.stream.id != 0 {
 		return
 	}
-	// No hole is known, yet nothing comes: ask for whatever follows.
+	// No hole is proved, yet nothing comes: ask for what is spoken of, or for whatever
+	// follows.
 	if p.Dry(now) {
-		p.reopen(now)
+		if !p.askSpoken(now) {
+			p.reopen(now)
+		}
 	} else {
 		a.wake = earlier(a.wake, p.due(p.lastDTS+p.step).Add(-p.lead()))
 	}
+}
+
+// askSpoken asks, once, for the next pieces that neighbours speak of: an origin that
+// many ask at once has room for a piece, where a stream would wait. It reports
+// whether that is to be waited for.
+func (p *Player) askSpoken(now time.Time) bool {
+	a := &p.asks
+	if p.spoken.Compare(p.at) < 0 || !p.inside(p.spoken.Epoch, p.spoken.Seq) {
+		return false
+	}
+	if q := a.pieces[p.at]; q != nil {
+		a.wake = earlier(a.wake, q.again)
+		return q.id != 0 && now.Before(q.again)
+	}
+	if at := p.due(p.lastDTS + p.step).Add(p.turn(p.at) - p.lead()); now.Before(at) {
+		a.wake = earlier(a.wake, at)
+		return true
+	}
+	q := Ask{ID: a.newID(now), Kind: AskPieces, Deadline: p.due(p.lastDTS + p.step)}
+	for id := p.at; id.Compare(p.spoken) <= 0 && len(q.Pieces) < spokenMost; id.Index++ {
+		if len(a.pieces) >= maxAskedFor {
+			break
+		}
+		q.Pieces = append(q.Pieces, id)
+		a.note(id, &asked{id: q.ID, tries: 1, again: now.Add(a.patience())})
+	}
+	a.wake = earlier(a.wake, now.Add(a.patience()))
+	a.queue = append(a.queue, q)
+	return true
+}
+
+// note keeps what is known of a request for a piece.
+func (a *asks) note(id segment.ID, q *asked) {
+	if a.pieces == nil {
+		a.pieces = map[segment.ID]*asked{}
+	}
+	a.pieces[id] = q
 }
 
 // burst is how much longer than one piece all those need that are due as soon as

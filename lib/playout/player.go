@@ -84,7 +84,8 @@ type Player struct {
 	waiting time.Time    // since when a new epoch waits for the old one's tail
 	lost    bool         // what stands at `at` cannot be had: jump when possible
 	stalled bool
-	stuck   time.Time // since when it stands before a hole
+	stuck   time.Time  // since when it stands before a hole
+	spoken  segment.ID // so far neighbours say that the stream goes
 	end     *segment.End
 	ended   bool
 
@@ -236,6 +237,15 @@ func (p *Player) Announce(now time.Time, id segment.ID) {
 			r.known = max(r.known, id.Index+1)
 		}
 	}
+}
+
+// Hear tells that neighbours speak of the pieces up to one, which may be wrong.
+func (p *Player) Hear(id segment.ID) { p.spoken = id }
+
+// proved reports whether a piece is known to exist.
+func (p *Player) proved(id segment.ID) bool {
+	r := p.tl.find(id.Epoch, id.Seq)
+	return r != nil && id.Index < max(r.count, r.known, len(r.pieces))
 }
 
 // passed reports whether the output is behind id already.

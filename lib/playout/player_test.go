@@ -697,3 +697,92 @@ func TestAnOriginThatOwesAnAnswerIsNotReliedOn(t *testing.T) {
 		t.Error("it has answered at last, and is not relied on")
 	}
 }
+
+// The next pieces are spoken of, but nobody has sent one behind them, which would prove
+// it. They are asked for by name; if the origin does not know them, what follows is
+// asked for, and nothing counts as lost.
+func TestWhatIsSpokenOfIsAskedForByName(t *testing.T) {
+	recs := stream(5, "init", 5)
+	begin := func() *Player {
+		p := New(t0, Config{})
+		start := asksOf(p)[0].ID
+		p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+		for _, r := range recs[:13] {
+			p.Add(t0, r, measure.Origin, time.Time{}, start)
+		}
+		p.StopStream(t0)
+		asksOf(p)
+		return p
+	}
+	next := func(p *Player, from, to int) (a Ask, when int) {
+		for ms := from; ms < to; ms += 10 {
+			p.Advance(at(ms))
+			if list := asksOf(p); len(list) > 0 {
+				return list[0], ms
+			}
+		}
+		return Ask{}, to
+	}
+	p := begin()
+	if a, _ := next(p, 10, 5000); a.Kind != AskAfter {
+		t.Errorf("nobody speaks of anything, and it asked for %+v", a)
+	}
+	p = begin()
+	p.Hear(recs[19].Piece.ID)
+	a, when := next(p, 10, 5000)
+	if a.Kind != AskPieces || len(a.Pieces) != spokenMost || a.Pieces[0] != recs[13].Piece.ID {
+		t.Fatalf("asked for %+v", a)
+	}
+	if due, _ := p.Due(5, 1300); at(when).After(due) {
+		t.Errorf("asked at %d ms, when it was due", when)
+	}
+	p.Answered(at(when+50), a.ID, Answer{Gone: true})
+	if b, later := next(p, when+50, when+1000); b.Kind != AskAfter || later > when+100 {
+		t.Errorf("the origin does not know them: after %d ms %+v", later-when, b)
+	}
+	for ms := when + 60; ms < when+3000; ms += 10 {
+		p.Hear(recs[19].Piece.ID)
+		p.Advance(at(ms))
+		for _, a := range asksOf(p) {
+			if a.Kind == AskPieces {
+				t.Errorf("asked again for %v", a.Pieces)
+			}
+		}
+	}
+	p.Add(at(when+3000), recs[20], measure.Peer, time.Time{}, 0) // a keyframe, to which a player could jump
+	p.Add(at(when+3000), recs[13], measure.Peer, time.Time{}, 0)
+	if id, _ := p.Position(); id != recs[14].Piece.ID || p.Gaps != 0 {
+		t.Errorf("it stands at %v, with %d gaps", id, p.Gaps)
+	}
+}
+
+// An origin that many ask for streams at once may owe one for long: what is known to
+// be missing is asked for beside it, as soon as it is late.
+func TestAStreamThatDoesNotBeginIsNotWaitedFor(t *testing.T) {
+	recs := stream(5, "init", 5)
+	p := New(t0, Config{})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs[:3] {
+		p.Add(t0, r, measure.Origin, time.Time{}, start)
+	}
+	p.StopStream(t0)
+	asksOf(p)
+	var opened int
+	for ms := 10; ms < 3000; ms += 10 {
+		p.Advance(at(ms))
+		for _, a := range asksOf(p) {
+			switch {
+			case a.Kind == AskAfter:
+				opened = ms
+				p.Add(at(ms), recs[6], measure.Peer, time.Time{}, 0) // 3 to 5 are missing
+			case a.Kind == AskPieces && a.Pieces[0] == recs[3].Piece.ID:
+				if opened == 0 || ms-opened > 600 {
+					t.Errorf("the stream was asked for at %d ms, the pieces at %d", opened, ms)
+				}
+				return
+			}
+		}
+	}
+	t.Errorf("a stream was asked for at %d ms, and nothing else", opened)
+}
