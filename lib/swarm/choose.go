@@ -64,10 +64,9 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	}
 	if !s.mesh() && (s.starting() || urgent || m.heard || mine || m.tries >= guesses) {
 		// Who feeds us has it, or is about to, and will keep our request.
-		for _, n := range s.peers {
-			if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && !n.shunned(now) && (n.asked < n.room() || urgent && n.asked < maxOpen) && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
-				best = n
-			}
+		best = s.feeder(now, m, urgent, false)
+		if best == nil && urgent {
+			best = s.feeder(now, m, true, true)
 		}
 		if best != nil {
 			return best
@@ -83,6 +82,17 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	}
 	if best == nil {
 		m.tried = m.tried[:0] // begin again with those who failed
+	}
+	return best
+}
+
+// feeder picks one of those who feed us; nil if none can be asked. shunned: of those
+// who did not answer lately too.
+func (s *Swarm) feeder(now time.Time, m *miss, urgent, shunned bool) (best *neighbour) {
+	for _, n := range s.peers {
+		if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && (shunned || !n.shunned(now)) && (n.asked < n.room() || urgent && n.asked < maxOpen) && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
+			best = n
+		}
 	}
 	return best
 }

@@ -263,3 +263,120 @@ func TestWhoHearsNothingAfterOthersHaveLeftAsksForWhatThereMustBe(t *testing.T) 
 		}
 	}
 }
+
+// A seed alone feeds us. It was slow, so that nobody would be asked sooner than it; but
+// there is nobody, and what is needed now is asked of it again.
+func TestWhoFeedsUsIsAskedHoweverSlowHeWas(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	know(t, s, []wire.SignalMember{{ID: seedID, Role: wire.RoleSeed, Upload: true}})
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(200)})
+	s.Receive(t0, seedID, message(s, p[5], wire.PieceDistribute), nil)
+	late := 0
+	for ms := 10; ms < 2000; ms += 10 {
+		if ms == 1000 { // more is missing now
+			s.Receive(at(ms), seedID, message(s, p[9], wire.PieceDistribute), nil)
+		}
+		s.Advance(at(ms))
+		_, msgs := sent(t, actions(s), wire.SwarmWant)
+		for _, m := range msgs {
+			for _, id := range named(m.Runs) {
+				if id == p[7].Piece.ID && s.peer(seedID).shunned(at(ms)) {
+					late++
+				}
+			}
+		}
+	}
+	if late == 0 {
+		t.Error("it was slow, and was not asked any more")
+	}
+}
+
+// One above who does not have a piece keeps our request. When he is late another is
+// asked, and whoever has it first sends it; then all others are told.
+func TestOneAboveWhoIsLateKeepsTheRequest(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	know(t, s, []wire.SignalMember{
+		{ID: 31, Role: wire.RolePeer, Upload: true, Group: 8, Tier: int8(topology.Above)},
+		{ID: 32, Role: wire.RolePeer, Upload: true, Group: 8, Tier: int8(topology.Above)},
+	})
+	p := pieces(t)
+	s.SetWant(t0, p[1].Piece.ID, Line{Epoch: 1000, At: at(300)})
+	s.Receive(t0, 31, message(s, p[2], 0), nil)
+	var asked, off []Peer
+	for ms := 10; ms < 2000 && len(asked) < 2; ms += 10 {
+		s.Advance(at(ms))
+		list := actions(s)
+		to, _ := sent(t, list, wire.SwarmWant)
+		asked = append(asked, to...)
+		to, _ = sent(t, list, wire.SwarmCancel)
+		off = append(off, to...)
+	}
+	if len(asked) != 2 || asked[0] == asked[1] || len(off) > 0 {
+		t.Fatalf("asked %v, called off at %v", asked, off)
+	}
+	s.Receive(at(2000), asked[0], message(s, p[1], wire.PieceAsked), nil)
+	if to, _ := sent(t, actions(s), wire.SwarmCancel); !slices.Equal(to, asked[1:]) && !slices.Contains(to, asked[1]) {
+		t.Errorf("it came from %d, and it was called off at %v", asked[0], to)
+	}
+}
+
+// Two groups of a seed's lack a piece. That one of the first was sent it is no help to
+// the second.
+func TestASeedAnswersEachGroupForItself(t *testing.T) {
+	s := newSwarm(t, seedID, true, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	s.Offer(at(0), p[0], 7)
+	id := p[0].Piece.ID
+	members := func(ids ...Peer) (list []wire.SignalMember) {
+		for _, id := range ids {
+			list = append(list, wire.SignalMember{ID: id, Role: wire.RolePeer, Upload: true})
+		}
+		return list
+	}
+	for _, a := range actions(s) {
+		if a.Tag != 0 {
+			s.Delivered(at(20), a.Peer, a.Tag, Departure{})
+		}
+	}
+	if err := s.SetFeed(at(30), &wire.SignalFeed{Groups: []wire.SignalGroup{{Group: 1, Version: 2, Members: members(2, 3)}, {Group: 2, Version: 1, Members: members(4, 5, 6)}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range actions(s) {
+		if a.Tag != 0 {
+			s.Delivered(at(40), a.Peer, a.Tag, Departure{})
+		}
+	}
+	later := at(40).Add(s.chance())
+	first := map[int]time.Duration{}
+	var lacking [2][]Peer
+	for k, group := range [][]Peer{{2, 3}, {4, 5, 6}} {
+		for _, who := range group {
+			if n := s.peer(who); !n.have.has(id) {
+				if _, on := n.held[id]; !on {
+					lacking[k] = append(lacking[k], who)
+				}
+			}
+		}
+		for _, who := range lacking[k] {
+			s.Receive(later, who, wire.AppendWant(nil, s.tag, 0, 0, run1(id)), nil)
+		}
+	}
+	for d := time.Duration(0); d < s.chance()*3/4; d += 5 * time.Millisecond {
+		s.Advance(later.Add(d))
+		to, _ := sent(t, actions(s), wire.SwarmPiece)
+		for _, who := range to {
+			for k := range lacking {
+				if _, ok := first[k]; !ok && slices.Contains(lacking[k], who) {
+					first[k] = d
+				}
+			}
+		}
+	}
+	for k := range lacking {
+		if _, ok := first[k]; !ok && len(lacking[k]) > 0 {
+			t.Errorf("of group %d nobody was answered, of %v", k+1, lacking[k])
+		}
+	}
+}

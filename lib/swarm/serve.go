@@ -69,13 +69,13 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 	}
 	if s.cfg.Seed && !urgent && !s.mesh() {
 		last, ok := s.brings(now, n, id)
-		due := later(last, h.answered).Add(s.chance())
+		due := later(last, h.lastAnswer(s.groupOf(n))).Add(s.chance())
 		if ok && now.Before(due) && len(s.give.deferred) < maxDeferred {
 			s.give.deferred = append(s.give.deferred, request{n.id, id, due, 0})
 			s.give.wake = earlier(s.give.wake, due)
 			return true
 		}
-		h.answered = now
+		h.answeredTo(s.groupOf(n), now)
 	}
 	return s.sendAsked(now, n, h, urgent, life)
 }
@@ -136,13 +136,23 @@ func (s *Swarm) brings(now time.Time, n *neighbour, id segment.ID) (last time.Ti
 	return last, ok
 }
 
+// groupOf returns the group in which a neighbour is fed; 0 if it is in none.
+func (s *Swarm) groupOf(n *neighbour) uint64 {
+	for _, g := range s.groups {
+		if _, in := g.view.Member(topology.ID(n.id)); in {
+			return g.number
+		}
+	}
+	return 0
+}
+
 // chance is how long after a piece was handed to the group its members are
 // left to get it from each other.
 func (s *Swarm) chance() time.Duration { return max(2*s.typicalRTT(), ackMin) }
 
 // runDeferred answers requests that a seed held back, where they are not
-// settled. Of those that wait for the same piece one is answered and may pass
-// it on; the others wait once more.
+// settled. Of those of one group that wait for the same piece one is answered and
+// may pass it on; the others wait once more.
 func (s *Swarm) runDeferred(now time.Time) {
 	g := &s.give
 	if len(g.deferred) == 0 {
@@ -154,9 +164,10 @@ func (s *Swarm) runDeferred(now time.Time) {
 		if n == nil || h == nil || !s.lacks(n, r.id) {
 			continue
 		}
-		due := h.answered.Add(s.chance())
+		last := h.lastAnswer(s.groupOf(n))
+		due := last.Add(s.chance())
 		if r.times > 0 {
-			due = h.answered.Add(s.chance() / 2)
+			due = last.Add(s.chance() / 2)
 		}
 		if now.Before(due) && r.times < deferTimes {
 			r.due, r.times = due, r.times+1
@@ -169,7 +180,7 @@ func (s *Swarm) runDeferred(now time.Time) {
 			g.wake = earlier(g.wake, r.due)
 			continue
 		}
-		h.answered = now
+		h.answeredTo(s.groupOf(n), now)
 		s.sendAsked(now, n, h, false, answerLife)
 	}
 	g.deferred = rest

@@ -36,6 +36,7 @@ type miss struct {
 	until time.Time // when an answer should be here
 	tries int
 	tried []Peer
+	kept  []Peer    // those above who were too slow, and keep our request
 	far   time.Time // of those who have it all are in other zones: not before; zero: not looked at
 	heard bool      // a neighbour has it to give, and it will not come by itself
 	need  time.Time // when somebody below needs it, who waits for us; zero: nobody does
@@ -250,6 +251,11 @@ func (w *want) got(s *Swarm, now time.Time, id segment.ID) {
 		o.asked--
 		w.freed(now)
 		s.cancel(o, id)
+	}
+	for _, p := range m.kept {
+		if o := s.peer(p); o != nil && p != m.peer {
+			s.cancel(o, id)
+		}
 	}
 	delete(w.misses, id)
 	if i, ok := slices.BinarySearchFunc(w.order, id, (*miss).compare); ok {
@@ -600,7 +606,12 @@ func (s *Swarm) timedOut(now time.Time, id segment.ID, m *miss) {
 		n.asked--
 		n.rate -= n.rate / 8
 		n.fail(now, missesLimit)
-		s.cancel(n, id)
+		switch {
+		case n.tier != topology.Above || n.gives(id):
+			s.cancel(n, id)
+		case !slices.Contains(m.kept, n.id):
+			m.kept = append(m.kept, n.id) // it waits for the piece as we do, and sends it when it comes
+		}
 	}
 	m.peer, m.next = 0, now
 }
@@ -748,6 +759,16 @@ func (s *Swarm) joined(from segment.ID) bool {
 
 // Newest returns the newest piece that is proved to exist.
 func (s *Swarm) Newest() (segment.ID, bool) { return s.win.newest() }
+
+// Spoken returns the newest piece, in the segment of one that is not here, that a
+// neighbour speaks of.
+func (s *Swarm) Spoken(from segment.ID) (segment.ID, bool) {
+	p := s.win.find(from.Epoch, from.Seq)
+	if p == nil || p.known <= from.Index {
+		return segment.ID{}, false
+	}
+	return segment.ID{Epoch: from.Epoch, Seq: from.Seq, Index: p.known - 1}, true
+}
 
 // why explains a piece that has just come from a neighbour.
 func (w *want) why(now time.Time, n *neighbour, id segment.ID, flags byte) string {

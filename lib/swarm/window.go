@@ -49,7 +49,32 @@ type held struct {
 	spread   bool      // at a member: it was handed to the fellows
 	shared   bool      // a fellow pushed it, as to all others
 	missed   time.Time // since when it was missing, if it came because it was asked for
-	answered time.Time // at a seed: when one who asked was last sent it
+	answered []answer  // at a seed: when one who asked was last sent it
+}
+
+// An answer is when a seed sent a piece to one of a group who had asked for it.
+type answer struct {
+	group uint64
+	at    time.Time
+}
+
+func (h *held) lastAnswer(group uint64) time.Time {
+	for i := range h.answered {
+		if a := &h.answered[i]; a.group == group {
+			return a.at
+		}
+	}
+	return time.Time{}
+}
+
+func (h *held) answeredTo(group uint64, now time.Time) {
+	for i := range h.answered {
+		if a := &h.answered[i]; a.group == group {
+			a.at = now
+			return
+		}
+	}
+	h.answered = append(h.answered, answer{group, now})
 }
 
 // maxKnown bounds the pieces of one segment, and maxParts the segments: a
