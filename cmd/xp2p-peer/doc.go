@@ -100,7 +100,7 @@
 // takes some 0.4 s, and the tracker tells viewers of those whom they can reach. Two
 // who are both behind NATs begin at one time, and each lets the other's packets in by
 // sending some: up to ten sockets more for a NAT that counts ports up, and 512 for a
-// moment, at most once a minute, for one that draws them. Nothing of this delays the
+// moment, at most twice a minute, for one that draws them. Nothing of this delays the
 // stream, which comes from the origin until neighbours bring it.
 //
 // Where two NATs let nothing through, they meet at the room's relay, if it has one

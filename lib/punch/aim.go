@@ -149,7 +149,7 @@ func (s *session) draw() (list []uint16) {
 	high = min(high, 1<<16-1)
 	n := high - low + 1
 	seen := map[int]bool{}
-	for len(list) < min(s.cost.probes-2*len(repeats), n) {
+	for len(list) < min(s.cost.entries-2*len(repeats), n) {
 		if p := low + s.p.cfg.Rand.IntN(n); !seen[p] {
 			seen[p] = true
 			list = append(list, uint16(p))

@@ -5,45 +5,46 @@ import (
 	"time"
 )
 
-// Bounds on what birthdays cost: home routers' tables are small, and keep what was
-// sent through them for a minute, more or less.
+// Bounds on what birthdays cost. Home routers' tables are small, and keep for a minute,
+// more or less, what was sent through them: an entry for each socket of the one, for
+// each probe of the other.
 const (
-	// BirthdaySockets and BirthdayProbes are what may be opened and sent in
-	// BirthdayTime, by one attempt or several.
-	BirthdaySockets = 512
-	BirthdayProbes  = 1024
+	BirthdaySockets = 512  // of one attempt
+	BirthdayProbes  = 1024 // of one attempt
+	// BirthdayEntries are those of BirthdayTime, by one attempt or several.
+	BirthdayEntries = 1024
 	BirthdayTime    = time.Minute
 	// With so few an attempt is hardly worth what it costs: it fails in one of eight
-	// cases, where the other side has all of its sockets.
-	leastSockets = BirthdaySockets / 2
-	leastProbes  = BirthdayProbes / 4
+	// cases, where the other side has all of its own.
+	leastEntries = BirthdayEntries / 4
 )
 
 // An allowance is what birthdays may still cost.
 type allowance struct {
 	spent []*cost // of the last minute, oldest first
+	busy  bool    // an attempt is under way: a process may not have that many sockets twice
 }
 
 // A cost is that of one attempt.
 type cost struct {
-	at              time.Time
-	sockets, probes int
+	at      time.Time
+	entries int
 }
 
-// left returns what may be spent now.
-func (a *allowance) left(now time.Time) (sockets, probes int) {
+// left returns how many entries may be made now.
+func (a *allowance) left(now time.Time) int {
 	a.spent = slices.DeleteFunc(a.spent, func(c *cost) bool { return now.Sub(c.at) >= BirthdayTime })
-	sockets, probes = BirthdaySockets, BirthdayProbes
+	left := BirthdayEntries
 	for _, c := range a.spent {
-		sockets, probes = sockets-c.sockets, probes-c.probes
+		left -= c.entries
 	}
-	return max(0, sockets), max(0, probes)
+	return left
 }
 
 // begin sets aside what an attempt may cost. When it is over, what it has not spent is
 // given back.
-func (a *allowance) begin(now time.Time, sockets, probes int) *cost {
-	c := &cost{at: now, sockets: sockets, probes: probes}
+func (a *allowance) begin(now time.Time, entries int) *cost {
+	c := &cost{now, entries}
 	a.spent = append(a.spent, c)
 	return c
 }

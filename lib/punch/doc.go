@@ -17,9 +17,9 @@
 //     have taken meanwhile they meet at the packets e+2f+1 and e+f+1.
 //   - Birthday: who gives out ports at random sends from 512 sockets to the other,
 //     and the other to up to 1024 ports of the range that was seen, 250 at once, then a
-//     thousand a second: 512 of 64512 and 1024 tries miss each other once in 3000 times. Both
-//     are bounds on what a home router's table must hold in a minute: one attempt, or
-//     two that meet early.
+//     thousand a second: 512 of 64512 and 1024 tries miss each other once in 3000 times. What
+//     is sent from or to so many ports fills a home router's table: of 1024 entries in
+//     a minute an attempt takes half, as a rule.
 //   - Over TCP, where UDP does not pass at one: both connect from a port at which a
 //     server has just seen them to where the other was seen, at one time.
 //   - Relayed: from an allocation at a relay to the other, and back.

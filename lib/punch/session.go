@@ -157,22 +157,22 @@ func (s *session) plan(now time.Time) (sockets int, ok bool) {
 // planBirthday says how many sockets an attempt needs, if it can be afforded: who gives
 // out ports at random opens sockets, the other sends probes.
 func (s *session) planBirthday(now time.Time) (sockets int, ok bool) {
-	sockets, probes := s.p.birthday.left(now)
+	entries, least := s.p.birthday.left(now), leastEntries
 	switch {
 	case s.p.kind != nat.KindRandom:
-		ok = probes >= leastProbes
-		sockets = 0
+		entries = min(entries, BirthdayProbes)
 	case s.p.facts.Allocation == nat.Block:
-		ok = sockets >= blockSockets
-		sockets, probes = blockSockets, 0
+		sockets, least = blockSockets, blockSockets
 	default:
-		ok = sockets >= leastSockets
-		probes = 0
+		sockets = min(entries, BirthdaySockets)
 	}
-	if !ok {
+	if entries < least || sockets > 0 && s.p.birthday.busy {
 		return 0, false
 	}
-	s.cost = s.p.birthday.begin(now, sockets, probes)
+	if sockets > 0 {
+		entries = sockets
+	}
+	s.cost, s.p.birthday.busy = s.p.birthday.begin(now, entries), true
 	return sockets, true
 }
 
@@ -388,7 +388,10 @@ func (s *session) fail(now time.Time) {
 // end forgets the session and its sockets.
 func (s *session) end() {
 	if s.cost != nil {
-		s.cost.probes = min(s.cost.probes, s.probes)
+		s.p.birthday.busy = false
+		if s.p.kind != nat.KindRandom {
+			s.cost.entries = min(s.cost.entries, s.probes)
+		}
 	}
 	s.closeAll()
 	s.p.remove(s)
