@@ -38,6 +38,8 @@ its configuration: a sequence header, or a new init made of the first one. Playe
 differ in which of the two they need. No other byte of a frame changes unless it
 is encoded anew. Fragments of MP4 are written anew, with the first rendition's
 track IDs and edit lists, and one timescale in which the ticks of all are whole.
+Parameter sets of HEVC say from the first on that as many pictures are out of order
+as in the rendition with most B-frames: players hold back so many from the beginning.
 
 Sound stays with the first rendition, and goes over to the other at the border
 between two frames if its configuration is another, or the first one's ends.

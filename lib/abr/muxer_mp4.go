@@ -25,6 +25,8 @@ type muxerMP4 struct {
 	bytes        int
 	whole        bool // a fragment of the source has ended
 	descriptions map[uint32]fmp4.Redescription
+	order        order // the most of all renditions, which each says from the beginning
+	was, told    *config
 }
 
 // A track is what is written of one.
@@ -56,6 +58,13 @@ func newMuxerMP4(out *output, lanes []*lane, first *lane) *muxerMP4 {
 				t.scale = commonScale(t.scale, other.Timescale)
 			}
 		}
+		if k == media.Video {
+			for _, l := range lanes {
+				if c := l.reader.video; c != nil {
+					m.order = m.order.max(c.order())
+				}
+			}
+		}
 		t.shift = own.Shift * int64(t.scale) / int64(max(own.Timescale, 1))
 	}
 	return m
@@ -85,7 +94,7 @@ func (m *muxerMP4) track(k media.Track) *track {
 }
 
 func (m *muxerMP4) begin(video, audio *lane) {
-	m.video_.config, m.audio_.config = video.reader.video, audio.reader.audio
+	m.video_.config, m.audio_.config = m.tell(video.reader.video), audio.reader.audio
 	m.writeInit()
 }
 
@@ -104,6 +113,17 @@ func (m *muxerMP4) writeInit() {
 	m.out.build(func(b []byte) []byte { return m.movie.Redescribe(b, m.template, m.descriptions) })
 }
 
+// tell returns what is told of a configuration.
+func (m *muxerMP4) tell(c *config) *config {
+	if c == nil {
+		return nil
+	}
+	if c != m.was {
+		m.was, m.told = c, c.raised(m.order)
+	}
+	return m.told
+}
+
 // configure begins a new init where the configuration changes.
 func (m *muxerMP4) configure(t *track, c *config) {
 	if t.config.same(c) {
@@ -118,12 +138,13 @@ func (m *muxerMP4) video(s *sample, inband bool) {
 	if m.whole {
 		m.flush(false)
 	}
-	m.configure(&m.video_, s.config)
+	c := m.tell(s.config)
+	m.configure(&m.video_, c)
 	var parts [3][]byte
 	parts[0] = s.data
 	if inband && s.frame.Key {
-		if at, insert := s.config.insertion(s.data); insert {
-			parts = [3][]byte{s.data[:at], s.config.params, s.data[at:]}
+		if at, insert := c.insertion(s.data); insert {
+			parts = [3][]byte{s.data[:at], c.params, s.data[at:]}
 		}
 	}
 	m.add(&m.video_, s, parts[:]...)

@@ -30,7 +30,6 @@ type Result struct {
 	Wall    float64  `json:"wall_s"`
 	Encoder int64    `json:"encoder_cpu_ms,omitempty"` // of a bridge
 	Players []string `json:"players,omitempty"`        // that played it, too
-	Warned  bool     `json:"warned,omitempty"`         // ffmpeg said that its demuxer had not expected B-frames
 	Wrong   []string `json:"wrong,omitempty"`
 	Path    string   `json:"-"`
 }
@@ -252,15 +251,10 @@ func (b *Bench) pictures(ctx context.Context, r *Result, source, old, fresh stri
 	if err != nil {
 		return err
 	}
-	// What ffmpeg may say: of a second moov that it skips it; and of HEVC that begins
-	// without B-frames that there are some now, which is counted.
+	// ffmpeg may say of a second moov that it skips it.
 	moov := false
 	for line := range strings.Lines(say) {
 		line = strings.TrimSpace(line)
-		if strings.Contains(line, "video_delay is larger") || strings.HasPrefix(line, "If you want to help, upload") {
-			r.Warned = true
-			continue
-		}
 		if known := strings.Contains(line, "duplicated MOOV") || moov && strings.HasPrefix(line, "Last message repeated"); line != "" && !known {
 			r.fail("ffmpeg says: %s", line)
 			break

@@ -8,10 +8,10 @@ import (
 
 // A Table is what people read.
 type Table struct {
-	Cells, Switches, Wrong, Warned int
-	modes                          map[string]int
-	dip, drift                     float64
-	players                        map[string]int
+	Cells, Switches, Wrong int
+	modes                  map[string]int
+	dip, drift             float64
+	players                map[string]int
 }
 
 // Add returns the lines of a cell.
@@ -30,9 +30,6 @@ func (t *Table) Add(c Cell, row []Result) string {
 		moments = append(moments, fmt.Sprintf("%.2f→%.2f%s", float64(r.AskedMS)/1000, float64(r.AtMS)/1000, map[string]string{"bridge": "b"}[r.Mode]))
 		for _, p := range r.Players {
 			t.players[p]++
-		}
-		if r.Warned {
-			t.Warned++
 		}
 		if len(r.Wrong) > 0 {
 			bad++
@@ -63,10 +60,6 @@ func (t *Table) Summary(took time.Duration) string {
 			players += fmt.Sprintf(", %s %d", p, n)
 		}
 	}
-	warned := ""
-	if t.Warned > 0 {
-		warned = fmt.Sprintf(", %d with B-frames that ffmpeg had not expected", t.Warned)
-	}
-	return fmt.Sprintf("%d cells, %d switches (%d by keyframe, %d by bridge), %d seen%s; worst dip %.2f dB (1 is allowed), drift %.1f ms; played by ffmpeg %d%s; %v\n",
-		t.Cells, t.Switches, t.modes["keyframe"], t.modes["bridge"], t.Wrong, warned, t.dip, t.drift, t.Switches, players, took.Truncate(time.Second))
+	return fmt.Sprintf("%d cells, %d switches (%d by keyframe, %d by bridge), %d seen; worst dip %.2f dB (1 is allowed), drift %.1f ms; played by ffmpeg %d%s; %v\n",
+		t.Cells, t.Switches, t.modes["keyframe"], t.modes["bridge"], t.Wrong, t.dip, t.drift, t.Switches, players, took.Truncate(time.Second))
 }
