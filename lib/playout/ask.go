@@ -385,7 +385,6 @@ func (p *Player) plan(now time.Time) {
 		a.wake = earlier(a.wake, a.busyTill)
 		return
 	}
-	spoken := p.askSpoken(now)
 	lead := p.lead() + p.burst(now)
 	ask := now.Add(lead)
 	var ids []segment.ID
@@ -434,22 +433,23 @@ func (p *Player) plan(now time.Time) {
 	if !ok || a.stream.id != 0 {
 		return
 	}
-	// No hole is proved, yet nothing comes: ask for whatever follows.
-	switch {
-	case !p.Dry(now):
+	// No hole is proved, yet nothing comes: ask for what is spoken of, or for whatever
+	// follows.
+	if p.Dry(now) {
+		if !p.askSpoken(now) {
+			p.reopen(now)
+		}
+	} else {
 		a.wake = earlier(a.wake, p.due(p.lastDTS+p.step).Add(-p.lead()))
-	case !spoken:
-		p.reopen(now)
 	}
 }
 
-// askSpoken asks, once, for the next pieces if neighbours speak of them and nothing
-// proves that there are any. An origin that many ask at once has room for a piece, where
-// a stream would wait; and it may be long until a piece comes that proves it. It reports
+// askSpoken asks, once, for the next pieces that neighbours speak of: an origin that
+// many ask at once has room for a piece, where a stream would wait. It reports
 // whether that is to be waited for.
 func (p *Player) askSpoken(now time.Time) bool {
 	a := &p.asks
-	if p.spoken.Compare(p.at) < 0 || !p.inside(p.spoken.Epoch, p.spoken.Seq) || p.proved(p.at) {
+	if p.spoken.Compare(p.at) < 0 || !p.inside(p.spoken.Epoch, p.spoken.Seq) {
 		return false
 	}
 	if q := a.pieces[p.at]; q != nil {
