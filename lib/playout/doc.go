@@ -36,7 +36,9 @@
 // Every hole is left to the neighbours until the origin could only just answer
 // in time: twice the origin's answering time plus a margin before it is due.
 // Then it is asked for; so the origin is paid for what the swarm did not bring,
-// and a slow neighbour never stops the player.
+// and a slow neighbour never stops the player. When the player is about to run dry
+// and nothing proves that there is more, the next pieces that neighbours speak of are
+// asked for by name, once; else a stream of whatever follows.
 //
 // # Gaps
 //

@@ -69,8 +69,8 @@
 // neighbours that would come after it.
 //
 // A seed that is asked for a piece which it has just handed to the group waits
-// a little before it answers: the piece is on its way, and all who miss it at
-// once shall not be served by the seed. Who got a piece by asking, or from the
+// a little before it answers: the piece is on its way, and all of a group who miss
+// it at once shall not be served by the seed. Who got a piece by asking, or from the
 // origin, tells it at once to those who lack it.
 //
 // # Starting
