@@ -272,8 +272,11 @@ func TestAPacketThatTheSystemRefusesIsCountedAndTheRestGoes(t *testing.T) {
 		}
 		m.out = append(m.out, machine.Packet{Remote: good, Data: make([]byte, 3500), Segment: 1000})
 	})
-	e.Call(t.Context(), func(time.Time) {})
 	s := e.Stats()
+	for s.PacketsOut+s.SendDrops < 204 && t.Context().Err() == nil { // the loop may take another call first
+		e.Call(t.Context(), func(time.Time) {})
+		s = e.Stats()
+	}
 	if s.PacketsOut+s.SendDrops != 204 || s.SendDrops != 67+3 {
 		t.Errorf("%d out, %d dropped", s.PacketsOut, s.SendDrops)
 	}
