@@ -698,22 +698,25 @@ func TestAnOriginThatOwesAnAnswerIsNotReliedOn(t *testing.T) {
 	}
 }
 
+// begun returns a player that has had its start of the origin, whose stream it does not
+// need any more.
+func begun(recs []segment.Record) *Player {
+	p := New(t0, Config{})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	for _, r := range recs {
+		p.Add(t0, r, measure.Origin, time.Time{}, start)
+	}
+	p.StopStream(t0)
+	asksOf(p)
+	return p
+}
+
 // The next pieces are spoken of, but nobody has sent one behind them, which would prove
 // it. They are asked for by name; if the origin does not know them, what follows is
 // asked for, and nothing counts as lost.
 func TestWhatIsSpokenOfIsAskedForByName(t *testing.T) {
 	recs := stream(5, "init", 5)
-	begin := func() *Player {
-		p := New(t0, Config{})
-		start := asksOf(p)[0].ID
-		p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
-		for _, r := range recs[:13] {
-			p.Add(t0, r, measure.Origin, time.Time{}, start)
-		}
-		p.StopStream(t0)
-		asksOf(p)
-		return p
-	}
 	next := func(p *Player, from, to int) (a Ask, when int) {
 		for ms := from; ms < to; ms += 10 {
 			p.Advance(at(ms))
@@ -723,11 +726,11 @@ func TestWhatIsSpokenOfIsAskedForByName(t *testing.T) {
 		}
 		return Ask{}, to
 	}
-	p := begin()
+	p := begun(recs[:13])
 	if a, _ := next(p, 10, 5000); a.Kind != AskAfter {
 		t.Errorf("nobody speaks of anything, and it asked for %+v", a)
 	}
-	p = begin()
+	p = begun(recs[:13])
 	p.Hear(recs[19].Piece.ID)
 	a, when := next(p, 10, 5000)
 	if a.Kind != AskPieces || len(a.Pieces) != spokenMost || a.Pieces[0] != recs[13].Piece.ID {
@@ -760,14 +763,7 @@ func TestWhatIsSpokenOfIsAskedForByName(t *testing.T) {
 // be missing is asked for beside it, as soon as it is late.
 func TestAStreamThatDoesNotBeginIsNotWaitedFor(t *testing.T) {
 	recs := stream(5, "init", 5)
-	p := New(t0, Config{})
-	start := asksOf(p)[0].ID
-	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
-	for _, r := range recs[:3] {
-		p.Add(t0, r, measure.Origin, time.Time{}, start)
-	}
-	p.StopStream(t0)
-	asksOf(p)
+	p := begun(recs[:3])
 	var opened int
 	for ms := 10; ms < 3000; ms += 10 {
 		p.Advance(at(ms))
