@@ -449,7 +449,7 @@ func (p *Player) plan(now time.Time) {
 // whether that is to be waited for.
 func (p *Player) askSpoken(now time.Time) bool {
 	a := &p.asks
-	if p.spoken.Compare(p.at) < 0 || !p.inside(p.spoken.Epoch, p.spoken.Seq) {
+	if p.spoken.Compare(p.at) < 0 || !p.inside(p.spoken.Epoch, p.spoken.Seq) || len(a.pieces)+spokenMost > maxAskedFor {
 		return false
 	}
 	if q := a.pieces[p.at]; q != nil {
@@ -462,9 +462,6 @@ func (p *Player) askSpoken(now time.Time) bool {
 	}
 	q := Ask{ID: a.newID(now), Kind: AskPieces, Deadline: p.due(p.lastDTS + p.step)}
 	for id := p.at; id.Compare(p.spoken) <= 0 && len(q.Pieces) < spokenMost; id.Index++ {
-		if len(a.pieces) >= maxAskedFor {
-			break
-		}
 		q.Pieces = append(q.Pieces, id)
 		a.note(id, &asked{id: q.ID, tries: 1, again: now.Add(a.patience())})
 	}
