@@ -469,10 +469,11 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now), Streams: streams}
 		}
 		r.sw.SetWant(now, at, line)
-		if id, ok := r.sw.Spoken(at); ok {
+		r.pl.SetShort(r.sw.Short())
+		if id, ok := r.sw.Spoken(r.pl.Front()); ok {
 			r.pl.Hear(id)
 		}
-		if _, open := r.pl.Streaming(); open && !r.pl.Dry(now) && r.sw.Covers(now, at) {
+		if _, open := r.pl.Streaming(); open && r.pl.AtEase(now) && r.sw.Covers(now, at) {
 			r.pl.StopStream(now)
 		}
 	}

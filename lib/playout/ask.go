@@ -33,7 +33,7 @@ type Ask struct {
 // Our choices. A hole is asked for when the origin could only just answer in
 // time: twice its answering time and a margin for its queue and ours.
 const (
-	leadMargin  = 100 * time.Millisecond
+	leadMargin  = 110 * time.Millisecond
 	leadMin     = 150 * time.Millisecond
 	askBatch    = 64                     // pieces in one request
 	askAhead    = 60 * time.Millisecond  // holes that are due a little later go along
@@ -49,8 +49,9 @@ const (
 	busyRetry = time.Second     // as Retry-After says; neighbours have the time to do better
 	busyMax   = 8 * time.Second // refusals cost an origin too: in a crowd they would be all that it has room for
 	dryRepeat = 2 * time.Second // between two streams that brought nothing
-	// Of what is spoken of so much is asked for at once: three tenths of a second.
-	spokenMost = 4
+	// Of what is spoken of so much is under way at once: the pieces of a keyframe, or half
+	// a second.
+	spokenMost = 6
 )
 
 // asks is what was asked of the origin, and what came of it.
@@ -115,7 +116,12 @@ func (p *Player) turn(id segment.ID) time.Duration {
 	return p.notOurTurn()
 }
 
-func (p *Player) notOurTurn() time.Duration { return min(notOurTurn, p.lead()/2) }
+func (p *Player) notOurTurn() time.Duration {
+	if p.short {
+		return min(notOurTurn, p.lead()/4) // who could give it to us has it too late himself
+	}
+	return min(notOurTurn, p.lead()/2)
+}
 
 // Backstop is how long before a piece is due the origin will have been asked for
 // it, and will bring it; 0 if it has not answered well of late, or owes an answer
@@ -151,18 +157,18 @@ func (p *Player) NextAsk() (Ask, bool) {
 	return q, true
 }
 
-// openStream asks for a stream of records: from the start, or from behind what
-// was put out.
-func (p *Player) openStream(now time.Time) {
+// openStream asks for a stream of records: from the start, or from behind what is
+// known.
+func (p *Player) openStream(now time.Time, front front) {
 	a := &p.asks
 	id := a.newID(now)
 	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos = id, now, false, segment.ID{}
 	q := Ask{ID: id, Kind: AskStart, Start: p.cfg.Start}
 	if p.started && !p.lost {
-		q = Ask{ID: id, Kind: AskAfter, After: p.last}
-		a.stream.pos = p.last
+		q = Ask{ID: id, Kind: AskAfter, After: front.last}
+		a.stream.pos = front.last
 		if p.model.Started() {
-			q.Deadline = p.due(p.lastDTS + p.step)
+			q.Deadline = p.due(front.dts + p.step)
 		}
 	} else {
 		if p.started {
@@ -183,10 +189,22 @@ func (p *Player) Streaming() (newest segment.ID, ok bool) {
 // OriginAnswers reports whether the stream that was asked for has begun to come.
 func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.stream.got }
 
-// Dry reports whether what comes next is needed so soon that only the origin can
-// still bring it in time.
-func (p *Player) Dry(now time.Time) bool {
-	return p.model.Started() && !p.ended && !now.Before(p.due(p.lastDTS+p.step).Add(-p.lead()))
+// Front returns the first piece that is not proved to exist.
+func (p *Player) Front() segment.ID {
+	end, _ := p.holes(func(segment.ID, int64) bool { return true })
+	return end.next
+}
+
+// AtEase reports whether what comes next is needed so late that neighbours may bring
+// it, and the origin can still be asked if they do not. Where they often do not, that
+// is earlier.
+func (p *Player) AtEase(now time.Time) bool {
+	margin := leadMargin
+	if p.short {
+		margin = p.lead()
+	}
+	margin = min(margin, (p.cfg.Buffer-p.lead())/2)
+	return p.model.Started() && now.Before(p.due(p.lastDTS+p.step).Add(-p.lead()-margin))
 }
 
 // StopStream closes the stream: the neighbours bring everything from here on.
@@ -367,7 +385,7 @@ func (p *Player) plan(now time.Time) {
 	case !p.started || p.lost || !p.model.Started():
 		// Everything hangs on the stream.
 		if a.stream.id == 0 {
-			p.reopen(now)
+			p.reopen(now, p.front())
 		}
 		return
 	case a.stream.id != 0 && p.asks.stream.pos.Compare(p.at) >= 0:
@@ -389,7 +407,7 @@ func (p *Player) plan(now time.Time) {
 	ask := now.Add(lead)
 	var ids []segment.ID
 	var deadline time.Time
-	ok := p.holes(func(id segment.ID, dts int64) bool {
+	front, asked := p.holes(func(id segment.ID, dts int64) bool {
 		latest := p.due(dts).Add(p.notOurTurn())
 		if q := a.pieces[id]; q != nil && !latest.After(ask) && (q.gone || now.Before(q.again)) {
 			// It was asked for, whoever's turn it is.
@@ -430,39 +448,51 @@ func (p *Player) plan(now time.Time) {
 		}
 		a.queue = append(a.queue, Ask{ID: id, Kind: AskPieces, Pieces: ids, Deadline: deadline})
 	}
-	if !ok || a.stream.id != 0 {
+	if !asked || a.stream.id != 0 || p.endsAt(front.next) {
 		return
 	}
-	// No hole is proved, yet nothing comes: ask for what is spoken of, or for whatever
-	// follows.
-	if p.Dry(now) {
-		if !p.askSpoken(now) {
-			p.reopen(now)
-		}
+	// All that is proved to be missing was asked for. What lies behind it is not proved,
+	// and may be needed as soon.
+	if p.askSpoken(now, front) {
+		return
+	}
+	if due := p.due(front.dts + p.step).Add(-p.lead()); now.Before(due) {
+		a.wake = earlier(a.wake, due)
 	} else {
-		a.wake = earlier(a.wake, p.due(p.lastDTS+p.step).Add(-p.lead()))
+		p.reopen(now, front)
 	}
 }
 
-// askSpoken asks, once, for the next pieces that neighbours speak of: an origin that
-// many ask at once has room for a piece, where a stream would wait. It reports
-// whether that is to be waited for.
-func (p *Player) askSpoken(now time.Time) bool {
+// askSpoken asks, each once, for the next pieces that neighbours speak of: an origin
+// that many ask at once has room for a piece, where a stream would wait. It reports
+// whether what is under way is to be waited for.
+func (p *Player) askSpoken(now time.Time, front front) bool {
 	a := &p.asks
-	if p.spoken.Compare(p.at) < 0 || !p.inside(p.spoken.Epoch, p.spoken.Seq) || len(a.pieces)+spokenMost > maxAskedFor {
+	id := front.next
+	if p.spoken.Epoch != id.Epoch || p.spoken.Seq != id.Seq || p.spoken.Index < id.Index || len(a.pieces)+spokenMost > maxAskedFor {
 		return false
 	}
-	if q := a.pieces[p.at]; q != nil {
+	due := p.due(front.dts)
+	if q := a.pieces[id]; q != nil {
+		if q.id == 0 || !now.Before(q.again) {
+			return false
+		}
 		a.wake = earlier(a.wake, q.again)
-		return q.id != 0 && now.Before(q.again)
-	}
-	if at := p.due(p.lastDTS + p.step).Add(p.turn(p.at) - p.lead()); now.Before(at) {
+	} else if at := due.Add(p.turn(id) - p.lead()); now.Before(at) {
 		a.wake = earlier(a.wake, at)
 		return true
 	}
-	q := Ask{ID: a.newID(now), Kind: AskPieces, Deadline: p.due(p.lastDTS + p.step)}
-	for id := p.at; id.Compare(p.spoken) <= 0 && len(q.Pieces) < spokenMost; id.Index++ {
-		q.Pieces = append(q.Pieces, id)
+	var ids []segment.ID
+	for ; id.Compare(p.spoken) <= 0 && id.Index < front.next.Index+spokenMost; id.Index++ {
+		if a.pieces[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return true
+	}
+	q := Ask{ID: a.newID(now), Kind: AskPieces, Pieces: ids, Deadline: due}
+	for _, id := range ids {
 		a.note(id, &asked{id: q.ID, tries: 1, again: now.Add(a.patience())})
 	}
 	a.wake = earlier(a.wake, now.Add(a.patience()))
@@ -504,13 +534,13 @@ func (p *Player) burst(now time.Time) time.Duration {
 }
 
 // reopen opens a stream, unless the last one failed a moment ago.
-func (p *Player) reopen(now time.Time) {
+func (p *Player) reopen(now time.Time, front front) {
 	if now.Before(p.asks.retryAt) {
 		p.asks.wake = earlier(p.asks.wake, p.asks.retryAt)
 		return
 	}
 	p.asks.retryAt = now.Add(backoffMin)
-	p.openStream(now)
+	p.openStream(now, front)
 }
 
 func (p *Player) planInits(now time.Time) {
@@ -530,13 +560,22 @@ func (p *Player) planInits(now time.Time) {
 	}
 }
 
+// A front is how far the stream is known without a gap.
+type front struct {
+	last segment.ID // the newest piece that is proved to exist
+	next segment.ID // the one behind it, if it is of the same segment
+	dts  int64      // of what stands before next, as far as it is known
+}
+
+// front is the one of a player that knows of nothing but what it has put out.
+func (p *Player) front() front { return front{p.last, p.at, p.lastDTS} }
+
 // holes calls f with every piece that is known to exist and is not here, in
-// stream order, and the DTS of what stands before it, until f returns false. It
-// returns false if f did, or if the first hole was one: then something is known
-// to be missing. True means that nothing is known to be.
-func (p *Player) holes(f func(id segment.ID, dts int64) bool) bool {
-	none := true
-	dts := p.lastDTS
+// stream order, and the DTS of what stands before it, until f returns false; then
+// it returns false. It tells how far the stream is known without a gap.
+func (p *Player) holes(f func(id segment.ID, dts int64) bool) (front, bool) {
+	end := p.front()
+	dts, gap := p.lastDTS, p.tl.find(p.at.Epoch, p.at.Seq) == nil
 	for _, r := range p.tl.segs {
 		from := 0
 		switch {
@@ -545,18 +584,22 @@ func (p *Player) holes(f func(id segment.ID, dts int64) bool) bool {
 		case r.epoch == p.at.Epoch && r.seq == p.at.Seq:
 			from = p.at.Index
 		case r.epoch != p.at.Epoch:
-			return none // another stream's clock
+			return end, true // another stream's clock
+		case r.seq != end.next.Seq+1:
+			gap = true
 		}
 		for i := from; i < max(r.count, r.known); i++ {
+			id := segment.ID{Epoch: r.epoch, Seq: r.seq, Index: i}
 			if i < len(r.pieces) && r.pieces[i] != nil {
 				dts = max(dts, r.pieces[i].rec.Piece.DTS)
-				continue
+			} else if !f(id, dts) {
+				return end, false
 			}
-			none = false
-			if !f(segment.ID{Epoch: r.epoch, Seq: r.seq, Index: i}, dts) {
-				return false
+			if !gap {
+				end = front{id, segment.ID{Epoch: r.epoch, Seq: r.seq, Index: i + 1}, dts}
 			}
 		}
+		gap = gap || r.count == 0
 	}
-	return none
+	return end, true
 }

@@ -36,9 +36,10 @@
 // Every hole is left to the neighbours until the origin could only just answer
 // in time: twice the origin's answering time plus a margin before it is due.
 // Then it is asked for; so the origin is paid for what the swarm did not bring,
-// and a slow neighbour never stops the player. When the player is about to run dry
-// and nothing proves that there is more, the next pieces that neighbours speak of are
-// asked for by name, once; else a stream of whatever follows.
+// and a slow neighbour never stops the player. Behind all that is proved to exist more
+// may be needed as soon: of that the next pieces that neighbours speak of are asked for
+// by name, each once; else a stream of whatever follows, which goes on until there is
+// time again for neighbours to do better.
 //
 // # Gaps
 //

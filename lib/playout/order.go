@@ -72,7 +72,7 @@ func (p *Player) forward(now time.Time) bool {
 		}
 	}
 	complete := r != nil && r.count > 0
-	atEnd := p.end != nil && p.end.Last == (segment.Link{Epoch: p.at.Epoch, Seq: p.at.Seq, Pieces: p.at.Index})
+	atEnd := p.endsAt(p.at)
 	n := p.tl.next(p.at.Epoch, p.at.Seq)
 	if n == nil || len(n.pieces) == 0 || n.pieces[0] == nil {
 		if atEnd && !p.ended && (n == nil || n.epoch != p.at.Epoch) {
@@ -102,6 +102,11 @@ func (p *Player) forward(now time.Time) bool {
 		}
 	}
 	return p.restart(now, r, n)
+}
+
+// endsAt reports whether the stream is known to end before id.
+func (p *Player) endsAt(id segment.ID) bool {
+	return p.end != nil && p.end.Last == (segment.Link{Epoch: id.Epoch, Seq: id.Seq, Pieces: id.Index})
 }
 
 // closeSegment puts out the record of a segment whose last piece was put out.

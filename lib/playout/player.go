@@ -86,6 +86,7 @@ type Player struct {
 	stalled bool
 	stuck   time.Time  // since when it stands before a hole
 	spoken  segment.ID // so far neighbours say that the stream goes
+	short   bool       // neighbours cannot give what all of them need
 	end     *segment.End
 	ended   bool
 
@@ -126,7 +127,7 @@ func New(now time.Time, cfg Config) *Player {
 		p.at = segment.ID{Epoch: cfg.Resume.Epoch, Seq: cfg.Resume.Seq, Index: cfg.Resume.Index + 1}
 	}
 	if !cfg.NoOrigin {
-		p.openStream(now)
+		p.openStream(now, p.front())
 	}
 	return p
 }
@@ -241,6 +242,9 @@ func (p *Player) Announce(now time.Time, id segment.ID) {
 
 // Hear tells that neighbours speak of the pieces up to one, which may be wrong.
 func (p *Player) Hear(id segment.ID) { p.spoken = id }
+
+// SetShort tells whether the neighbours can give less than all of them need.
+func (p *Player) SetShort(short bool) { p.short = short }
 
 // proved reports whether a piece is known to exist.
 func (p *Player) proved(id segment.ID) bool {

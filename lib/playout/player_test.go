@@ -633,12 +633,14 @@ func TestAnOldEndBroughtAgainDoesNotHideTheRealOne(t *testing.T) {
 	}
 }
 
-func TestAPlayerThatIsDrySaysSoUntilWhatComesNextIsThere(t *testing.T) {
+// A stream is closed only when there is time for neighbours to do better, and so much
+// later in a room that is short of uplink.
+func TestAPlayerIsAtEaseWhileTheOriginCanWait(t *testing.T) {
 	recs := stream(5, "init", 3)
 	p := New(t0, Config{Buffer: time.Second, OriginRTT: 50 * time.Millisecond})
 	start := asksOf(p)[0].ID
-	if p.Dry(t0) {
-		t.Error("nothing plays yet, and it is dry")
+	if p.AtEase(t0) {
+		t.Error("nothing plays yet, and it is at ease")
 	}
 	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
 	for _, r := range recs[:5] {
@@ -648,9 +650,20 @@ func TestAPlayerThatIsDrySaysSoUntilWhatComesNextIsThere(t *testing.T) {
 	asksOf(p)
 	// What is there is played until 1.5 s; nothing is known to follow.
 	dry := p.NextTimeout()
-	if p.Dry(dry.Add(-time.Millisecond)) || !p.Dry(dry) || at(1500).Sub(dry) < 100*time.Millisecond {
-		t.Errorf("dry before %v, or not then", dry.Sub(t0))
+	if at(1500).Sub(dry) < 100*time.Millisecond {
+		t.Errorf("the origin is to be asked at %v", dry.Sub(t0))
 	}
+	eases := func(short bool) (before time.Duration) {
+		p.SetShort(short)
+		for before < time.Second && !p.AtEase(dry.Add(-before)) {
+			before += time.Millisecond
+		}
+		return before
+	}
+	if long, short := eases(false), eases(true); long < leadMargin || short <= long {
+		t.Errorf("at ease until %v before the origin is asked, in a room that is short until %v", long, short)
+	}
+	p.SetShort(false)
 	p.Advance(dry)
 	if q := asksOf(p); len(q) != 1 || q[0].Kind != AskAfter {
 		t.Errorf("nothing is known to follow, and it asks for %+v", q)
@@ -658,8 +671,8 @@ func TestAPlayerThatIsDrySaysSoUntilWhatComesNextIsThere(t *testing.T) {
 	for _, r := range recs[5:10] {
 		p.Add(dry, r, measure.Peer, time.Time{}, 0)
 	}
-	if p.Dry(dry) {
-		t.Error("what follows is there, and it is dry")
+	if !p.AtEase(dry) {
+		t.Error("half a second is there, and it is not at ease")
 	}
 }
 
@@ -756,6 +769,100 @@ func TestWhatIsSpokenOfIsAskedForByName(t *testing.T) {
 	p.Add(at(when+3000), recs[13], measure.Peer, time.Time{}, 0)
 	if id, _ := p.Position(); id != recs[14].Piece.ID || p.Gaps != 0 {
 		t.Errorf("it stands at %v, with %d gaps", id, p.Gaps)
+	}
+}
+
+// A keyframe may be more pieces than are asked for at once, all of them due together:
+// as some come, the next are asked for.
+func TestOfWhatIsSpokenOfTheNextAreAskedForAsSomeCome(t *testing.T) {
+	recs := stream(5, "init", 5)
+	p := begun(recs[:11])
+	p.Hear(recs[19].Piece.ID)
+	var asked []segment.ID
+	open := map[uint64]bool{}
+	for ms := 10; ms < 3000 && len(asked) < 9; ms += 10 {
+		p.Advance(at(ms))
+		if n := len(asked); n >= spokenMost { // the rest of them does not come
+			p.Add(at(ms), recs[11+n-spokenMost], measure.Origin, time.Time{}, 2)
+		}
+		for _, a := range asksOf(p) {
+			if a.Kind != AskPieces {
+				t.Fatalf("at %d ms it asks for %+v", ms, a)
+			}
+			asked, open[a.ID] = append(asked, a.Pieces...), true
+		}
+	}
+	for i, id := range asked {
+		if id != recs[11+i].Piece.ID {
+			t.Errorf("asked for %v", asked)
+			break
+		}
+	}
+	if len(asked) != 9 || len(open) < 3 {
+		t.Errorf("asked for %v, in %d requests", asked, len(open))
+	}
+}
+
+// A hole is being filled, and nothing is known of what comes behind it, though that is
+// needed as soon: the stream behind what is known is asked for, before the hole's piece
+// has come.
+func TestWhatFollowsAHoleIsAskedForBesideIt(t *testing.T) {
+	recs := stream(5, "init", 5)
+	p := begun(recs[:13])
+	p.Announce(t0, recs[14].Piece.ID)
+	hole := 0
+	for ms := 10; ms < 3000; ms += 10 {
+		p.Advance(at(ms))
+		for _, a := range asksOf(p) {
+			switch {
+			case a.Kind == AskPieces:
+				hole = ms
+			case a.Kind == AskAfter && a.After == recs[14].Piece.ID:
+				if due, _ := p.Due(5, 1400); hole == 0 || at(ms).After(due) {
+					t.Errorf("asked for the hole at %d ms, for what follows at %d", hole, ms)
+				}
+				return
+			default:
+				t.Fatalf("at %d ms it asks for %+v", ms, a)
+			}
+		}
+	}
+	t.Errorf("the hole was asked for at %d ms, what follows not", hole)
+}
+
+// A hole that it is another's turn to ask for is left to him for a while; but not for so
+// long where he could hardly hand it on.
+func TestWhereUplinkIsShortAnothersTurnIsShorter(t *testing.T) {
+	recs := stream(5, "init", 5)
+	asked := func(others, short bool) time.Duration {
+		p := begun(recs[:13])
+		p.cfg.Turn = func(segment.ID) bool { return !others }
+		p.SetShort(short)
+		p.Announce(t0, recs[14].Piece.ID)
+		for ms := time.Duration(0); ; ms++ {
+			if p.Advance(t0.Add(ms * time.Millisecond)); len(asksOf(p)) > 0 {
+				return ms * time.Millisecond
+			}
+		}
+	}
+	ours, theirs, short := asked(false, true), asked(true, false), asked(true, true)
+	if !(ours < short && short < theirs) {
+		t.Errorf("asked for after %v when it is our turn, %v when another's, %v where uplink is short", ours, theirs, short)
+	}
+}
+
+// Where the stream is known to end nothing follows.
+func TestNothingIsAskedForBehindTheEnd(t *testing.T) {
+	recs := stream(5, "init", 2)
+	p := begun(recs[:13])
+	p.Add(at(1), endRec(5, 2), measure.Peer, time.Time{}, 0)
+	for ms := 10; ms < 3000; ms += 10 {
+		p.Advance(at(ms))
+		for _, a := range asksOf(p) {
+			if a.Kind != AskPieces {
+				t.Fatalf("at %d ms it asks for %+v", ms, a)
+			}
+		}
 	}
 }
 

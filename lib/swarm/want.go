@@ -757,6 +757,9 @@ func (s *Swarm) joined(from segment.ID) bool {
 	return true
 }
 
+// Short reports whether the room's members can give less than all of them need.
+func (s *Swarm) Short() bool { return s.view.Short }
+
 // Newest returns the newest piece that is proved to exist.
 func (s *Swarm) Newest() (segment.ID, bool) { return s.win.newest() }
 
