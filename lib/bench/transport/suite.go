@@ -24,7 +24,7 @@ type cell struct {
 const (
 	mbit        = 1_000_000
 	milli       = time.Millisecond
-	kib, mib    = 1 << 10, 1 << 20
+	kb, mb      = 1000, 1000_000 // as the limits in the table are reckoned
 	xntpName    = "xntp"
 	suiteFlight = 60 * time.Second // a cold run is given up
 	// suiteHurry leaves the time that the longest cells need for an hour and a
@@ -40,18 +40,18 @@ func NewSuite(quick bool) *Suite {
 	lossy := func(l Link, loss float64) Link { l.Loss = loss; return l }
 	queue := func(l Link, bytes int) Link { l.Queue = bytes; return l }
 
-	s.cold("cold-20M-1M", tun(20*mbit, 40*milli), mib, "quic", "tcp-cubic")
-	s.cold("cold-100M-256K", tun(100*mbit, 40*milli), 256*kib, "quic", "tcp-cubic", "kcp")
-	s.cold("cold-100M-1M", tun(100*mbit, 40*milli), mib, "quic", "tcp-cubic", "kcp")
+	s.cold("cold-20M-1M", tun(20*mbit, 40*milli), mb, "quic", "tcp-cubic")
+	s.cold("cold-100M-256K", tun(100*mbit, 40*milli), 256*kb, "quic", "tcp-cubic", "kcp")
+	s.cold("cold-100M-1M", tun(100*mbit, 40*milli), mb, "quic", "tcp-cubic", "kcp")
 	for _, c := range []cell{s.cells[len(s.cells)-2], s.cells[len(s.cells)-1]} {
 		c.name += hinted
 		c.plan.Only, c.plan.Hint = []string{xntpName}, c.plan.Link.Rate
 		s.cells = append(s.cells, c)
 	}
-	s.cold("capacity-10M", tun(10*mbit, 40*milli), 256*kib)
-	s.cold("capacity-50M", tun(50*mbit, 40*milli), 256*kib)
-	s.cold("cold-1%", lossy(tun(50*mbit, 100*milli), 0.01), mib, "tcp-bbr", "kcp", "quic")
-	s.cold("cold-5%", lossy(tun(50*mbit, 200*milli), 0.05), mib, "tcp-bbr", "kcp")
+	s.cold("capacity-10M", tun(10*mbit, 40*milli), 256*kb)
+	s.cold("capacity-50M", tun(50*mbit, 40*milli), 256*kb)
+	s.cold("cold-1%", lossy(tun(50*mbit, 100*milli), 0.01), mb, "tcp-bbr", "kcp", "quic")
+	s.cold("cold-5%", lossy(tun(50*mbit, 200*milli), 0.05), mb, "tcp-bbr", "kcp")
 
 	const long, short = 15 * time.Second, 5 * time.Second
 	s.bulk("bulk-1%", lossy(tun(50*mbit, 100*milli), 0.01), long, short, "tcp-bbr", "kcp", "quic")
