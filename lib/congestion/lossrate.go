@@ -36,6 +36,9 @@ func (m *lossMeter) share() float64 {
 	return 0
 }
 
+// forget makes the share that of what follows.
+func (m *lossMeter) forget() { m.recent.acked, m.recent.lost = 0, 0 }
+
 // lost notes a loss and reports whether it is a new event: packets sent before
 // the previous one was noticed belong to that, and so does what is lost less than
 // apart behind it.

@@ -167,7 +167,7 @@ func (m *Model) OnAck(a Ack) {
 		m.compete(a, since)
 	}
 	m.probeCapacity(a)
-	if a.RoundEnd && lost > lossMost && m.loss.share() > lossMost/2 && m.mode != modeStart {
+	if a.RoundEnd && lost > m.bearable() && m.loss.share() > lossMost/2 && m.mode != modeStart {
 		m.breaker()
 	}
 	m.rate = max(m.rate, m.least())
@@ -248,6 +248,14 @@ func (m *Model) stopDraining(a Ack) {
 		// link.
 		m.rate = max(m.rate, min(0.9*m.drain.first, paceBelow*m.link()))
 	}
+}
+
+// bearable is the share of loss that is no reason to send less.
+func (m *Model) bearable() float64 {
+	if m.mode == modeCompete && m.deaf() {
+		return deafMost
+	}
+	return lossMost
 }
 
 // breaker answers to loss that no radio makes.

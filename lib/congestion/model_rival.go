@@ -17,9 +17,12 @@ type rivalState struct {
 	tested  time.Time
 	met     time.Time // rivals were seen
 
-	overflowed time.Time // when a queue was last seen to
-	guilty     time.Time // when loss was so high that it may be ours; zero if it is not
-	deaf       time.Time // when it turned out not to be; that is believed for two minutes
+	overflowed time.Time     // when a queue was last seen to
+	guilty     time.Time     // when loss was so high that it may be ours; zero if it is not
+	judged     time.Time     // when it was last looked at whether it is
+	still      time.Duration // the least queue since then, and the most
+	high       time.Duration
+	deafAt     time.Time // when it turned out not to be
 }
 
 const (
@@ -40,13 +43,22 @@ const (
 	// CUBIC flows make 0.1 to 1 % here, BBR with a short queue 3 to 6.
 	deafLoss = 0.025
 	// guiltyLoss is the share of loss from which it may be we who make it, we and others
-	// like us who would hold half each. Then we do as CUBIC does, and what is lost
-	// after guiltyTime, when the start has been forgotten, shows whose doing it is:
-	// from deafStill on that of rivals who do not care. One BBR flow makes 3 to 6 %
-	// whatever we do; four of ours with CUBIC between them made 35.
+	// like us who would hold half each. Then we do as CUBIC does, and see whose doing it
+	// is: when we have yielded, and others like us, each judgeTime tells.
 	guiltyLoss = 0.10
-	guiltyTime = 8 * time.Second
-	deafStill  = 0.03
+	yieldTime  = time.Second
+	judgeTime  = 3 * time.Second
+	// Rivals who ignore loss lose some still, and their queue hardly swings: one BBR flow
+	// with a queue of one round trip's worth keeps it above 0.63 to 0.69 of its most, and
+	// loses 1 to 2 %. CUBIC's window W falls to 0.7 W, and so the queue Q of a way of R to
+	// 0.7 Q - 0.3 R; a little less deep where steady flows stand beside it. (More loss than
+	// guiltyLoss is of others who have not yielded yet.)
+	deafStill  = 0.004
+	deafSwing  = 0.88
+	cubicSwing = 1 - cubicBeta
+	// Who is found to be deaf is so for deafTime, and deafMost of loss is borne beside him.
+	deafTime = 2 * time.Minute
+	deafMost = 0.4
 )
 
 // watch looks for rivals while alone.
@@ -134,6 +146,7 @@ func (m *Model) compete(a Ack, since time.Duration) {
 		return
 	}
 	r.least, r.most = min(r.least, q), max(r.most, m.arrivals.newest())
+	r.still, r.high = min(r.still, m.arrivals.newest()), max(r.high, m.arrivals.newest())
 	if a.Now.Sub(r.turned) > 2*time.Second+8*a.SRTT {
 		r.calm, r.peak = r.least, r.most
 		r.least, r.most, r.turned = infinite, 0, a.Now
@@ -164,24 +177,38 @@ func (m *Model) compete(a Ack, since time.Duration) {
 // judge finds out whether much loss is the rivals' making or ours.
 func (m *Model) judge(now time.Time) {
 	r := &m.rival
-	share := m.loss.share()
 	switch {
 	case r.guilty.IsZero():
-		if share > guiltyLoss && (r.deaf.IsZero() || now.Sub(r.deaf) > 12*againTime) {
-			r.guilty = now
+		if m.loss.share() <= guiltyLoss || m.deaf() {
+			return
 		}
+		r.guilty, r.judged = now, now.Add(yieldTime)
+	case now.Before(r.judged):
+	case now.Sub(r.judged) < judgeTime:
+		return
 	case now.Sub(r.guilty) > 3*againTime:
 		r.guilty = time.Time{}
-	case now.Sub(r.guilty) > guiltyTime && share > deafStill:
-		r.guilty, r.deaf = time.Time{}, now // we have yielded, and nothing has changed
+	default:
+		share, swing := m.loss.share(), cubicSwing*m.minRTT.Seconds()
+		if share > deafStill && share < guiltyLoss && r.still.Seconds() > deafSwing*r.high.Seconds()-swing {
+			r.guilty, r.deafAt = time.Time{}, now // we have yielded, and nothing has changed
+		}
+		r.judged = now
 	}
+	r.still, r.high = infinite, 0
+	m.loss.forget()
+}
+
+// deaf reports whether the rivals are known to ignore loss.
+func (m *Model) deaf() bool {
+	return !m.rival.deafAt.IsZero() && m.now.Sub(m.rival.deafAt) < deafTime
 }
 
 // fair is the share to hold: half, or what a CUBIC flow would have if the rivals
 // are such flows.
 func (m *Model) fair(a Ack) float64 {
 	goal := fairPart * m.link()
-	if m.loss.share() < deafLoss || !m.rival.guilty.IsZero() {
+	if m.loss.share() < deafLoss && !m.deaf() || !m.rival.guilty.IsZero() {
 		goal = min(goal, m.loss.cubicRate(a.Now, m.mtu, a.SRTT))
 	}
 	return max(goal, m.link()/16)
