@@ -249,7 +249,7 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 		others = min(max(left-originTakes, othersLeast), othersMost)
 	}
 	l.sw.Restart(c.Rendition)
-	next, err := l.join(c.Rendition, node.Room{Start: startOf(epoch, at), Buffer: hold}, others)
+	next, err := l.join(c.Rendition, node.Room{Start: startOf(epoch, at), Buffer: hold, Patient: true}, others)
 	if err != nil {
 		l.io.Log.Warn("a rendition cannot be joined", "rendition", l.list[c.Rendition].Name, "err", err)
 		l.rule.Playing(l.playing)

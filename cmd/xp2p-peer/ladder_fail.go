@@ -84,7 +84,7 @@ func (l *ladder) succeed(now time.Time, r *rung) {
 			l.fail(l.playing, time.Time{}, why)
 			at := placeAfter(keys, l.fed)
 			l.sw.Restart(i)
-			next, err := l.join(i, node.Room{Start: startOf(n.Edge.Epoch, at), Buffer: bufferDown}, 0)
+			next, err := l.join(i, node.Room{Start: startOf(n.Edge.Epoch, at), Buffer: bufferDown, Patient: true}, 0)
 			if err != nil {
 				l.barred[i] = now.Add(rest)
 				return

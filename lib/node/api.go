@@ -86,9 +86,10 @@ type Room struct {
 	// NoSignal: there is no tracker to talk to; no EventSignal comes.
 	NoSignal bool
 
-	Start  playout.Start
-	Buffer time.Duration // of the model player, for deadlines; 0: 1 s
-	Edge   bool          // the real player is hurried to the live edge (playout.Config)
+	Start   playout.Start
+	Buffer  time.Duration // of the model player, for deadlines; 0: 1 s
+	Patient bool          // it is joined before it is played: others' needs come first (package swarm)
+	Edge    bool          // the real player is hurried to the live edge (playout.Config)
 	// OriginRTT is how long an answer of the origin takes, until one was
 	// measured; 0: 200 ms.
 	OriginRTT time.Duration

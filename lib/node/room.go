@@ -82,7 +82,7 @@ func (n *Node) Join(now time.Time, cfg Room) error {
 	sw, err := swarm.New(swarm.Config{
 		Name: cfg.Name, Key: cfg.Key, Self: n.self, Seed: seed, Upload: !n.cfg.NoUpload, Uplink: n.cfg.Uplink,
 		Topology: cfg.Topology, Rand: n.cfg.Rand, MaxUpload: n.cfg.MaxUpload, Window: cfg.Window, WindowBytes: int(cfg.WindowBytes),
-		Explain: n.cfg.Explain, Verifier: n.cfg.Verifier, Polite: n.polite, ReceiptKey: n.receiptKey,
+		Patient: cfg.Patient, Explain: n.cfg.Explain, Verifier: n.cfg.Verifier, Polite: n.polite, ReceiptKey: n.receiptKey,
 	})
 	if err != nil {
 		return err

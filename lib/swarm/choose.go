@@ -76,7 +76,7 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 		return nil
 	}
 	for _, n := range s.peers {
-		if n.seed && n.ready() && n.asked < maxOpen && !n.shunned(now) && (best == nil || n.cost() < best.cost()) && m.tries < 8 {
+		if n.seed && !s.spares(urgent) && n.ready() && n.asked < maxOpen && !n.shunned(now) && (best == nil || n.cost() < best.cost()) && m.tries < 8 {
 			best = n
 		}
 	}
@@ -86,11 +86,14 @@ func (s *Swarm) choose(now time.Time, id segment.ID, m *miss, urgent bool) *neig
 	return best
 }
 
+// spares reports whether the seeds are left to those who need something sooner.
+func (s *Swarm) spares(urgent bool) bool { return s.cfg.Patient && !urgent }
+
 // feeder picks one of those who feed us; nil if none can be asked. shunned: of those
 // who did not answer lately too.
 func (s *Swarm) feeder(now time.Time, m *miss, urgent, shunned bool) (best *neighbour) {
 	for _, n := range s.peers {
-		if (n.tier == topology.Above || n.seed) && n.ready() && n.uploads && (shunned || !n.shunned(now)) && (n.asked < n.room() || urgent && n.asked < maxOpen) && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
+		if (n.tier == topology.Above || n.seed) && !(n.seed && s.spares(urgent)) && n.ready() && n.uploads && (shunned || !n.shunned(now)) && (n.asked < n.room() || urgent && n.asked < maxOpen) && !slices.Contains(m.tried, n.id) && (best == nil || n.cost() < best.cost()) {
 			best = n
 		}
 	}

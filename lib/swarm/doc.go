@@ -64,7 +64,8 @@
 // (RTT, and what was asked of him already over his goodput); of a likely fellow, or
 // of one above, who keeps the request until he has it; and of a seed at last. A request that is not answered in time costs its
 // neighbour trust and is put to another. Requests that the player needs soon go
-// first; the rest rarest first. The origin is not asked here: package playout
+// first; the rest rarest first, or, where a room is joined before it is played
+// (Config.Patient), in order, a few at a time, and of viewers only. The origin is not asked here: package playout
 // does that when a deadline nears, and while it answers well nothing is asked of
 // neighbours that would come after it.
 //

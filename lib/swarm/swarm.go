@@ -34,6 +34,7 @@ type Config struct {
 	MaxUpload   int64 // bits per second of pieces given; 0: no bound
 	Window      time.Duration
 	WindowBytes int
+	Patient     bool // what is missing is needed later here than where it is played live
 	Explain     bool // say of every record why it came from there
 
 	ReceiptKey ed25519.PrivateKey // signs what others gave us; nil: no receipts

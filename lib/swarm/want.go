@@ -77,6 +77,7 @@ const (
 	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
+	patientOpen = 3 // requests that who is patient has open for what is not urgent
 )
 
 func (w *want) init() {
@@ -345,7 +346,7 @@ func (s *Swarm) runWant(now time.Time) {
 	grace := s.grace(now)
 	slack := urgentSlack + 3*s.typicalRTT()
 	var lost []segment.ID
-	starting := s.starting()
+	starting, open := s.starting(), 0
 	backstop := w.line.Backstop
 	if s.hedging(now) {
 		backstop = 0
@@ -355,6 +356,7 @@ func (s *Swarm) runWant(now time.Time) {
 		if m.peer != 0 {
 			if now.Before(m.until) {
 				w.wake = earlier(w.wake, m.until)
+				open++
 				continue
 			}
 			s.timedOut(now, id, m)
@@ -441,7 +443,7 @@ func (s *Swarm) runWant(now time.Time) {
 			}
 			return 1
 		}
-		if a.urgent || starting {
+		if a.urgent || starting || s.cfg.Patient {
 			return a.id.Compare(b.id)
 		}
 		return cmp.Or(cmp.Compare(a.rarity, b.rarity), cmp.Compare(a.dice, b.dice))
@@ -451,7 +453,10 @@ func (s *Swarm) runWant(now time.Time) {
 		if w.misses[r.id] != r.m {
 			continue // it was lost with another
 		}
-		n := s.choose(now, r.id, r.m, r.urgent)
+		var n *neighbour
+		if r.urgent || !s.cfg.Patient || open < patientOpen {
+			n = s.choose(now, r.id, r.m, r.urgent)
+		}
 		if n == nil {
 			r.m.next = now.Add(retryNobody)
 			w.wake = earlier(w.wake, r.m.next)
@@ -467,6 +472,7 @@ func (s *Swarm) runWant(now time.Time) {
 			r.m.tried = append(r.m.tried, n.id)
 		}
 		n.asked++
+		open++
 		w.wake = earlier(w.wake, r.m.until)
 		if starting && r.id == w.began && r.m.tries == 1 || r.m.tries > 1 && !r.due.IsZero() && now.After(r.due) && s.hedging(now) {
 			// All waits for this one: whoever is first of two.
