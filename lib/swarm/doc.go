@@ -62,11 +62,12 @@
 // to where the piece is, and the answer leaves before all that is new. It is asked
 // for: of those who said that they hold it, the one that will have sent it first
 // (RTT, and what was asked of him already over his goodput); of a likely fellow, or
-// of one above, who keeps the request until he has it; and of a seed at last. A request that is not answered in time costs its
-// neighbour trust and is put to another. Requests that the player needs soon go
-// first; the rest rarest first, or, where a room is joined before it is played
-// (Config.Patient), in order, a few at a time, and of viewers only. The origin is not asked here: package playout
-// does that when a deadline nears, and while it answers well nothing is asked of
+// of one above, who keeps the request until he has it; and of a seed at last. A
+// request that is not answered in time costs its neighbour trust and is put to
+// another. Requests that the player needs soon go first; the rest rarest first, or,
+// where a room is joined before it is played (Config.Patient), in order, a few at a
+// time, and of viewers only. The origin is not asked here: package playout does that
+// when a deadline nears, and while it answers well nothing is asked of
 // neighbours that would come after it.
 //
 // A seed that is asked for a piece which it has just handed to the group waits
