@@ -303,7 +303,7 @@ func (l *ladder) probing(ctx context.Context) chan<- int {
 			}
 			select {
 			case i := <-ask:
-				rest = min(max(probeFirst, probeShare*l.known.probe(ctx, l.links, i)), probeLast)
+				rest = l.known.probe(ctx, l.links, i)
 			case <-ctx.Done():
 				return
 			}

@@ -40,3 +40,22 @@ func TestWhatComesEvenlyHasNotWaited(t *testing.T) {
 		t.Errorf("evenly seven seconds behind %d of 10 are late", n)
 	}
 }
+
+func TestProbesFollowEachOtherSoonWhereALinkGetsFaster(t *testing.T) {
+	const kB = 1000
+	for _, tc := range []struct {
+		name         string
+		took         time.Duration
+		rate, before float64
+		want         time.Duration
+	}{
+		{"narrow: it is in the way", 600 * time.Millisecond, 100 * kB, 100 * kB, probeLast},
+		{"a little faster", 300 * time.Millisecond, 110 * kB, 100 * kB, 1200 * time.Millisecond},
+		{"a step", 300 * time.Millisecond, 200 * kB, 100 * kB, probeFirst},
+		{"wide", 50 * time.Millisecond, 1000 * kB, 1000 * kB, probeFirst},
+	} {
+		if got := restAfter(tc.took, tc.rate, tc.before); got != tc.want {
+			t.Errorf("%s: the next comes after %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ const (
 	probeFirst = 600 * time.Millisecond  // between two, at least
 	probeLast  = 1500 * time.Millisecond // and at most
 	probeShare = 4                       // between these, as many times as long as the last one took
+	probeRise  = 1.3                     // times the rate of the one before: the link has become faster, and the next follows soon
 	probeLeast = 4                       // pieces
 	probeMost  = 8
 	probeTime  = 500 * time.Millisecond // that one shall take, by the one before: on a narrow link it is in the way
@@ -29,6 +30,7 @@ type sources struct {
 	newest  []*origin.Newest // nil: not known yet
 	seen    []time.Time      // when that was said
 	run     int              // pieces of the next probe
+	rate    float64          // bytes per second of the last one
 }
 
 func newSources(base origin.RoomURL, list []wire.Rendition) (*sources, error) {
@@ -113,29 +115,41 @@ func (s *sources) edge(i int) (dts int64) {
 
 // probe fetches pieces of a rendition's newest whole segment from its origin, to
 // see what that would give, and throws them away. The question before it wakes
-// the connection, so that only the bytes take time.
-func (s *sources) probe(ctx context.Context, to *links, i int) (took time.Duration) {
+// the connection, so that only the bytes take time. It returns how long to wait before
+// the next.
+func (s *sources) probe(ctx context.Context, to *links, i int) (rest time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, probeOver)
 	defer cancel()
 	asked := time.Now()
 	n := s.look(ctx, i)
 	idle := time.Since(asked) // an answer's time, without bytes
 	if n == nil || len(n.Segments) == 0 {
-		return 0
+		return probeFirst
 	}
 	g := n.Segments[len(n.Segments)-1]
 	began := time.Now()
 	recs, err := s.clients[i].At(ctx, segment.ID{Epoch: g.Epoch, Seq: g.Seq}, min(s.run, g.Pieces))
 	if err != nil {
 		s.run = probeLeast
-		return 0
+		return probeFirst
 	}
 	bytes := 0
 	for _, r := range recs {
 		bytes += len(r.Body)
 	}
-	took = time.Since(began)
+	took := time.Since(began)
 	s.run = min(max(int(float64(len(recs))*float64(probeTime)/float64(max(took, 1))), probeLeast), probeMost)
 	to.probed(time.Now(), bytes, max(took-idle, took/3))
-	return took
+	before := s.rate
+	s.rate = float64(bytes) / took.Seconds()
+	return restAfter(took, s.rate, before)
+}
+
+// restAfter is how long to wait behind a probe that took some time, at its rate and at
+// that of the one before.
+func restAfter(took time.Duration, rate, before float64) time.Duration {
+	if rate > probeRise*before {
+		return probeFirst
+	}
+	return min(max(probeFirst, probeShare*took), probeLast)
 }

@@ -77,7 +77,7 @@ const (
 	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
-	patientOpen = 3 // requests that who is patient has open for what is not urgent
+	patientOpen = 2 // requests that who is patient has open for what is not urgent: more wait for each other where his link is full
 )
 
 func (w *want) init() {
