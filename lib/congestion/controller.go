@@ -29,6 +29,8 @@ type Ack struct {
 	// AppLimited: the window was not the limit, so a full round says nothing
 	// about the path (RFC 9002 §7.8: it SHOULD NOT grow then).
 	AppLimited bool
+	// Starved: the application had nothing more to send.
+	Starved bool
 	// RoundEnd: a packet sent after the previous round's end was acknowledged.
 	RoundEnd bool
 }

@@ -120,7 +120,7 @@ func (m *Model) starting(a Ack) {
 	}
 	// No train has told anything, as when stamps come in heaps: send at twice what
 	// arrived, until a queue shows, or no more arrives than before.
-	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.AppLimited {
+	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.Starved {
 		return
 	}
 	if a.DeliveryRate > s.best {

@@ -374,3 +374,33 @@ func TestTFRCFollowsItsEquation(t *testing.T) {
 		t.Errorf("%.2f of the link", u)
 	}
 }
+
+// On the loopback, and wherever stamps come in heaps, trains tell nothing, and a round
+// trip is so short that the pace keeps a window from ever being filled. As long as there
+// is something to send the rate doubles all the same.
+func TestTheStartDoublesWhereTheWindowIsNeverFilled(t *testing.T) {
+	const mtu = 1400
+	grown := func(starved bool) float64 {
+		m := NewModel(mtu)
+		now, clock := time.Unix(0, 0), time.Duration(0)
+		first := m.Rate(0)
+		for range 200 {
+			step := time.Duration(trainPackets * mtu / m.Rate(100*time.Microsecond) * 1e9)
+			now, clock = now.Add(step), clock+step
+			var heap []Arrival
+			for range trainPackets {
+				m.OnSent(now, mtu, mtu)
+				heap = append(heap, Arrival{Sent: clock, At: clock + 50*time.Microsecond, Bytes: mtu})
+			}
+			m.OnAck(Ack{Now: now.Add(100 * time.Microsecond), Sent: now, Bytes: len(heap) * mtu, RTT: 100 * time.Microsecond, SRTT: 100 * time.Microsecond,
+				MinRTT: 100 * time.Microsecond, Arrivals: heap, DeliveryRate: m.Rate(100 * time.Microsecond), AppLimited: true, Starved: starved, RoundEnd: true})
+		}
+		return m.Rate(100*time.Microsecond) / first
+	}
+	if x := grown(false); x < 100 {
+		t.Errorf("the rate has grown to %.1f times what it was", x)
+	}
+	if x := grown(true); x > 10 {
+		t.Errorf("there was nothing to send, and the rate has grown to %.1f times what it was", x)
+	}
+}

@@ -101,6 +101,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	round := largest >= c.roundEnd
 	// A window that is not half used was not probed either, whatever the reason
 	// (RFC 9002 §7.8; Linux draws the line at the same place).
+	starved := appLimited
 	appLimited = appLimited || c.cc.Window() > 2*max(c.flight, c.flightLast)
 	if round {
 		c.roundEnd = l.next
@@ -109,7 +110,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 	if bytes > 0 {
 		c.cc.OnAck(congestion.Ack{
 			Now: now, Sent: newestAt, Bytes: bytes, InFlight: l.bytes, RTT: sample, SRTT: c.rtt.smoothed, MinRTT: c.rtt.min,
-			Arrivals: arrivals, DeliveryRate: c.rate.bps, AppLimited: appLimited, RoundEnd: round,
+			Arrivals: arrivals, DeliveryRate: c.rate.bps, AppLimited: appLimited, Starved: starved, RoundEnd: round,
 		})
 	}
 	l.forget(now.Add(-3 * c.rtt.pto()))
