@@ -59,7 +59,8 @@ func TestThePartsRunByThemselves(t *testing.T) {
 	stun := seed(t, launch{}, "--only", "stun", "--identity", stunID)
 	stunAddr := strings.TrimPrefix(base(stun), "http://")
 	logs := seed(t, launch{}, "--only", "log", "--upstream", b.url)
-	tracker := seed(t, launch{}, "--only", "tracker", "--upstream", b.url, "--stun", stunAddr+"#"+stunKey, "--log", base(logs), "--allow-seed", seedKey)
+	// A key may begin with a dash, which is no value of its own then.
+	tracker := seed(t, launch{}, "--only", "tracker", "--upstream", b.url, "--stun", stunAddr+"#"+stunKey, "--log", base(logs), "--allow-seed="+seedKey)
 	member := seed(t, launch{}, "--only", "seed", "--upstream", b.url, "--tracker", base(tracker), "--identity", seedID)
 
 	url := base(tracker) + "/" + room
