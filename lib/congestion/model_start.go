@@ -45,6 +45,8 @@ const (
 	// flatMost measurements of delivery, each of half a round trip, without a higher
 	// one end the doubling: as many as BBR's three round trips.
 	flatMost = 6
+	// nearTrip is the longest round trip of a network in a house, or a machine.
+	nearTrip = 2 * time.Millisecond
 	// hintTime is the most that is sent on a hint before anything is heard: without
 	// a round trip to spread it over, a tenth of a second's worth.
 	hintTime = 100 * time.Millisecond
@@ -120,7 +122,9 @@ func (m *Model) starting(a Ack) {
 	}
 	// No train has told anything, as when stamps come in heaps: send at twice what
 	// arrived, until a queue shows, or no more arrives than before.
-	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.Starved {
+	// Over a round trip so short that the pace never fills a window, it is enough that
+	// there is something to send.
+	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.Starved || a.AppLimited && a.MinRTT > nearTrip {
 		return
 	}
 	if a.DeliveryRate > s.best {
