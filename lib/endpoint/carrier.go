@@ -61,14 +61,15 @@ func (s *socket) readCarrier(e *Endpoint) (*batch, error) {
 }
 
 // writeCarrier sends datagrams.
-func (s *socket) writeCarrier(pkts []machine.Packet) (sent, bytes int) {
+func (s *socket) writeCarrier(pkts []machine.Packet) (w written) {
 	for _, p := range pkts {
 		if s.carrier.WriteTo(p.Data, p.Remote) == nil {
-			sent++
-			bytes += len(p.Data)
+			w.packets++
+			w.messages++
+			w.bytes += len(p.Data)
 		}
 	}
-	return sent, bytes
+	return w
 }
 
 // lose closes the socket of a carrier that has ended.

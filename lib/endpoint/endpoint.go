@@ -10,7 +10,8 @@
 // costs, so everything that is there is taken at one wake-up, and wake-ups
 // are counted.
 //
-// On Linux this is recvmmsg, sendmmsg and a timerfd; elsewhere it is one
+// On Linux this is recvmmsg, sendmmsg and a timerfd, and the kernel is given and
+// gives runs of datagrams as one (UDP_SEGMENT, UDP_GRO); elsewhere it is one
 // datagram a call and a time.Timer.
 package endpoint
 
@@ -55,8 +56,8 @@ type Config struct {
 
 const (
 	commandQueue = 256 // commands that may wait; then Do blocks
-	batchCount   = 8   // batches of datagrams that may wait; then the kernel's buffer fills
-	batchSize    = 32  // datagrams in a batch
+	batchCount   = 6   // batches that may wait; then the kernel's buffer fills
+	batchSize    = 16  // messages in a batch: datagrams, or runs of them that came together
 	maxDatagram  = 2048
 )
 

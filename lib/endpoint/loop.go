@@ -121,17 +121,30 @@ func (e *Endpoint) receive(b *batch) {
 	if e.socket(b.socket.id) == nil {
 		b.n = 0 // it was closed meanwhile
 	}
+	datagrams := 0
 	for i := range b.n {
-		p := &b.pkts[i]
+		p := b.pkts[i]
 		p.Socket, p.Stamp = b.socket.id, time.Time{}
 		if age := time.Duration(wall - b.stamps[i]); b.stamps[i] != 0 && age >= 0 && age < time.Second {
 			p.Stamp = now.Add(-age)
 		}
 		bytes += len(p.Data)
-		e.m.Receive(now, *p)
+		run, each := p.Data, p.Segment
+		if each <= 0 || each > len(run) {
+			each = len(run)
+		}
+		for p.Segment = 0; ; run = run[each:] {
+			p.Data = run[:min(each, len(run))]
+			datagrams++
+			e.m.Receive(now, p)
+			if len(run) <= each {
+				break
+			}
+		}
 	}
 	e.count.batchesIn.Add(1)
-	e.count.packetsIn.Add(uint64(b.n))
+	e.count.messagesIn.Add(uint64(b.n))
+	e.count.packetsIn.Add(uint64(datagrams))
 	e.count.bytesIn.Add(uint64(bytes))
 	b.socket = nil
 	e.pool <- b // has room for every batch there is
@@ -170,7 +183,7 @@ type outbox struct {
 const (
 	arenaBytes = 256 << 10
 	maxBatch   = 64 << 10 // the most that a machine appends at once (GSO)
-	writeBatch = 64       // datagrams in one call
+	writeBatch = 160      // datagrams in one call: an arena full
 )
 
 func (o *outbox) init() {
@@ -212,23 +225,28 @@ func (o *outbox) add(e *Endpoint, p machine.Packet) {
 	}
 }
 
+// What became of packets: those that left, in how many messages; and of the others
+// those that do not fit their way out.
+type written struct{ packets, messages, bytes, tooBig int }
+
 // flush writes what has been collected.
 func (e *Endpoint) flush() {
 	o := &e.out
 	if len(o.pkts) > 0 {
-		sent, bytes, big := 0, 0, 0
+		var w written
 		switch s := e.socket(o.socket); {
 		case s == nil:
 		case s.carrier != nil:
-			sent, bytes = s.writeCarrier(o.pkts)
+			w = s.writeCarrier(o.pkts)
 		default:
-			sent, bytes, big = s.sys.write(s, o.pkts)
+			w = s.sys.write(s, o.pkts)
 		}
 		e.count.batchesOut.Add(1)
-		e.count.packetsOut.Add(uint64(sent))
-		e.count.bytesOut.Add(uint64(bytes))
-		e.count.sendDrops.Add(uint64(len(o.pkts) - sent))
-		e.count.sendTooBig.Add(uint64(big))
+		e.count.messagesOut.Add(uint64(w.messages))
+		e.count.packetsOut.Add(uint64(w.packets))
+		e.count.bytesOut.Add(uint64(w.bytes))
+		e.count.sendDrops.Add(uint64(len(o.pkts) - w.packets))
+		e.count.sendTooBig.Add(uint64(w.tooBig))
 	}
 	clear(o.pkts)
 	o.pkts = o.pkts[:0]

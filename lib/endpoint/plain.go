@@ -22,7 +22,7 @@ func (io *plainIO) read(s *socket, e *Endpoint) (*batch, error) {
 	if io.buf == nil {
 		io.buf = make([]byte, maxDatagram)
 	}
-	n, from, err := s.conn.ReadFromUDPAddrPort(io.buf)
+	n, from, err := s.conn.ReadFromUDPAddrPort(io.buf[:maxDatagram])
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (io *plainIO) read(s *socket, e *Endpoint) (*batch, error) {
 	return b, nil
 }
 
-func (io *plainIO) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
+func (io *plainIO) write(s *socket, pkts []machine.Packet) (w written) {
 	for _, p := range pkts {
 		if !s.v6 && !p.Remote.Addr().Unmap().Is4() {
 			continue
@@ -50,13 +50,14 @@ func (io *plainIO) write(s *socket, pkts []machine.Packet) (sent, bytes, big int
 		io.setTTL(s, int(p.TTL))
 		switch _, err := s.conn.WriteToUDPAddrPort(p.Data, p.Remote); {
 		case err == nil:
-			sent++
-			bytes += len(p.Data)
+			w.packets++
+			w.messages++
+			w.bytes += len(p.Data)
 		case tooBig(err):
-			big++
+			w.tooBig++
 		}
 	}
-	return sent, bytes, big
+	return w
 }
 
 const defaultTTL = 64 // IANA, IP Time To Live Parameter

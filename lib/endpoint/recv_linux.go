@@ -21,9 +21,9 @@ type batchSys struct {
 	control [batchSize][controlBytes]byte
 }
 
-// controlBytes has room for a stamp, two kinds of traffic class and the count
-// of drops.
-const controlBytes = 128
+// controlBytes has room for a stamp, two kinds of traffic class, the count of
+// drops and the length of a segment.
+const controlBytes = 160
 
 func (y *batchSys) init(b *batch) {
 	for i := range y.hdrs {
@@ -121,7 +121,11 @@ func (r *receiver) parse(s *socket, e *Endpoint) {
 			continue
 		}
 		p := machine.Packet{Remote: from, Data: b.bufs[i][:h.len]}
-		p.ECN, b.stamps[b.n] = r.controls(e, b.sys.control[i][:h.hdr.Controllen])
+		b.stamps[b.n] = r.controls(e, &p, b.sys.control[i][:h.hdr.Controllen])
+		if each := p.Segment; each > maxDatagram || each == 0 && len(p.Data) > maxDatagram {
+			e.count.tooBig.Add(1)
+			continue
+		}
 		b.pkts[b.n] = p
 		b.n++
 	}
@@ -146,12 +150,12 @@ func (r *receiver) addr(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// controls reads the control messages of a datagram.
-func (r *receiver) controls(e *Endpoint, b []byte) (ecn machine.ECN, stamp int64) {
+// controls reads the control messages of a packet.
+func (r *receiver) controls(e *Endpoint, p *machine.Packet, b []byte) (stamp int64) {
 	for len(b) >= unix.SizeofCmsghdr {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(b)
 		if err != nil {
-			return ecn, stamp
+			return stamp
 		}
 		b = rest
 		switch {
@@ -164,10 +168,12 @@ func (r *receiver) controls(e *Endpoint, b []byte) (ecn machine.ECN, stamp int64
 				r.drops = n
 			}
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TOS && len(data) >= 1:
-			ecn = machine.ECN(data[0] & 3)
+			p.ECN = machine.ECN(data[0] & 3)
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_TCLASS && len(data) >= 4:
-			ecn = machine.ECN(binary.NativeEndian.Uint32(data) & 3)
+			p.ECN = machine.ECN(binary.NativeEndian.Uint32(data) & 3)
+		case h.Level == unix.SOL_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			p.Segment = int(binary.NativeEndian.Uint32(data))
 		}
 	}
-	return ecn, stamp
+	return stamp
 }

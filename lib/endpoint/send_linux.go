@@ -21,6 +21,7 @@ type sender struct {
 	err      error
 	once     func(fd uintptr) bool
 	dontFrag dontFragment
+	single   bool // the kernel does not segment for this socket
 }
 
 type dontFragment uint8
@@ -36,14 +37,21 @@ type messages struct {
 	iovs    [writeBatch]unix.Iovec
 	names   [writeBatch]unix.RawSockaddrInet6
 	control [writeBatch][sendControl]byte
+	holds   [writeBatch]int // datagrams
 }
 
-const sendControl = 64 // two control messages of an int
+const (
+	sendControl = 96 // three control messages of an int or less
+	// What one message holds at most. The kernel's own bounds are 64 datagrams
+	// (UDP_MAX_SEGMENTS, before Linux 6.9) and what an IP packet's length can say.
+	messageDatagrams = 64
+	messageBytes     = 65000
+)
 
 // write sends datagrams. It never waits: what the kernel has no room for is
 // lost, as it would be at the next router, and so is what is too big for its way
 // out: the machine finds that out as it does for the rest of the path.
-func (w *sender) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
+func (w *sender) write(s *socket, pkts []machine.Packet) (all written) {
 	if w.msgs == nil {
 		w.msgs = &messages{}
 		w.once = w.try
@@ -55,19 +63,25 @@ func (w *sender) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) 
 		for n < len(pkts) && pkts[n].DontFragment == want {
 			n++
 		}
-		a, b, c := w.run(s, pkts[:n])
-		sent, bytes, big, pkts = sent+a, bytes+b, big+c, pkts[n:]
+		w.run(s, pkts[:n], w.single, &all)
+		pkts = pkts[n:]
 	}
-	return sent, bytes, big
+	return all
 }
 
-// run sends datagrams that agree about fragments.
-func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
+// run sends datagrams that agree about fragments, several in a message or each by
+// itself.
+func (w *sender) run(s *socket, pkts []machine.Packet, single bool, all *written) {
 	total := 0
-	for i := range pkts {
-		if w.msgs.put(total, s.v6, s.class, &pkts[i]) {
+	for rest := pkts; len(rest) > 0; {
+		n := 1
+		if !single {
+			n = together(rest)
+		}
+		if w.msgs.put(total, s.v6, s.class, rest[:n]) {
 			total++
 		}
+		rest = rest[n:]
 	}
 	for w.first = 0; w.first < total; {
 		w.n = total - w.first
@@ -75,19 +89,69 @@ func (w *sender) run(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
 			break
 		}
 		if w.err != nil { // the first of them is what the kernel would not have
-			w.first++
-			if tooBig(w.err) {
-				big++
+			if w.msgs.holds[w.first] > 1 && w.refused() {
+				w.run(s, w.msgs.rest(pkts, w.first), true, all)
+				return
 			}
+			if tooBig(w.err) {
+				all.tooBig += w.msgs.holds[w.first]
+			}
+			w.first++
 			continue
 		}
 		for i := w.first; i < w.first+w.n; i++ {
-			bytes += int(w.msgs.hdrs[i].len)
+			all.bytes += int(w.msgs.hdrs[i].len)
+			all.packets += w.msgs.holds[i]
 		}
-		sent += w.n
+		all.messages += w.n
 		w.first += w.n
 	}
-	return sent, bytes, big
+}
+
+// refused says whether the kernel would not cut a message into datagrams, though
+// it may take them one by one: where nobody can work out the checksums, for good;
+// and where they are larger than the route's MTU and have to become fragments,
+// which only single ones may.
+func (w *sender) refused() bool {
+	switch w.err {
+	case unix.EIO, unix.EINVAL:
+		w.single = true
+		return true
+	}
+	return w.err == unix.EMSGSIZE
+}
+
+// together is how many of the datagrams one message can hold: to one address,
+// alike, one behind the other in memory, and of one length but for the last.
+func together(pkts []machine.Packet) int {
+	p := &pkts[0]
+	size, total := len(p.Data), len(p.Data)
+	if p.Alone || size == 0 {
+		return 1
+	}
+	n := 1
+	for n < min(len(pkts), messageDatagrams) {
+		q := &pkts[n]
+		behind := unsafe.Pointer(unsafe.SliceData(q.Data)) == unsafe.Add(unsafe.Pointer(unsafe.SliceData(p.Data)), total)
+		if !behind || q.Alone || q.Remote != p.Remote || q.TTL != p.TTL || q.ECN != p.ECN ||
+			len(q.Data) == 0 || len(q.Data) > size || total+len(q.Data) > messageBytes {
+			break
+		}
+		n, total = n+1, total+len(q.Data)
+		if len(q.Data) < size {
+			break
+		}
+	}
+	return n
+}
+
+// rest are the packets from message i on.
+func (m *messages) rest(pkts []machine.Packet, i int) []machine.Packet {
+	at := unsafe.Pointer(m.iovs[i].Base)
+	for len(pkts) > 0 && unsafe.Pointer(unsafe.SliceData(pkts[0].Data)) != at {
+		pkts = pkts[1:]
+	}
+	return pkts
 }
 
 func (w *sender) try(fd uintptr) bool {
@@ -116,9 +180,10 @@ func (w *sender) setDontFragment(s *socket, on bool) {
 	s.sys.setDontFragment(s.v6, on)
 }
 
-// put makes message i of a packet; false if its address is not of the
-// socket's family.
-func (m *messages) put(i int, v6 bool, class uint8, p *machine.Packet) bool {
+// put makes message i of packets that go together; false if their address is not
+// of the socket's family.
+func (m *messages) put(i int, v6 bool, class uint8, pkts []machine.Packet) bool {
+	p := &pkts[0]
 	to := p.Remote.Addr().Unmap()
 	h := &m.hdrs[i].hdr
 	sa := &m.names[i]
@@ -139,7 +204,9 @@ func (m *messages) put(i int, v6 bool, class uint8, p *machine.Packet) bool {
 	}
 	h.Name = (*byte)(unsafe.Pointer(sa))
 	m.iovs[i].Base = unsafe.SliceData(p.Data)
-	m.iovs[i].SetLen(len(p.Data))
+	last := pkts[len(pkts)-1]
+	m.iovs[i].SetLen((len(pkts)-1)*len(p.Data) + len(last.Data))
+	m.holds[i] = len(pkts)
 	h.Iov = &m.iovs[i]
 	h.SetIovlen(1)
 	n := 0
@@ -154,6 +221,9 @@ func (m *messages) put(i int, v6 bool, class uint8, p *machine.Packet) bool {
 	}
 	if p.ECN != machine.NotECT {
 		n += putInt(c[n:], level, tos, uint32(class)|uint32(p.ECN)) // in place of the socket's
+	}
+	if len(pkts) > 1 { // never for one: some drivers mangle a single segment
+		n += putUint16(c[n:], unix.SOL_UDP, unix.UDP_SEGMENT, uint16(len(p.Data)))
 	}
 	h.Control = nil
 	if n > 0 {
@@ -170,6 +240,15 @@ func putInt(b []byte, level, kind int32, v uint32) int {
 	h.SetLen(unix.CmsgLen(4))
 	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], v)
 	return unix.CmsgSpace(4)
+}
+
+// putUint16 writes a control message that holds 16 bits.
+func putUint16(b []byte, level, kind int32, v uint16) int {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = level, kind
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], v)
+	return unix.CmsgSpace(2)
 }
 
 // scope is the number of a link-local address's interface.

@@ -148,7 +148,8 @@ func (e *Endpoint) read(s *socket) {
 	})
 }
 
-// A batch is what one call read: datagrams and what the kernel knows of them.
+// A batch is what one call read: datagrams, or runs of them as Packet.Segment has
+// it, and what the kernel knows of them.
 type batch struct {
 	socket *socket
 	n      int
@@ -160,8 +161,8 @@ type batch struct {
 
 func newBatch() *batch {
 	b := &batch{}
-	memory := make([]byte, batchSize*maxDatagram)
-	for i, p := range slices.Collect(slices.Chunk(memory, maxDatagram)) {
+	memory := make([]byte, batchSize*messageRoom)
+	for i, p := range slices.Collect(slices.Chunk(memory, messageRoom)) {
 		b.bufs[i] = p
 	}
 	b.sys.init(b)

@@ -12,6 +12,8 @@ type Stats struct {
 	BytesOut    uint64
 	BatchesIn   uint64 // calls that read at least one datagram
 	BatchesOut  uint64 // calls that wrote at least one
+	MessagesIn  uint64 // what the system counts: a datagram, or a run that came as one
+	MessagesOut uint64
 	SendDrops   uint64 // datagrams that the system would not send
 	SendTooBig  uint64 // of these, larger than the interface's MTU: probes of a path are, as a rule
 	KernelDrops uint64 // datagrams dropped in full receive buffers, where the system says so
@@ -23,6 +25,7 @@ type counters struct {
 	wakeups, turns                           atomic.Uint64
 	packetsIn, packetsOut, bytesIn, bytesOut atomic.Uint64
 	batchesIn, batchesOut                    atomic.Uint64
+	messagesIn, messagesOut                  atomic.Uint64
 	sendDrops, sendTooBig                    atomic.Uint64
 	kernelDrops, tooBig, readErrors          atomic.Uint64
 }
@@ -39,6 +42,8 @@ func (e *Endpoint) Stats() Stats {
 		BytesOut:    c.bytesOut.Load(),
 		BatchesIn:   c.batchesIn.Load(),
 		BatchesOut:  c.batchesOut.Load(),
+		MessagesIn:  c.messagesIn.Load(),
+		MessagesOut: c.messagesOut.Load(),
 		SendDrops:   c.sendDrops.Load(),
 		SendTooBig:  c.sendTooBig.Load(),
 		KernelDrops: c.kernelDrops.Load(),

@@ -10,8 +10,9 @@ import (
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
-// socketSys is how Linux moves datagrams: recvmmsg and sendmmsg by way of the
-// runtime's poller, or the plain way if asked.
+// socketSys is how Linux moves datagrams: recvmmsg and sendmmsg, of messages that
+// hold many datagrams each (UDP_GRO, UDP_SEGMENT), by way of the runtime's
+// poller; or the plain way if asked.
 type socketSys struct {
 	plain *plainIO
 	raw   syscall.RawConn
@@ -42,6 +43,7 @@ func (y *socketSys) init(s *socket, plain bool) error {
 		if s.v6 {
 			on(unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS)
 		}
+		on(unix.SOL_UDP, unix.UDP_GRO) // datagrams that came together come as one
 	})
 }
 
@@ -52,12 +54,16 @@ func (y *socketSys) read(s *socket, e *Endpoint) (*batch, error) {
 	return y.recv.read(s, e)
 }
 
-func (y *socketSys) write(s *socket, pkts []machine.Packet) (sent, bytes, big int) {
+func (y *socketSys) write(s *socket, pkts []machine.Packet) written {
 	if y.plain != nil {
 		return y.plain.write(s, pkts)
 	}
 	return y.send.write(s, pkts)
 }
+
+// messageRoom is the memory of a message that is read: as much as UDP_GRO makes
+// one of, of which only the pages are used that the kernel writes to.
+const messageRoom = 64 << 10
 
 // mmsghdr is struct mmsghdr of recvmmsg(2); Go pads it as C does.
 type mmsghdr struct {

@@ -11,6 +11,9 @@ func (y *plainSys) init(s *socket, _ bool) error {
 	return nil
 }
 
+// messageRoom is the memory of a message that is read.
+const messageRoom = maxDatagram
+
 type batchSys struct{}
 
 func (batchSys) init(*batch) {}

@@ -53,9 +53,13 @@ type Packet struct {
 	TTL uint8
 	// DontFragment asks for the DF bit on this packet.
 	DontFragment bool
-	// Segment is the size of the datagrams that Data consists of (GSO); zero
-	// means that Data is one datagram.
+	// Segment is the size of the datagrams that Data consists of, but for the
+	// last, which may be shorter (GSO); zero means that Data is one datagram. Only
+	// for packets sent: what came together is given to a machine one by one.
 	Segment int
+	// Alone asks that the packet does not leave as one with others (GSO), for
+	// there are ways out of a machine that spoil such runs.
+	Alone bool
 }
 
 // A Machine is a protocol without I/O.

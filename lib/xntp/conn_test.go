@@ -644,23 +644,6 @@ func TestOneBodyGoesToManyWithoutACopy(t *testing.T) {
 	}
 }
 
-func TestDatagramsThatTheKernelJoined(t *testing.T) {
-	w, a, b, ac, _ := pair(t, near)
-	if _, err := a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, 2000)}}); err != nil {
-		t.Fatal(err)
-	}
-	first, _ := a.AppendDatagram(w.now, nil)
-	both, ok := a.AppendDatagram(w.now, first.Data) // the second is shorter
-	if !ok || len(both.Data) >= 2*len(first.Data) {
-		t.Fatalf("%d and %d bytes", len(first.Data), len(both.Data)-len(first.Data))
-	}
-	b.Receive(w.now, machine.Packet{Remote: a.addr, Data: both.Data, Segment: len(first.Data)})
-	b.drain()
-	if got := b.last(EventObject); len(got.Data) != 2000 {
-		t.Errorf("%v", b.kinds())
-	}
-}
-
 func TestCloseAll(t *testing.T) {
 	w := newWorld(t, 3)
 	hub := w.add("hub", near)

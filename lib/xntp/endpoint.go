@@ -147,14 +147,6 @@ const turnDatagrams = 16
 // Receive implements machine.Machine.
 func (e *Endpoint) Receive(now time.Time, p machine.Packet) {
 	data := p.Data
-	for p.Segment > 0 && len(data) > p.Segment {
-		e.receive(now, &p, data[:p.Segment])
-		data = data[p.Segment:]
-	}
-	e.receive(now, &p, data)
-}
-
-func (e *Endpoint) receive(now time.Time, p *machine.Packet, data []byte) {
 	switch wire.Classify(data) {
 	case wire.PacketNone:
 		e.counts.Foreign++
@@ -166,7 +158,7 @@ func (e *Endpoint) receive(now time.Time, p *machine.Packet, data []byte) {
 			e.stray(now, path{p.Socket, p.Remote}, data)
 			return
 		}
-		c.receive(now, p, data)
+		c.receive(now, &p, data)
 		e.touch(c)
 	default:
 		e.receiveLong(now, path{p.Socket, p.Remote}, data)
