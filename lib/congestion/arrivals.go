@@ -75,6 +75,18 @@ func (m *arrivalMeter) arrived(p Arrival, full bool, srtt time.Duration, hold bo
 	m.base, m.fresh = min(m.base, way), way
 }
 
+// untold counts the packets that are acknowledged without a stamp: of hundreds in one
+// acknowledgement only the latest have one.
+func (m *arrivalMeter) untold(a Ack) {
+	told := 0
+	for _, p := range a.Arrivals {
+		told += p.Bytes
+	}
+	if m.have {
+		m.sum += int64(max(0, a.Bytes-told))
+	}
+}
+
 // mark ends an acknowledgement whose newest packet is p.
 func (m *arrivalMeter) mark(p Arrival) {
 	k := arrivalMark{p.Sent, p.At, m.sum}

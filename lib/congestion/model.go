@@ -125,6 +125,7 @@ func (m *Model) OnAck(a Ack) {
 	if c := m.capacity.value; c > 0 {
 		m.arrivals.bursts = time.Duration((restBurst - 1) / 2.0 * m.usual / c * 1e9)
 	}
+	m.arrivals.untold(a)
 	for _, p := range a.Arrivals {
 		m.capacity.arrived(p)
 		// Packets that are shorter than usual take less time on the link: their way is

@@ -116,7 +116,7 @@ func (m *Model) starting(a Ack) {
 		}
 		return
 	}
-	if c > 0 && len(s.log) >= startLog { // short trains only: little was sent at a time
+	if c > 0 && len(s.log) >= startLog && s.doubling == 0 { // short trains only: little was sent at a time
 		m.become(modeAlone, c/2)
 		return
 	}
@@ -138,6 +138,9 @@ func (m *Model) starting(a Ack) {
 	}
 	queue := m.arrivals.standing() > max(4*time.Millisecond, a.MinRTT/8)
 	if queue || m.loss.share() > 0.02 || s.flat >= flatMost && len(s.log) >= startLog {
+		if c < s.best {
+			m.capacity = capacityMeter{} // what short trains told is not true
+		}
 		m.become(modeAlone, max(s.best, m.least()))
 		if queue {
 			m.rate *= 0.9
@@ -178,6 +181,7 @@ func (m *Model) overrun(l Loss) {
 			rate = max(rate, 0.9*float64(got-s.log[0].Bytes)/span)
 		}
 	}
+	rate = max(rate, 0.9*s.best) // if it doubled, the first flight was long ago
 	if c := m.capacity.value; c > 0 {
 		rate = min(rate, paceBelow*c)
 	}

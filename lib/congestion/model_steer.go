@@ -40,6 +40,9 @@ const (
 	// stepMost bounds what the queue adds to the rate or takes from it, as a part of
 	// the capacity.
 	stepMost = 0.25
+	// arrivalSpan is the least time over which arrivals are counted: on a fast path
+	// they come, and are acknowledged, in heaps.
+	arrivalSpan = 4 * time.Millisecond
 )
 
 func (m *Model) steerByQueue(a Ack, since time.Duration) {
@@ -84,7 +87,7 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 		m.rate += step * part
 	default:
 		steady := m.rate
-		if d, _, _, ok := m.arrivals.since(a.MinRTT/2, 8*m.mtu); ok {
+		if d, _, _, ok := m.arrivals.since(max(a.MinRTT/2, arrivalSpan), 8*m.mtu); ok {
 			steady = min(d/(1-min(m.loss.share(), lossMost)), m.rate*1.1)
 		}
 		m.rate += (steady + step - m.rate) * min(1, 2*part)
@@ -108,8 +111,9 @@ const purseProbe = 1.25
 
 func (p *purseState) refill(now time.Time, rate float64, mtu int) {
 	// A tenth of the rate is kept back, or the purse of who sends all the time would
-	// stay as full as it was at the beginning.
-	p.bytes = max(p.bytes, -restBurst*float64(mtu))
+	// stay as full as it was at the beginning. What left at one moment is owed: as
+	// much as the pacer, at high rates, lets go at a time.
+	p.bytes = max(p.bytes, -max(restBurst*float64(mtu), 0.002*rate))
 	p.bytes = min(p.bytes+0.9*rate*now.Sub(p.at).Seconds(), float64(trainPackets*mtu))
 	p.at = now
 }

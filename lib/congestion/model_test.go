@@ -404,3 +404,88 @@ func TestTheStartDoublesWhereTheWindowIsNeverFilled(t *testing.T) {
 		t.Errorf("there was nothing to send, and the rate has grown to %.1f times what it was", x)
 	}
 }
+
+// A fastPath has no more than a machine to cross: stamps come in heaps.
+type fastPath struct {
+	*Model
+	clock, queue time.Duration
+}
+
+const (
+	fastPacket = 1400
+	fastTrip   = 200 * time.Microsecond
+	fastTurn   = 250 * time.Microsecond
+)
+
+// turn sends packets at once, or a little apart, and acknowledges them together, the
+// last of them with stamps.
+func (f *fastPath) turn(packets, stamped int, apart time.Duration) {
+	begin := time.Unix(0, 0)
+	f.clock += fastTurn + 1
+	var heap []Arrival
+	for i := range packets {
+		f.OnSent(begin.Add(f.clock), fastPacket, fastPacket)
+		if i >= packets-stamped {
+			late := time.Duration(i) * apart
+			heap = append(heap, Arrival{Sent: f.clock + late/2, At: f.clock + fastTrip/2 + f.queue + late, Bytes: fastPacket})
+		}
+	}
+	f.OnAck(Ack{Now: begin.Add(f.clock + fastTrip + f.queue), Sent: begin.Add(f.clock), Bytes: packets * fastPacket,
+		RTT: fastTrip + f.queue, SRTT: fastTrip + f.queue, MinRTT: fastTrip,
+		Arrivals: heap, DeliveryRate: float64(packets*fastPacket) / (fastTurn + time.Duration(f.clock%3)).Seconds(), RoundEnd: true})
+}
+
+// Once in a while a few packets left and arrived a little apart, because a process
+// was held up, and look like a train on a slow link.
+func TestAFalseTrainDoesNotSlowAFastPathDown(t *testing.T) {
+	for _, begun := range []int{100, 6} { // turns; at 6 it is still doubling
+		f := fastPath{Model: NewModel(fastPacket)}
+		for range begun {
+			f.turn(128, 128, 0) // 5.7 Gbit/s
+		}
+		before := f.Rate(fastTrip)
+		f.turn(4, 4, 40*time.Microsecond) // 280 Mbit/s
+		after := before
+		for range 20 {
+			f.turn(128, 128, 0)
+			after = min(after, f.Rate(fastTrip))
+		}
+		if c := f.Capacity(); f.mode != modeAlone || c > 0 && c < before/3 || after < 0.4*before {
+			t.Errorf("after %d turns: capacity %.0f Mbit/s, rate %.0f, before %.0f", begun, c*8e-6, after*8e-6, before*8e-6)
+		}
+	}
+}
+
+func TestWhatIsAcknowledgedWithoutAStampHasArrived(t *testing.T) {
+	f := fastPath{Model: NewModel(fastPacket)}
+	for range 100 {
+		f.turn(128, 128, 0)
+	}
+	if f.mode != modeAlone {
+		t.Fatal(f.String())
+	}
+	before := f.Rate(fastTrip)
+	f.queue = 1200 * time.Microsecond // a little more than it should be
+	for range 40 {
+		f.turn(512, 16, 0)
+	}
+	if after := f.Rate(fastTrip); after < 0.5*before {
+		t.Errorf("rate %.0f Mbit/s, before %.0f: of 512 packets 16 were counted", after*8e-6, before*8e-6)
+	}
+}
+
+func TestWhoDoubledRetreatsToWhatWasDelivered(t *testing.T) {
+	f := fastPath{Model: NewModel(fastPacket)}
+	// The first packets leave slowly, as a chirp does.
+	for range 30 {
+		f.clock += time.Millisecond
+		f.turn(3, 3, 0)
+	}
+	for range 4 {
+		f.turn(128, 128, 0)
+	}
+	f.OnLoss(Loss{Now: time.Unix(0, 0).Add(f.clock), Bytes: 1 << 20, InFlight: 1 << 20})
+	if got := f.Rate(fastTrip); got < 128*fastPacket/fastTurn.Seconds()/2 {
+		t.Errorf("rate %.1f Mbit/s", got*8e-6)
+	}
+}
