@@ -32,6 +32,7 @@ type inbound struct {
 // bytes of it, and the charge is returned when the owner of the endpoint takes
 // the event.
 type inbox struct {
+	buffers   *buffers
 	open      map[uint64]*inbound
 	done      rangeset // ids that are finished
 	charged   uint64   // in all
@@ -94,7 +95,7 @@ func (x *inbox) opened(id uint64, o *wire.Open) (*inbound, uint64) {
 		return nil, code
 	}
 	in.charged, in.size = o.Size+objectOverhead, o.Size
-	buf := make([]byte, o.Size)
+	buf := x.buffers.get(int(o.Size))
 	copy(buf, in.buf)
 	in.buf = buf
 	return in, codeNone

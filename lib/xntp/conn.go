@@ -132,7 +132,7 @@ func (c *conn) init(e *Endpoint, now time.Time) {
 	c.out.all = make(map[uint64]*object)
 	c.in = inbox{
 		open: make(map[uint64]*inbound), window: uint64(e.cfg.Window), limit: uint64(e.cfg.Window),
-		maxObject: uint64(e.cfg.MaxObject),
+		maxObject: uint64(e.cfg.MaxObject), buffers: &e.buffers,
 	}
 }
 

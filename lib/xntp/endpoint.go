@@ -46,6 +46,7 @@ type Endpoint struct {
 	scratch     []byte
 	arrivals    []congestion.Arrival // of the ACK under way
 	freeObjects []*object
+	buffers     buffers
 	shard       shardPacket
 	freeShards  [][]byte
 	spareShards [][]byte // a list for the next block

@@ -97,9 +97,8 @@ func (p *protectState) init(send, recv [32]byte, c Cipher) {
 }
 
 func (p *protectState) setNonce(k *packetKey, number uint64) {
-	p.nonce = k.iv
-	n := binary.BigEndian.Uint64(p.nonce[4:])
-	binary.BigEndian.PutUint64(p.nonce[4:], n^number)
+	copy(p.nonce[:4], k.iv[:4])
+	binary.BigEndian.PutUint64(p.nonce[4:], binary.BigEndian.Uint64(k.iv[4:])^number)
 }
 
 // seal protects the packet that fills b from start on: an unprotected header

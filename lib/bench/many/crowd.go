@@ -56,6 +56,7 @@ func (c *crowd) touch(now time.Time, i int) {
 			if c.measure {
 				c.late = append(c.late, now.Sub(c.start)-time.Duration(binary.BigEndian.Uint64(ev.Data)))
 			}
+			c.ends[i].Reuse(ev.Data)
 		}
 	}
 	if !c.waiting[i] {

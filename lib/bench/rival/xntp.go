@@ -212,6 +212,8 @@ type xntpConn struct {
 	changed sync.Cond
 	err     error
 	in      [][]byte // in order
+	last    []byte   // of it, what Next returned
+	spent   [][]byte // before that
 	held    int      // bytes of in and early
 	next    xntp.ObjectID
 	early   map[xntp.ObjectID][]byte
@@ -235,6 +237,10 @@ func newXNTPConn(e *xntpEnd, request []byte) *xntpConn {
 func (c *xntpConn) arrived(id xntp.ObjectID, data []byte, live bool) (enough bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, p := range c.spent {
+		c.end.m.Reuse(p)
+	}
+	c.spent = c.spent[:0]
 	c.held += len(data)
 	if live {
 		c.in = append(c.in, data)
@@ -315,6 +321,10 @@ func (c *xntpConn) Request() []byte { return c.request }
 
 func (c *xntpConn) Next() ([]byte, error) {
 	c.mu.Lock()
+	if c.last != nil {
+		c.spent = append(c.spent, c.last)
+		c.last = nil
+	}
 	for len(c.in) == 0 && c.err == nil {
 		c.changed.Wait()
 	}
@@ -324,7 +334,7 @@ func (c *xntpConn) Next() ([]byte, error) {
 		return nil, err
 	}
 	p := c.in[0]
-	c.in[0] = nil
+	c.in[0], c.last = nil, p
 	c.in = c.in[1:]
 	full := c.held > xntpHeld
 	c.held -= len(p)
