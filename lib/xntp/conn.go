@@ -53,6 +53,7 @@ type conn struct {
 	blocks  blockState
 	parity  parityState
 	way     wayState
+	runs    runState
 
 	mtu       int // UDP payload of a full packet
 	peerMTU   int // the largest that the peer takes

@@ -57,6 +57,7 @@ func (c *conn) onAck(now time.Time, a *wire.Ack, ecn bool) (code uint64) {
 					l.bytes -= p.size
 					bytes += p.size
 					l.countFate(1, 0)
+					c.runs.fate(now, p.run, false)
 				}
 				if p.size > wire.HandshakeLen {
 					c.bigAcked(p)
@@ -157,6 +158,7 @@ func (c *conn) detectLoss(now time.Time) {
 		l.bytes -= p.size
 		l.lostCount++
 		l.countFate(0, 1)
+		c.runs.fate(now, p.run, true)
 		if p.block == 0 { // else the peer may bring it back
 			for i := range p.frames {
 				c.onLost(now, &p.frames[i], false)

@@ -165,7 +165,7 @@ func (c *conn) move(now time.Time) {
 		if p.tries == 1 {
 			c.rtt.sample(p.provedAt.Sub(p.asked), 0)
 		}
-		c.way = wayState{}
+		c.way, c.runs = wayState{}, runState{}
 		c.cc = c.e.newController(now)
 		c.cc.SetMTU(c.mtu)
 		c.startMTU()

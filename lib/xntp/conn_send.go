@@ -177,6 +177,8 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		}
 		p.appLimited = c.sendable() == nil && c.loss.bytes+size+c.mtu <= c.cc.Window()
 	}
+	p.run = c.runs.next(now)
+	alone := p.run == runAlone
 	c.loss.sent(p, now, size, eliciting)
 	if p.block != 0 {
 		c.fill(now)
@@ -188,7 +190,9 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		c.flight = max(c.flight, c.loss.bytes)
 		c.cc.OnSent(now, size, c.loss.bytes)
 	}
-	return c.packet(now, b, start, c.path.path), true
+	out := c.packet(now, b, start, c.path.path)
+	out.Alone = alone
+	return out, true
 }
 
 // appendControl appends what the peer must know beside objects.

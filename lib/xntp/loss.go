@@ -46,6 +46,7 @@ type sentPacket struct {
 	size       int
 	state      packetState
 	appLimited bool
+	run        runKind
 	block      uint64 // the block that it is of, plus one; 0 if of none, or none that waits
 	frames     []sentFrame
 }

@@ -1,0 +1,84 @@
+package xntp
+
+import "time"
+
+// Packets that leave at one moment may leave a machine as one (machine.Packet.Alone
+// says not to), and there are kernels and cards that spoil what they cut such a run
+// into (Linux 7.0 and some before it, with some drivers; a bridge of a virtual
+// machine), so that most of it never arrives. When much is lost of packets that left
+// behind others, every other moment's leave alone for comparison; and if they fare
+// better by far, all do, for a while.
+const (
+	runFates   = 32      // packets whose fate is known, before there is a word
+	runSuspect = 1.0 / 8 // loss that no link should have
+	runGuilty  = 4       // times as much lost as of those that leave alone
+	// runRest is how long all packets leave alone, and, where that did not help, how
+	// long it is not tried again, for an overfull queue looks the same; each time
+	// twice as long, up to runRestMost times.
+	runRest     = time.Minute
+	runRestMost = 64
+)
+
+// A runKind says in which company a packet left.
+type runKind uint8
+
+const (
+	runFirst  runKind = iota // of its moment: nothing to learn
+	runJoined                // perhaps as one with those before it
+	runAlone                 // behind others, but not with them
+	runKinds
+)
+
+// runState holds the two ways of leaving against each other.
+type runState struct {
+	moment     time.Time // of the packet that left last
+	comparing  bool      // every other moment's packets leave alone
+	turn       bool      // this one's do
+	until      time.Time // before it all packets leave alone
+	rest       time.Time // no comparison before it
+	times      int       // comparisons so far, as a factor
+	gone, lost [runKinds]int
+}
+
+// next says how the packet leaves that leaves now.
+func (r *runState) next(now time.Time) runKind {
+	if !now.Equal(r.moment) {
+		r.moment, r.turn = now, r.comparing && !r.turn
+		return runFirst
+	}
+	if r.turn || now.Before(r.until) {
+		return runAlone
+	}
+	return runJoined
+}
+
+// fate notes what became of a packet.
+func (r *runState) fate(now time.Time, kind runKind, lost bool) {
+	r.gone[kind]++
+	if lost {
+		r.lost[kind]++
+	}
+	if now.Before(r.rest) {
+		return
+	}
+	joined, alone := r.share(runJoined), r.share(runAlone)
+	switch {
+	case !r.comparing && r.gone[runJoined] >= runFates && joined >= runSuspect:
+		r.comparing = true
+		r.gone, r.lost = [runKinds]int{}, [runKinds]int{}
+	case r.comparing && min(r.gone[runAlone], r.gone[runJoined]) >= runFates:
+		r.comparing = false
+		r.times = min(max(1, 2*r.times), runRestMost)
+		r.rest = now.Add(time.Duration(r.times) * runRest)
+		if joined >= runSuspect && runGuilty*alone < joined {
+			r.until = r.rest
+		}
+		r.gone, r.lost = [runKinds]int{}, [runKinds]int{}
+	case !r.comparing && r.gone[runJoined] >= 8*runFates: // what was long ago counts half
+		r.gone[runJoined], r.lost[runJoined] = r.gone[runJoined]/2, r.lost[runJoined]/2
+	}
+}
+
+func (r *runState) share(kind runKind) float64 {
+	return float64(r.lost[kind]) / float64(max(1, r.gone[kind]))
+}
