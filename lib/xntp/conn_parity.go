@@ -20,8 +20,18 @@ const (
 	// arqTrips is how many round trips it takes to send twice what was lost: a deadline
 	// beyond it needs no parity.
 	arqTrips = 3
+	// onceTrips is how many it takes to send once more. Of what has less time only
+	// parity can make good: rareMost of it may be lost for good.
+	onceTrips = 1.75
+	rareMost  = 6e-4
+	// Until earlyFates packets are acknowledged or lost, earlyLoss is what such a
+	// block is made for.
+	earlyFates, earlyLoss = 128, 0.02
 	// A block ends after a quarter of a round trip, as it keeps what was lost waiting.
+	// Where nothing is sent again it takes slackPart of the time that there is, at
+	// most half a round trip: of more packets the same share of parity brings back more.
 	blockTrips = 4
+	slackPart  = 0.65
 	// sentBlocks is how many blocks may wait for what becomes of them.
 	sentBlocks = 32
 	// firstFlight is how many packets leave before there is a word of loss. Of
@@ -36,7 +46,9 @@ type parityState struct {
 	next   uint64
 	open   bool
 	timed  bool // its objects have deadlines, and others will follow: do not end it when the queue is empty
+	rare   bool // nor can they be sent again in time
 	began  time.Time
+	due    time.Time // when the first of its objects is
 	shards [][]byte
 	size   int // of the longest
 	total  int // PARITY frames to send, once it has ended
@@ -53,14 +65,20 @@ type sentBlock struct {
 	bare        bool      // there is no parity
 }
 
-func (p *parityState) due() bool { return p.sent < p.total }
+func (p *parityState) owed() bool { return p.sent < p.total }
 
 // blockEnd is when the block under way is ended although it is not full.
 func (c *conn) blockEnd() time.Time {
-	if p := &c.parity; p.open && !p.due() {
-		return p.began.Add(max(c.rtt.smoothed/blockTrips, 4*granularity))
+	p := &c.parity
+	if !p.open || p.owed() {
+		return time.Time{}
 	}
-	return time.Time{}
+	takes := max(c.rtt.smoothed/blockTrips, 4*granularity)
+	if p.rare {
+		slack := p.due.Sub(p.began) - c.rtt.smoothed/2
+		takes = max(takes, min(time.Duration(slackPart*float64(slack)), c.rtt.smoothed/2))
+	}
+	return p.began.Add(takes)
 }
 
 // missing is the share of packets that are lost, with half a deviation more because
@@ -96,7 +114,8 @@ func (c *conn) protects(now time.Time) bool {
 	}
 	lossy := c.loss.missing() > 0
 	if !o.deadline.IsZero() {
-		return lossy && o.deadline.Sub(now) < arqTrips*c.rtt.smoothed
+		left := o.deadline.Sub(now)
+		return lossy && left < arqTrips*c.rtt.smoothed || c.loss.recent < earlyFates && c.scarce(left)
 	}
 	if !c.loss.acked {
 		return c.out.waiting <= firstFlight*c.mtu && c.loss.next < firstFlight
@@ -106,12 +125,17 @@ func (c *conn) protects(now time.Time) bool {
 	return lossy && !supplied && float64(c.out.waiting) < parityTail*c.pacingRate()*c.rtt.smoothed.Seconds()
 }
 
+// scarce says that what is lost cannot be sent again within a time.
+func (c *conn) scarce(left time.Duration) bool {
+	return left.Seconds() < onceTrips*c.rtt.smoothed.Seconds()
+}
+
 // appendShard appends SHARD, behind which the packet's frames belong to the block
 // under way.
 func (c *conn) appendShard(now time.Time, b []byte) []byte {
 	p := &c.parity
 	if !p.open {
-		p.open, p.began, p.timed, p.size = true, now, false, 0
+		p.open, p.began, p.timed, p.rare, p.size = true, now, false, false, 0
 		p.shards, c.e.spareShards = c.e.spareShards, nil
 		p.blocks = append(p.blocks, sentBlock{id: p.next, first: c.loss.next})
 		if len(p.blocks) > sentBlocks {
@@ -139,7 +163,9 @@ func (c *conn) keepSent(now time.Time, q *sentPacket, frames []byte) {
 	p.blocks[len(p.blocks)-1].last = q.number
 	for i := range q.frames {
 		if o := c.out.all[q.frames[i].id]; o != nil && q.frames[i].kind == wire.FrameObj {
-			p.timed = !o.deadline.IsZero()
+			if p.timed = !o.deadline.IsZero(); p.timed && len(p.shards) == 1 {
+				p.due, p.rare = o.deadline, o.class != Reliable && c.scarce(o.deadline.Sub(now))
+			}
 		}
 	}
 }
@@ -148,7 +174,7 @@ func (c *conn) keepSent(now time.Time, q *sentPacket, frames []byte) {
 // more is to come.
 func (c *conn) fill(now time.Time) {
 	p := &c.parity
-	if p.open && !p.due() && (len(p.shards) == wire.MaxShards || !p.timed && c.sendable() == nil || !now.Before(c.blockEnd())) {
+	if p.open && !p.owed() && (len(p.shards) == wire.MaxShards || !p.timed && c.sendable() == nil || !now.Before(c.blockEnd())) {
 		c.endBlock(now)
 	}
 }
@@ -160,6 +186,11 @@ func (c *conn) endBlock(now time.Time) {
 	p.total, p.sent = 0, 0
 	switch lost := c.loss.missing(); {
 	case k == 0:
+	case p.timed && p.rare && (lost > 0 || c.loss.recent < earlyFates):
+		if c.loss.recent < earlyFates {
+			lost = max(lost, earlyLoss)
+		}
+		p.total = parityFor(k, lost)
 	case lost > 0:
 		mean := lost * float64(k) / (1 - min(lost, 0.5))
 		r := min(int(mean+parityZ*math.Sqrt(mean)+0.5), (k+3)/4, wire.MaxParity)
@@ -178,6 +209,27 @@ func (c *conn) endBlock(now time.Time) {
 		c.dropBlock(now)
 		c.judgeBlocks(now)
 	}
+}
+
+// parityFor is the least number of PARITY frames with which of a block's packets no
+// more than rareMost are lost for good.
+func parityFor(k int, lost float64) (r int) {
+	for most := min((k+3)/4, wire.MaxParity); r < most; r++ {
+		// Of n packets, j are lost with the binomial's probability; if more than r are,
+		// those of the k among them are not brought back.
+		n := k + r
+		p, gone := math.Pow(1-lost, float64(n)), 0.0
+		for j := range n + 1 {
+			if j > r {
+				gone += p * float64(j) / float64(n)
+			}
+			p *= float64(n-j) / float64(j+1) * lost / (1 - lost)
+		}
+		if gone <= rareMost {
+			break
+		}
+	}
+	return r
 }
 
 // free lets go of the shards.

@@ -16,7 +16,7 @@ const (
 // wantsData reports whether there is something to send that counts as in
 // flight.
 func (c *conn) wantsData() bool {
-	return c.ping || c.windowDue || len(c.out.gone) > 0 || c.parity.due() || c.sendable() != nil
+	return c.ping || c.windowDue || len(c.out.gone) > 0 || c.parity.owed() || c.sendable() != nil
 }
 
 // sendable is the most urgent object that the peer's window lets us send of.
@@ -132,12 +132,12 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 			c.acks.sent()
 		}
 	}
-	if data && c.parity.due() && c.loss.probes == 0 {
+	if data && c.parity.owed() && c.loss.probes == 0 {
 		b = c.appendParity(now, b, end, p)
 	}
 	if data && len(p.frames) == 0 {
 		before, shard := len(b), -1
-		if !c.parity.due() && c.protects(now) && end-len(b) > 2*openRoom+parityRoom {
+		if !c.parity.owed() && c.protects(now) && end-len(b) > 2*openRoom+parityRoom {
 			b = c.appendShard(now, b)
 			shard = len(b)
 			end -= parityRoom

@@ -128,43 +128,55 @@ func TestAFirstFlightThatIsAllThereIsHasParity(t *testing.T) {
 	}
 }
 
-// Deadlines that leave no time to send again are met all the same.
+// Deadlines that leave no time to send again are met all the same, from the first
+// message on.
 func TestParityMeetsDeadlines(t *testing.T) {
-	l := link{delay: 50 * time.Millisecond, rate: 50e6, queue: 1 << 20, loss: 0.03}
-	w, a, b, ac, _ := pair(t, l)
-	late := map[ObjectID]time.Time{}
-	var waits []time.Duration
-	const messages = 3000
-	n := 0
-	next := w.now
-	var tick func()
-	tick = func() {
-		id, err := a.Send(w.now, ac, Object{Class: Deadline, Deadline: w.now.Add(140 * time.Millisecond), Data: [][]byte{make([]byte, 1300)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		late[id] = w.now
-		if n++; n < messages {
-			next = next.Add(1750 * time.Microsecond) // 6 Mbit/s
-			w.after(next.Sub(w.now), tick)
-		}
-	}
-	w.after(time.Millisecond, tick)
-	b.step = func(now time.Time) {
-		for _, ev := range b.events {
-			if ev.Kind == EventObject {
-				waits = append(waits, now.Sub(late[ev.Object]))
+	for _, c := range []struct {
+		trip, deadline time.Duration
+		loss           float64
+		delivered      float64       // at least
+		late           time.Duration // 99 % are not later
+		dear           float64       // bytes of parity, as a part of the others
+	}{
+		{100 * time.Millisecond, 120 * time.Millisecond, 0.01, 0.9985, 100 * time.Millisecond, 0.12},
+		{200 * time.Millisecond, 260 * time.Millisecond, 0.05, 0.9985, 210 * time.Millisecond, 0.2},
+		{200 * time.Millisecond, 400 * time.Millisecond, 0.05, 0.9995, 210 * time.Millisecond, 0.21}, // there is time to send once more
+	} {
+		w, a, b, ac, _ := pair(t, link{delay: c.trip / 2, rate: 50e6, queue: 1 << 20, loss: c.loss})
+		written := map[ObjectID]time.Time{}
+		var waits []time.Duration
+		const messages, pause = 3000, 1750 * time.Microsecond // 6 Mbit/s
+		n := 0
+		next := w.now
+		var tick func()
+		tick = func() {
+			id, err := a.Send(w.now, ac, Object{Class: Deadline, Deadline: w.now.Add(c.deadline), Data: [][]byte{make([]byte, 1300)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			written[id] = w.now
+			if n++; n < messages {
+				next = next.Add(pause)
+				w.after(next.Sub(w.now), tick)
 			}
 		}
-		b.events = b.events[:0]
-	}
-	w.run(messages*1750*time.Microsecond + time.Second)
-	slices.Sort(waits)
-	s, _ := a.Stats(ac)
-	share := float64(len(waits)) / messages
-	t.Logf("%.2f %% arrived, half after %v, 99 %% after %v; parity %.1f %%", 100*share, waits[len(waits)/2], waits[len(waits)*99/100], 100*float64(s.ParityBytes)/float64(s.ObjectBytes))
-	if share < 0.995 || waits[len(waits)*99/100] > 110*time.Millisecond || s.ParityBytes > s.ObjectBytes/5 {
-		t.Error("that is not enough, or too dear")
+		w.after(time.Millisecond, tick)
+		b.step = func(now time.Time) {
+			for _, ev := range b.events {
+				if ev.Kind == EventObject {
+					waits = append(waits, now.Sub(written[ev.Object]))
+				}
+			}
+			b.events = b.events[:0]
+		}
+		w.run(messages*pause + time.Second)
+		slices.Sort(waits)
+		s, _ := a.Stats(ac)
+		share, dear, late := float64(len(waits))/messages, float64(s.ParityBytes)/float64(s.ObjectBytes), waits[len(waits)*99/100]
+		t.Logf("%v in %v, %.0f %% lost: %.2f %% arrived, half after %v, 99 %% after %v; parity %.1f %%", c.trip, c.deadline, 100*c.loss, 100*share, waits[len(waits)/2], late, 100*dear)
+		if share < c.delivered || late > c.late || dear > c.dear {
+			t.Error("that is not enough, or too dear")
+		}
 	}
 }
 

@@ -180,7 +180,15 @@ func (e *xntpEnd) step(now time.Time) {
 			c.begun = now
 			c.model, _ = made.(*congestion.Model)
 			e.conns[ev.Conn] = c
-			go e.serve(c)
+			if e.live == 0 {
+				go e.serve(c)
+			}
+		case xntp.EventConnected:
+			// Live messages are written once the address is proved, as peers wait for it:
+			// before, three times what came from there may leave, and the rest is late.
+			if c != nil && e.serve != nil && e.live > 0 {
+				go e.serve(c)
+			}
 		case xntp.EventObject:
 			if c != nil {
 				e.stalled = c.arrived(ev.Object, ev.Data, e.live > 0)
