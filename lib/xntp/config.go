@@ -50,7 +50,8 @@ const (
 	DefaultHandshake  = 10 * time.Second
 	DefaultKeyLife    = 1 << 24 // packets; AES-GCM's bound is 2^23 for 2^-57 of confidentiality and far more in practice
 
-	maxMTU         = 1472 // Ethernet's 1500 without IPv4 and UDP headers
+	ethernetMTU    = 1472 // Ethernet's 1500 without IPv4 and UDP headers
+	maxMTU         = 8848 // the same of networks that carry jumbo frames: a cloud's have 8896 and more
 	maxFreeObjects = 1024
 )
 
@@ -87,7 +88,7 @@ type Config struct {
 
 	Cipher     Cipher
 	NoParity   bool          // neither send nor ask for packets that bring back lost ones: for comparison
-	MTU        int           // largest UDP payload to try; zero is what Ethernet carries, DefaultMTU or less tries nothing
+	MTU        int           // largest UDP payload to try; zero is what Ethernet carries, and in a near network jumbo frames; DefaultMTU or less tries nothing
 	MaxObject  int           // largest object to accept
 	Window     int           // receive memory per connection
 	QueueBytes int           // send queue per connection: bytes kept until acknowledged

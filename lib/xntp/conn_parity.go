@@ -105,7 +105,7 @@ func (l *lossState) countFate(acked, lost int) {
 // would come too late, or later than everything else.
 func (c *conn) protects(now time.Time) bool {
 	p := &c.parity
-	if !p.peer || c.loss.probes > 0 {
+	if !p.peer || c.loss.probes > 0 || c.mtu > ethernetMTU {
 		return false
 	}
 	o := c.sendable()

@@ -16,7 +16,7 @@ const (
 	// recovery.
 	maxShardBytes = 16 << 20
 	// shardRoom is the place for a shard or a PARITY frame.
-	shardRoom = maxMTU
+	shardRoom = ethernetMTU
 )
 
 // blockState is the blocks that we receive.

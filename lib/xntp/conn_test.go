@@ -253,7 +253,7 @@ func TestAReceiverThatDoesNotReadMakesTheSenderWait(t *testing.T) {
 		}
 		return n
 	}
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	// Run by hand, so that events stay.
 	for range 400 {
 		for _, n := range w.nodes {
@@ -602,7 +602,7 @@ func TestConnectionsTakeTurns(t *testing.T) {
 		}
 	}
 	turns := map[netip.AddrPort]int{}
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	const rounds = 2
 	for range rounds * 4 * turnDatagrams {
 		p, ok := hub.AppendDatagram(w.now, buf[:0])

@@ -271,6 +271,14 @@
 // full packets. The search begins anew after 10 minutes, if it ended below the
 // greatest size, and on a path with another IP address.
 //
+// Where the round trip is at most 2 ms, 1472 or 1452 has passed, and 16 MiB have left
+// in full packets, 8848 is tried too, once: a network with jumbo frames. Packets
+// longer than 1472 are of no block that parity brings back.
+//
+// Packets that leave at one moment may leave an end as one, and reach the other so
+// (UDP_SEGMENT and UDP_GRO of Linux); it makes no difference here, but that they then
+// have one stamp.
+//
 // When three packets above 1200 bytes were lost and none with a higher number than
 // theirs was acknowledged, packets fall back to 1200 bytes and the search begins
 // anew. So that it is noticed, what leaves on a probe timeout has no more than

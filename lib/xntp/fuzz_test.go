@@ -26,7 +26,7 @@ func FuzzReceive(f *testing.F) {
 	long = wire.Long{Type: wire.PacketVersions, Dst: b.conns[bc].local, Versions: []byte{0, 0, 0, 2}}
 	f.Add(long.Append(nil))
 	stranger := netip.MustParseAddrPort("203.0.113.1:1")
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	f.Fuzz(func(t *testing.T, data []byte) {
 		before, _ := b.Stats(bc)
 		b.Receive(w.now, machine.Packet{Remote: stranger, Data: data})
@@ -75,7 +75,7 @@ func FuzzPeer(f *testing.F) {
 	add(wire.Frame{Type: wire.FrameParity, ID: 2, Shards: 1, Data: append([]byte{0, 0, 0, 9, 0, 1}, byte(wire.FramePing))})
 	add(wire.Frame{Type: wire.FrameParity, ID: 3, Shards: 2, Index: 1, Data: make([]byte, 50)})
 	at := path{0, netip.MustParseAddrPort("192.0.2.77:1")}
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e := New(a.cfg)
 		c, err := e.newConn(w.now)

@@ -145,7 +145,7 @@ func (n *node) drain() {
 	if n.step != nil {
 		n.step(w.now)
 	}
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	for i := 0; ; i++ {
 		if i > 100000 {
 			w.t.Fatalf("%s sends without end", n.name)
@@ -174,7 +174,7 @@ func (n *node) drain() {
 }
 
 func (n *node) drainMore() {
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	for {
 		p, ok := n.AppendDatagram(n.w.now, buf[:0])
 		if !ok {

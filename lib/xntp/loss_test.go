@@ -75,7 +75,7 @@ func (lt *lossTest) send(n int) uint64 {
 }
 
 func (lt *lossTest) drain() {
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	for {
 		if _, ok := lt.e.AppendDatagram(lt.now, buf[:0]); !ok {
 			return

@@ -26,7 +26,7 @@ func crowd(t testing.TB, n int) (hub *Endpoint, all []*Endpoint) {
 		return New(Config{Key: key, Rand: rand.New(rand.NewPCG(uint64(i), 1)), Entropy: entropy, Keepalive: -1, Idle: time.Hour})
 	}
 	hub = end('h', 0)
-	var buf [1500]byte
+	var buf [maxMTU]byte
 	settle := func(e *Endpoint, i int) {
 		for moved := true; moved; {
 			moved = false

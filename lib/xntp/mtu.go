@@ -21,6 +21,10 @@ const (
 	mtuTries = 3
 	// mtuRaise is its PMTU_RAISE_TIMER.
 	mtuRaise = 10 * time.Minute
+	// Jumbo frames exist within a network, not between them; and only who sends
+	// very much gains by them. One size is tried, once.
+	jumboTrip   = 2 * time.Millisecond
+	jumboCredit = 16 << 20
 )
 
 // mtuState finds the largest datagram that the path carries (RFC 8899): packets
@@ -36,6 +40,8 @@ type mtuState struct {
 	flying bool
 	number uint64    // of the probe, if one is flying
 	again  time.Time // when to search anew after the search has ended; zero while it goes on
+	jumbo  int       // a size to try beyond top, where the network is near; 0 for none
+	much   int       // bytes that left in full packets until then
 
 	acked uint64 // one more than the highest acknowledged number of a packet above the base
 	lost  int    // packets above the base with higher numbers that were lost
@@ -43,12 +49,16 @@ type mtuState struct {
 
 // startMTU begins with a path of which nothing is known.
 func (c *conn) startMTU() {
-	top := min(c.e.cfg.MTU, c.peerMTU)
+	most := min(c.e.cfg.MTU, c.peerMTU)
+	top := min(most, ethernetMTU)
 	if a := c.path.addr.Addr(); a.Is6() && !a.Is4In6() {
-		top = min(top, maxMTU-20) // IPv6's header is longer
+		top = min(top, ethernetMTU-20) // IPv6's header is longer
 	}
 	c.setMTU(min(top, DefaultMTU))
 	c.mtuSearch = mtuState{top: top, high: top + 1, acked: c.loss.next}
+	if most > ethernetMTU {
+		c.mtuSearch.jumbo = most
+	}
 }
 
 // next is the size to try; zero when the search has ended.
@@ -75,6 +85,9 @@ func (c *conn) appendMTUProbe(now time.Time, dst []byte) (machine.Packet, bool) 
 		m.high, m.again = m.top+1, time.Time{}
 	}
 	size := m.next(c.mtu)
+	if size == 0 && c.mtu == m.top && m.jumbo > 0 && m.much >= jumboCredit && c.rtt.min <= jumboTrip {
+		size = m.jumbo
+	}
 	if size == 0 {
 		if m.credit = 0; c.mtu < m.top {
 			m.again = now.Add(mtuRaise)
@@ -94,7 +107,10 @@ func (c *conn) appendMTUProbe(now time.Time, dst []byte) (machine.Packet, bool) 
 }
 
 // full notes a packet of the size in use.
-func (m *mtuState) full(size int) { m.credit = min(m.credit+size, mtuCredit) }
+func (m *mtuState) full(size int) {
+	m.credit = min(m.credit+size, mtuCredit)
+	m.much = min(m.much+size, jumboCredit)
+}
 
 // bigAcked notes that the path carried a packet above the base.
 func (c *conn) bigAcked(p *sentPacket) {
@@ -115,7 +131,11 @@ func (c *conn) mtuProbeLost(p *sentPacket) {
 		return
 	}
 	m.flying = false
-	if m.tries++; m.tries == mtuTries {
+	switch m.tries++; {
+	case m.tries < mtuTries:
+	case p.size > m.top:
+		m.jumbo, m.tries = 0, 0
+	default:
 		m.high, m.tries = p.size, 0
 	}
 }

@@ -192,3 +192,35 @@ func TestANewPathIsMeasuredAnew(t *testing.T) {
 		t.Errorf("MTU %d over IPv6, %d too big", s.MTU, a.link.tooBig)
 	}
 }
+
+func TestANearNetworkMayCarryJumboFrames(t *testing.T) {
+	for name, c := range map[string]struct {
+		l      link
+		mtu    int
+		tooBig int
+	}{
+		"it does":              {link{delay: 200 * time.Microsecond, rate: 500e6, queue: 1 << 20, mtu: 9000}, 8848, 0},
+		"it does not":          {link{delay: 200 * time.Microsecond, rate: 500e6, queue: 1 << 20, mtu: 1500}, 1472, mtuTries},
+		"it is not near":       {link{delay: 5 * time.Millisecond, rate: 500e6, queue: 4 << 20, mtu: 9000}, 1472, 0},
+		"not much is sent":     {link{delay: 200 * time.Microsecond, rate: 20e6, queue: 1 << 20, mtu: 9000}, 1472, 0},
+		"less than Ethernet's": {link{delay: 200 * time.Microsecond, rate: 500e6, queue: 1 << 20, mtu: 1450}, 1422, 27},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, a, b, ac, _ := pair(t, c.l)
+			bulk(w, a, ac)
+			w.run(2 * time.Second)
+			s, _ := a.Stats(ac)
+			if s.MTU < c.mtu-mtuStep || s.MTU > c.mtu || a.link.tooBig > c.tooBig {
+				t.Errorf("MTU %d, want %d; %d packets were too big", s.MTU, c.mtu, a.link.tooBig)
+			}
+			if s.MTU == 8848 { // and it goes on when a way is taken that does not carry them
+				before := b.recv
+				a.link.mtu = 1500
+				w.run(2 * time.Second)
+				if s, _ := a.Stats(ac); s.MTU > 1472 || b.recv-before < 60e6 {
+					t.Errorf("MTU %d, %d MB in 2 s", s.MTU, (b.recv-before)/1e6)
+				}
+			}
+		})
+	}
+}

@@ -96,7 +96,7 @@ func TestParitySavesTheRoundTripOfTheTail(t *testing.T) {
 func TestWithoutLossThereIsNoParity(t *testing.T) {
 	l := link{delay: 20 * time.Millisecond, rate: 50e6, queue: 1 << 20}
 	_, before, after := fetch(t, 1, l, 300_000)
-	if n := after.ParityBytes - before.ParityBytes; n > 0 || after.ParityBytes > 2*maxMTU {
+	if n := after.ParityBytes - before.ParityBytes; n > 0 || after.ParityBytes > 2*ethernetMTU {
 		t.Errorf("%d bytes of parity, %d in all", n, after.ParityBytes)
 	}
 }

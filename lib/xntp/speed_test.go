@@ -26,7 +26,7 @@ type wirePair struct {
 	w       *world
 	a, b    *node
 	ac      ConnID
-	buf     [1500]byte
+	buf     [maxMTU]byte
 	piece   [][]byte
 	packets int
 	bytes   int

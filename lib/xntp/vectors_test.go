@@ -66,7 +66,7 @@ func handshakeVectors(t *testing.T, v *vectors, c Cipher) (secrets [2][]byte) {
 	cookies, iCID, iEphemeral := count(0x50, 32), count(0x70, 4), count(0x80, 32)
 	rCID, rEphemeral := count(0x78, 4), count(0xa0, 32)
 	end := func(key PrivateKey, secret ...[]byte) *Endpoint {
-		return New(Config{Key: key, Rand: rand.New(rand.NewPCG(1, 2)), Entropy: bytes.NewReader(bytes.Join(secret, nil)), Cipher: c})
+		return New(Config{Key: key, Rand: rand.New(rand.NewPCG(1, 2)), Entropy: bytes.NewReader(bytes.Join(secret, nil)), Cipher: c, MTU: ethernetMTU})
 	}
 	a, b := end(initiator, cookies, iCID, iEphemeral), end(responder, cookies, rCID, rEphemeral)
 	aAddr, bAddr := netip.MustParseAddrPort("192.0.2.1:4000"), netip.MustParseAddrPort("192.0.2.2:4000")
