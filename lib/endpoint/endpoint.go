@@ -55,9 +55,9 @@ type Config struct {
 }
 
 const (
-	commandQueue = 256 // commands that may wait; then Do blocks
-	batchCount   = 6   // batches that may wait; then the kernel's buffer fills
-	batchSize    = 16  // messages in a batch: datagrams, or runs of them that came together
+	commandQueue = 256  // commands that may wait; then Do blocks
+	batchCount   = 6    // batches that may wait; then the kernel's buffer fills
+	batchSize    = 16   // messages in a batch: datagrams, or runs of them that came together
 	maxDatagram  = 9216 // of a network with jumbo frames
 )
 
