@@ -214,6 +214,7 @@ func (c *conn) endBlock(now time.Time) {
 // parityFor is the least number of PARITY frames with which of a block's packets no
 // more than rareMost are lost for good.
 func parityFor(k int, lost float64) (r int) {
+	lost = min(lost, 0.5)
 	for most := min((k+3)/4, wire.MaxParity); r < most; r++ {
 		// Of n packets, j are lost with the binomial's probability; if more than r are,
 		// those of the k among them are not brought back.

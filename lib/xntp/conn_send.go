@@ -177,8 +177,8 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		}
 		p.appLimited = c.sendable() == nil && c.loss.bytes+size+c.mtu <= c.cc.Window()
 	}
-	p.run = c.runs.next(now)
-	alone := p.run == runAlone
+	var alone bool
+	p.run, alone = c.company(now)
 	c.loss.sent(p, now, size, eliciting)
 	if p.block != 0 {
 		c.fill(now)

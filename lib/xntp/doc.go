@@ -275,14 +275,14 @@
 // in full packets, 8848 is tried too, once: a network with jumbo frames. Packets
 // longer than 1472 are of no block that parity brings back.
 //
-// Packets that leave at one moment may leave an end as one, and reach the other so
-// (UDP_SEGMENT and UDP_GRO of Linux); it makes no difference here, but that they then
-// have one stamp.
-//
 // When three packets above 1200 bytes were lost and none with a higher number than
 // theirs was acknowledged, packets fall back to 1200 bytes and the search begins
 // anew. So that it is noticed, what leaves on a probe timeout has no more than
 // 1200.
+//
+// Packets that leave at one moment may leave an end, and reach the other, as one
+// (UDP_SEGMENT and UDP_GRO of Linux). They then have one stamp; so this end does it
+// above 100 Mbit/s only, and not before the path is measured.
 //
 // # Close
 //

@@ -3,12 +3,18 @@ package xntp
 import "time"
 
 // Packets that leave at one moment may leave a machine as one (machine.Packet.Alone
-// says not to), and there are kernels and cards that spoil what they cut such a run
+// says not to). It saves much at high rates, and only there: below joinRate, and as
+// long as a path is being measured, packets leave alone, because some networks
+// (virtual ones) carry what left as one as one, and then its spacing says nothing.
+//
+// And there are kernels and cards that spoil what they cut such a run
 // into (Linux 7.0 and some before it, with some drivers; a bridge of a virtual
 // machine), so that most of it never arrives. When much is lost of packets that left
 // behind others, every other moment's leave alone for comparison; and if they fare
 // better by far, all do, for a while.
 const (
+	joinRate = 100e6 / 8 // bytes per second: a pacer's millisecond is eight packets and more
+
 	runFates   = 32      // packets whose fate is known, before there is a word
 	runSuspect = 1.0 / 8 // loss that no link should have
 	runGuilty  = 4       // times as much lost as of those that leave alone
@@ -23,7 +29,7 @@ const (
 type runKind uint8
 
 const (
-	runFirst  runKind = iota // of its moment: nothing to learn
+	runFirst  runKind = iota // of its moment, or by itself: nothing to learn
 	runJoined                // perhaps as one with those before it
 	runAlone                 // behind others, but not with them
 	runKinds
@@ -40,7 +46,16 @@ type runState struct {
 	gone, lost [runKinds]int
 }
 
-// next says how the packet leaves that leaves now.
+// company says how the packet leaves that leaves now.
+func (c *conn) company(now time.Time) (kind runKind, alone bool) {
+	if c.pacer.fine || c.pacingRate() < joinRate {
+		return runFirst, true
+	}
+	kind = c.runs.next(now)
+	return kind, kind == runAlone
+}
+
+// next says the same where packets may leave together.
 func (r *runState) next(now time.Time) runKind {
 	if !now.Equal(r.moment) {
 		r.moment, r.turn = now, r.comparing && !r.turn
