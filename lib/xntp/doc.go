@@ -282,7 +282,7 @@
 //
 // Packets that leave at one moment may leave an end, and reach the other, as one
 // (UDP_SEGMENT and UDP_GRO of Linux). They then have one stamp; so this end does it
-// above 100 Mbit/s only, and not before the path is measured.
+// above 50 Mbit/s only, and not before the path is measured.
 //
 // # Close
 //

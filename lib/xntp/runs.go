@@ -13,7 +13,7 @@ import "time"
 // behind others, every other moment's leave alone for comparison; and if they fare
 // better by far, all do, for a while.
 const (
-	joinRate = 100e6 / 8 // bytes per second: a pacer's millisecond is eight packets and more
+	joinRate = 50e6 / 8 // bytes per second: a pacer's millisecond is four packets and more
 
 	runFates   = 32      // packets whose fate is known, before there is a word
 	runSuspect = 1.0 / 8 // loss that no link should have

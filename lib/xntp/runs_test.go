@@ -71,7 +71,7 @@ func TestPacketsLeaveAloneWherePathsAreMeasured(t *testing.T) {
 	for _, c := range []struct {
 		rate   float64
 		joined bool
-	}{{20e6, false}, {90e6, false}, {400e6, true}} {
+	}{{20e6, false}, {40e6, false}, {400e6, true}} {
 		w, a, _, ac, _ := pair(t, link{delay: 5 * time.Millisecond, rate: c.rate, queue: 1 << 20})
 		joined, first := 0, -1
 		sent := 0
