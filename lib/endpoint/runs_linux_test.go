@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/xp2p/xp2p/lib/machine"
 )
 
@@ -56,7 +58,23 @@ func deliver(t *testing.T, from, to running, m *script, k *keeper, pkts []machin
 	return from.Stats()
 }
 
+// cuts skips a test where the kernel knows nothing of runs.
+func cuts(t *testing.T) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, option := range []int{unix.UDP_SEGMENT, unix.UDP_GRO} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_UDP, option, 1); err != nil {
+			t.Skip("the kernel has no UDP_SEGMENT and UDP_GRO: ", err)
+		}
+	}
+}
+
 func TestARunLeavesAsOneAndArrivesOneByOne(t *testing.T) {
+	cuts(t)
 	lengths := func(n, each int) (all []int) {
 		for range n {
 			all = append(all, each)
