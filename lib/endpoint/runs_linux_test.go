@@ -3,6 +3,7 @@ package endpoint
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -100,11 +101,15 @@ func TestARunLeavesAsOneAndArrivesOneByOne(t *testing.T) {
 		"that shall be alone":              {lone, 10},
 		"of two marks":                     {marked, 3},
 	} {
-		for mode, plain := range map[string]bool{"batched": false, "plain": true} {
+		for mode, plain := range map[string]bool{"batched": false, "plain": true, "batched IPv6": false} {
 			t.Run(name+", to a "+mode+" end", func(t *testing.T) {
+				listen := loopback
+				if mode == "batched IPv6" {
+					listen = []netip.AddrPort{netip.MustParseAddrPort("[::1]:0")}
+				}
 				m, k := &script{}, &keeper{}
-				to := start(t, k, Config{Listen: loopback, Plain: plain})
-				from := start(t, m, Config{Listen: loopback})
+				to := start(t, k, Config{Listen: listen, Plain: plain})
+				from := start(t, m, Config{Listen: listen})
 				s := deliver(t, from, to, m, k, c.pkts)
 				if s.MessagesOut != c.want || s.PacketsOut != uint64(len(c.pkts)) || s.SendDrops != 0 {
 					t.Errorf("%d datagrams in %d messages, want %d: %+v", s.PacketsOut, s.MessagesOut, c.want, s)
