@@ -235,20 +235,22 @@ func (m *messages) put(i int, v6 bool, class uint8, pkts []machine.Packet) bool 
 
 // putInt writes a control message that holds an int.
 func putInt(b []byte, level, kind int32, v uint32) int {
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-	h.Level, h.Type = level, kind
-	h.SetLen(unix.CmsgLen(4))
-	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], v)
+	binary.NativeEndian.PutUint32(putHeader(b, level, kind, 4), v)
 	return unix.CmsgSpace(4)
 }
 
 // putUint16 writes a control message that holds 16 bits.
 func putUint16(b []byte, level, kind int32, v uint16) int {
+	binary.NativeEndian.PutUint16(putHeader(b, level, kind, 2), v)
+	return unix.CmsgSpace(2)
+}
+
+// putHeader begins a control message with n bytes of data, and returns their place.
+func putHeader(b []byte, level, kind int32, n int) []byte {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 	h.Level, h.Type = level, kind
-	h.SetLen(unix.CmsgLen(2))
-	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], v)
-	return unix.CmsgSpace(2)
+	h.SetLen(unix.CmsgLen(n))
+	return b[unix.CmsgLen(0):]
 }
 
 // scope is the number of a link-local address's interface.

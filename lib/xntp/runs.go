@@ -7,11 +7,11 @@ import "time"
 // long as a path is being measured, packets leave alone, because some networks
 // (virtual ones) carry what left as one as one, and then its spacing says nothing.
 //
-// And there are kernels and cards that spoil what they cut such a run
-// into (Linux 7.0 and some before it, with some drivers; a bridge of a virtual
-// machine), so that most of it never arrives. When much is lost of packets that left
-// behind others, every other moment's leave alone for comparison; and if they fare
-// better by far, all do, for a while.
+// And there are kernels and cards that spoil what they cut such a run into (Linux
+// 7.0 and some before it, with some drivers; a bridge of a virtual machine), so that
+// most of it never arrives. When much is lost of packets that left behind others,
+// every other moment's leave alone for comparison; and if they fare better by far,
+// all do, for a while.
 const (
 	joinRate = 50e6 / 8 // bytes per second: a pacer's millisecond is four packets and more
 
