@@ -42,6 +42,8 @@ const (
 	askRetry    = time.Second            // at least, before a piece is asked for again
 	backoffMin  = 250 * time.Millisecond // after a failure, doubled each time
 	backoffMax  = 4 * time.Second
+	surelyMin   = 30 * time.Millisecond  // more than an answer takes, however evenly they come
+	lastCall    = 280 * time.Millisecond // in which a neighbour brings it
 	maxAskedFor = 4096
 	// What is due at once, as a keyframe's pieces are, comes one after another: so
 	// much earlier than one by itself it is asked for, at the most.
@@ -57,7 +59,8 @@ const (
 // asks is what was asked of the origin, and what came of it.
 type asks struct {
 	next uint64
-	rtt  time.Duration
+	rtt  time.Duration // of an answer's first piece: smoothed
+	vary time.Duration // by how much it is slower than that, at times
 	gap  time.Duration // between two pieces of one answer
 	last struct {      // the newest piece of an answer
 		ask uint64
@@ -124,27 +127,37 @@ func (p *Player) notOurTurn() time.Duration {
 }
 
 // Backstop is how long before a piece is due the origin will have been asked for
-// it, and will bring it; 0 if it has not answered well of late, or owes an answer
-// now. Within that time nobody else need be asked.
+// it, and will bring it; 0 if it has not answered well of late, takes too long, or
+// owes an answer now. Within that time nobody else need be asked.
 func (p *Player) Backstop(now time.Time) time.Duration {
-	if p.cfg.NoOrigin || !p.asks.failedAt.IsZero() && now.Sub(p.asks.failedAt) < trustAgain || p.asks.owed(now) {
+	a := &p.asks
+	if p.cfg.NoOrigin || !a.failedAt.IsZero() && now.Sub(a.failedAt) < trustAgain {
 		return 0
 	}
-	return p.lead() + askAhead + min(4*p.asks.gap, burstMost)
+	if owed := p.owed(); a.surely() >= p.lead() || !owed.IsZero() && !now.Before(owed) {
+		return 0
+	}
+	return p.lead() + askAhead + min(4*a.gap, burstMost)
 }
 
-// owed reports whether nothing has come yet of what was asked for longer ago than an
-// answer takes.
-func (a *asks) owed(now time.Time) bool {
+// owed returns when the origin owes an answer: longer than one takes after it was
+// asked for something of which nothing has come yet, or a little longer than most
+// take, if that is the last moment to ask somebody else. Zero: it was asked for nothing.
+func (p *Player) owed() (t time.Time) {
+	a := &p.asks
+	after := min(a.surely(), max(a.rtt+surelyMin, p.lead()-lastCall))
 	for _, at := range a.open {
-		if !at.IsZero() && now.Sub(at) > a.patience() {
-			return true
+		if !at.IsZero() {
+			t = earlier(t, at.Add(after))
 		}
 	}
-	return false
+	return t
 }
 
-// patience is how long the origin takes to answer at most, if all is well.
+// surely is how long after a question the origin has answered, if all is well.
+func (a *asks) surely() time.Duration { return a.rtt + max(4*a.vary, a.rtt/4, surelyMin) }
+
+// patience is how long the origin is waited for before it is asked again.
 func (a *asks) patience() time.Duration { return max(2*a.rtt, leadMin) }
 
 // NextAsk returns what to ask of the origin.
@@ -317,6 +330,7 @@ func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
 	if at := a.open[ask]; !at.IsZero() {
 		a.open[ask] = time.Time{}
 		sample := now.Sub(at)
+		a.vary += (max(0, sample-a.rtt) - a.vary) / 4
 		a.rtt += (sample - a.rtt) / 4
 	}
 	if s := &a.stream; s.id == ask {

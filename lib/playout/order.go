@@ -33,6 +33,7 @@ func (p *Player) NextTimeout() (t time.Time) {
 		}
 	}
 	wake(p.asks.wake)
+	wake(p.owed()) // then neighbours are asked for it
 	if p.started && p.model.Started() && !p.ended {
 		if !p.stalled {
 			wake(p.expected())

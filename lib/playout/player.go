@@ -120,7 +120,7 @@ func New(now time.Time, cfg Config) *Player {
 	}
 	p := &Player{cfg: cfg, born: now, now: now, step: 100}
 	p.model = measure.NewPlayer(cfg.Buffer)
-	p.asks.rtt = cfg.OriginRTT
+	p.asks.rtt, p.asks.vary = cfg.OriginRTT, cfg.OriginRTT/8
 	if cfg.Resume != (segment.ID{}) {
 		p.started = true
 		p.last = cfg.Resume

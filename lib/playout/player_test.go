@@ -698,16 +698,35 @@ func TestAnOriginThatOwesAnAnswerIsNotReliedOn(t *testing.T) {
 		q = append(asksOf(p), q...)
 	}
 	relied := func(after time.Duration) bool { return p.Backstop(now.Add(after)) > 0 }
-	twice := 2 * p.asks.rtt
-	if !relied(0) || !relied(twice) {
+	surely := p.owed().Sub(now)
+	if !relied(0) || !relied(surely-1) {
 		t.Error("it has just been asked, and is not relied on")
 	}
-	if relied(twice + time.Millisecond) {
+	if p.NextTimeout().After(now.Add(surely)) {
+		t.Errorf("nobody looks before %v, whether it has answered by %v", p.NextTimeout(), now.Add(surely))
+	}
+	if relied(surely) {
 		t.Error("it has not answered in time, and is relied on")
 	}
-	p.Add(now.Add(twice+time.Millisecond), recs[5], measure.Origin, time.Time{}, q[0].ID)
-	if !relied(twice + time.Millisecond) {
+	if left := p.lead() - surely; left < 100*time.Millisecond {
+		t.Errorf("%v are left to ask a neighbour", left)
+	}
+	p.Add(now.Add(surely), recs[5], measure.Origin, time.Time{}, q[0].ID)
+	if !relied(surely) {
 		t.Error("it has answered at last, and is not relied on")
+	}
+}
+
+// TestAnOriginThatIsTooSlowIsNotReliedOn: it would be asked too late, for it is not
+// asked earlier than the buffer allows.
+func TestAnOriginThatIsTooSlowIsNotReliedOn(t *testing.T) {
+	recs := stream(5, "init", 2)
+	p := New(t0, Config{OriginRTT: 800 * time.Millisecond})
+	start := asksOf(p)[0].ID
+	p.Add(t0, initRec("init", false), measure.Origin, time.Time{}, start)
+	p.Add(at(800), recs[0], measure.Origin, time.Time{}, start)
+	if b := p.Backstop(at(800)); b != 0 {
+		t.Errorf("it takes %v to answer, is asked %v before, and is relied on for %v", p.asks.rtt, p.lead(), b)
 	}
 }
 

@@ -88,6 +88,9 @@ func (w *want) init() {
 // when it needs what. Nothing is asked for before the first call.
 func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
 	w := &s.want
+	if line.Backstop == 0 && w.line.Backstop > 0 && len(w.order) > 0 {
+		w.wake = earlier(w.wake, now) // what was left to the origin
+	}
 	w.line = line
 	if w.on && from.Compare(w.from) == 0 || s.cfg.Seed {
 		return

@@ -138,6 +138,30 @@ func TestWhenOthersHaveLeftTheOriginIsNotReliedOn(t *testing.T) {
 	}
 }
 
+// What was left to the origin is asked of neighbours in the moment in which it is known
+// that the origin will not bring it.
+func TestWhatTheOriginDoesNotBringIsAskedForAtOnce(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	line := Line{Epoch: 1000, At: at(400), Backstop: 450 * time.Millisecond}
+	s.SetWant(t0, p[0].Piece.ID, line)
+	s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 1)...)), nil)
+	s.Advance(at(100))
+	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) > 0 {
+		t.Fatalf("%v are asked for what the origin brings", to)
+	}
+	line.Backstop = 0
+	s.SetWant(at(150), p[0].Piece.ID, line)
+	if next := s.NextTimeout(); next.After(at(150)) {
+		t.Fatalf("nobody looks again before %v", next.Sub(t0))
+	}
+	s.Advance(at(150))
+	if to, _ := sent(t, actions(s), wire.SwarmWant); len(to) == 0 {
+		t.Error("the origin does not bring it, and nobody is asked")
+	}
+}
+
 // A neighbour speaks of two pieces of a segment of which nothing is proved. The others
 // before them must exist too; they are not asked for, as nobody says that he has
 // them, and neither are they forgotten, with those that were spoken of.
