@@ -324,6 +324,78 @@ func TestWhatDoesNotFitTheKernelsBufferIsCounted(t *testing.T) {
 	}
 }
 
+// A talker always has more to send.
+type talker struct {
+	to       netip.AddrPort
+	got      int
+	turns    func() uint64
+	on       bool
+	from, by uint64 // turns: of the first datagram, and of the last
+	want     int
+	done     chan struct{}
+}
+
+func (m *talker) Receive(time.Time, machine.Packet) {
+	if m.got++; m.got == 1 {
+		m.from = m.turns()
+	}
+	if m.got == m.want {
+		m.on, m.by = false, m.turns()
+		close(m.done)
+	}
+}
+
+func (m *talker) Advance(time.Time)      {}
+func (m *talker) NextTimeout() time.Time { return time.Time{} }
+
+func (m *talker) AppendDatagram(_ time.Time, dst []byte) (machine.Packet, bool) {
+	return machine.Packet{Remote: m.to, Data: append(dst, "?"...)}, m.on
+}
+
+// What has come is heard, however much there is to send: more than all batches hold
+// in one turn, if there is more, and the readers are quick.
+func TestWhoAlwaysHasMoreToSendHearsWhatHasCome(t *testing.T) {
+	const each, tries = 10 * batchCount * batchSize, 50
+	for range tries {
+		if turns := turnsToHear(t, each); turns < 10 {
+			return
+		}
+	}
+	t.Errorf("%d datagrams are never heard in less than ten turns, which hold so many without a second look", each)
+}
+
+// turnsToHear returns in how many turns an endpoint hears datagrams that have come.
+func turnsToHear(t *testing.T, datagrams int) int {
+	sink, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	m := &talker{to: sink.LocalAddr().(*net.UDPAddr).AddrPort(), want: datagrams, on: true, done: make(chan struct{})}
+	e, err := New(m, Config{Listen: loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.turns = func() uint64 { return e.Stats().Turns }
+	conn, err := net.Dial("udp4", e.LocalAddr(0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for range datagrams { // the kernel keeps them until it runs
+		conn.Write([]byte("!"))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	wait(t, m.done)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	return int(m.by-m.from) + 1
+}
+
 func TestTheTimerOfOtherSystemsRingsOnceAndAtItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newTimerAlarm()

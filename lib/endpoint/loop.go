@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
@@ -9,8 +10,12 @@ import (
 
 const (
 	// turnDatagrams is how many datagrams a machine may send before the loop
-	// looks at its input again.
-	turnDatagrams = 1024
+	// looks at its input again: a millisecond's work.
+	turnDatagrams = 256
+	// lookRounds is how often a look waits for what the readers had no batches for. If
+	// it did not, who has more to send than he can would hear ever less of his
+	// acknowledgements, and take that for a slow path.
+	lookRounds = 8
 	// A machine that wants to be woken now, again and again, is given a rest of
 	// hurryRest after maxHurry turns.
 	maxHurry  = 64
@@ -58,16 +63,15 @@ func (e *Endpoint) loop(ctx context.Context, a alarm) error {
 // look takes what else is there, without waiting: so that one wake-up serves
 // it all.
 func (e *Endpoint) look(ctx context.Context) error {
-	for range batchCount {
-		select {
-		case b := <-e.in:
-			e.receive(b)
-			continue
-		case err := <-e.fatal:
+	for range lookRounds {
+		more, err := e.pending()
+		if err != nil {
 			return err
-		default:
 		}
-		break
+		if !more {
+			break
+		}
+		runtime.Gosched() // the readers have batches again
 	}
 	for range commandQueue {
 		select {
@@ -79,6 +83,22 @@ func (e *Endpoint) look(ctx context.Context) error {
 		break
 	}
 	return nil
+}
+
+// pending takes the batches that wait, and reports whether the kernel may hold more.
+func (e *Endpoint) pending() (more bool, err error) {
+	for n := range batchCount {
+		select {
+		case b := <-e.in:
+			more = b.n == batchSize || n == batchCount-1
+			e.receive(b)
+		case err := <-e.fatal:
+			return false, err
+		default:
+			return more, nil
+		}
+	}
+	return more, nil
 }
 
 // turn keeps the rhythm once, and reports whether the machine has more to say

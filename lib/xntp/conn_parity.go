@@ -118,7 +118,7 @@ func (c *conn) protects(now time.Time) bool {
 		return lossy && left < arqTrips*c.rtt.smoothed || c.loss.recent < earlyFates && c.scarce(left)
 	}
 	if !c.loss.acked {
-		return c.out.waiting <= firstFlight*c.mtu && c.loss.next < firstFlight
+		return !c.nearby() && c.out.waiting <= firstFlight*c.mtu && c.loss.next < firstFlight
 	}
 	// Who is supplied all the time has no tail, unless it is all there since a moment.
 	supplied := now.Sub(c.out.supplied) < c.rtt.smoothed/2 && now.Sub(c.out.busy) > c.rtt.smoothed

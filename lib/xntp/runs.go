@@ -6,6 +6,9 @@ import "time"
 // says not to). It saves much at high rates, and only there: below joinRate, and as
 // long as a path is being measured, packets leave alone, because some networks
 // (virtual ones) carry what left as one as one, and then its spacing says nothing.
+// Within a machine or a house, who has no more to say than may leave at once needs no
+// measure, and a thousand such connections would otherwise cost one system call for
+// each packet.
 //
 // And there are kernels and cards that spoil what they cut such a run into (Linux
 // 7.0 and some before it, with some drivers; a bridge of a virtual machine), so that
@@ -37,6 +40,8 @@ const (
 
 // runState holds the two ways of leaving against each other.
 type runState struct {
+	judged     time.Time // the moment of which the next is known
+	whole      bool      // all that there is to say leaves in it
 	moment     time.Time // of the packet that left last
 	comparing  bool      // every other moment's packets leave alone
 	turn       bool      // this one's do
@@ -48,11 +53,20 @@ type runState struct {
 
 // company says how the packet leaves that leaves now.
 func (c *conn) company(now time.Time) (kind runKind, alone bool) {
-	if c.pacer.fine || c.pacingRate() < joinRate {
+	r := &c.runs
+	if !now.Equal(r.judged) {
+		r.judged, r.whole = now, c.nearby() && c.out.waiting <= c.cc.Burst()
+	}
+	if !r.whole && (c.pacer.fine || c.pacingRate() < joinRate) {
 		return runFirst, true
 	}
-	kind = c.runs.next(now)
+	kind = r.next(now)
 	return kind, kind == runAlone
+}
+
+// nearby reports whether the peer is on this machine, or in a network as near as that.
+func (c *conn) nearby() bool {
+	return c.path.addr.Addr().IsLoopback() || c.rtt.min > 0 && c.rtt.min <= jumboTrip
 }
 
 // next says the same where packets may leave together.

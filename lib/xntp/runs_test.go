@@ -92,3 +92,31 @@ func TestPacketsLeaveAloneWherePathsAreMeasured(t *testing.T) {
 		}
 	}
 }
+
+// Within a machine, or a network as near, what leaves in one piece anyway may leave as
+// one packet: there are many such connections, and no path to be measured. Who has more
+// to say measures there, too.
+func TestWhatLeavesAtOnceToAPeerNearByLeavesAsOne(t *testing.T) {
+	for _, c := range []struct {
+		delay  time.Duration
+		size   int
+		joined bool
+	}{{200 * time.Microsecond, 12_500, true}, {200 * time.Microsecond, 400_000, false}, {5 * time.Millisecond, 12_500, false}} {
+		w, a, _, ac, _ := pair(t, link{delay: c.delay, rate: 1e9, queue: 1 << 20})
+		joined, sent := 0, 0
+		w.meddle = func(from, _ *node, p *machine.Packet) {
+			if from == a && len(p.Data) > 1000 && sent < 9 {
+				if sent++; !p.Alone {
+					joined++
+				}
+			}
+		}
+		if _, err := a.Send(w.now, ac, Object{Data: [][]byte{make([]byte, c.size)}}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Second)
+		if sent < 9 || c.joined != (joined == sent) || !c.joined && joined > 0 {
+			t.Errorf("%d bytes over %v: %d of %d packets may leave as one", c.size, c.delay, joined, sent)
+		}
+	}
+}

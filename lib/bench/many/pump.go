@@ -13,7 +13,7 @@ type pump struct {
 	*xntp.Endpoint
 	conns    []xntp.ConnID
 	on       bool
-	size     int
+	body     []byte // of all objects, behind their stamps: as a piece goes to many
 	interval time.Duration
 	start    time.Time     // the line of time that objects are stamped on
 	next     time.Duration // on it, when the next object is due
@@ -39,9 +39,8 @@ func (p *pump) NextTimeout() time.Time {
 func (p *pump) Advance(now time.Time) {
 	p.Endpoint.Advance(now)
 	for p.on && now.Sub(p.start) >= p.next {
-		data := make([]byte, p.size)
-		binary.BigEndian.PutUint64(data, uint64(p.next))
-		if _, err := p.Send(now, p.conns[p.turn], xntp.Object{Data: [][]byte{data}, Quiet: true}); err != nil {
+		stamp := binary.BigEndian.AppendUint64(nil, uint64(p.next))
+		if _, err := p.Send(now, p.conns[p.turn], xntp.Object{Data: [][]byte{stamp, p.body}, Quiet: true}); err != nil {
 			p.refused++
 		}
 		p.sent++

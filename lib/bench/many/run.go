@@ -78,7 +78,7 @@ func Run(ctx context.Context, p *Plan, progress func(string)) (r Report, err err
 		return r, err
 	}
 	start := time.Now()
-	srv := &pump{size: p.size(), interval: p.Interval, start: start}
+	srv := &pump{body: make([]byte, p.size()-8), interval: p.Interval, start: start}
 	key, err := xntp.GenerateKey(crand.Reader)
 	if err != nil {
 		return r, err
