@@ -123,8 +123,9 @@ func (m *Model) starting(a Ack) {
 	// No train has told anything, as when stamps come in heaps: send at twice what
 	// arrived, until a queue shows, or no more arrives than before.
 	// Over a round trip so short that the pace never fills a window, it is enough that
-	// there is something to send.
-	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.Starved || a.AppLimited && a.MinRTT > nearTrip {
+	// there is something to send; but what little there was says nothing of the path.
+	little := s.doubling == 0 && 2*a.DeliveryRate < s.rate(m, a.SRTT)
+	if m.capacity.broken == 0 || a.DeliveryRate == 0 || a.Starved || a.AppLimited && (a.MinRTT > nearTrip || little) {
 		return
 	}
 	if a.DeliveryRate > s.best {

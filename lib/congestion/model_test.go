@@ -405,6 +405,28 @@ func TestTheStartDoublesWhereTheWindowIsNeverFilled(t *testing.T) {
 	}
 }
 
+// Where trains tell nothing, and what there is to send is little, the path has shown that
+// it carries so little, and not that it carries no more.
+func TestWhoHasLittleToSendKeepsHisRate(t *testing.T) {
+	const mtu, trip = 1400, 200 * time.Microsecond
+	m := NewModel(mtu)
+	now, clock := time.Unix(0, 0), time.Duration(0)
+	first := m.Rate(0)
+	for range 100 {
+		now, clock = now.Add(100*time.Millisecond), clock+100*time.Millisecond
+		var heap []Arrival
+		for range 9 {
+			m.OnSent(now, mtu, mtu)
+			heap = append(heap, Arrival{Sent: clock, At: clock + trip/2, Bytes: mtu})
+		}
+		m.OnAck(Ack{Now: now.Add(trip), Sent: now, Bytes: len(heap) * mtu, RTT: trip, SRTT: trip, MinRTT: trip,
+			Arrivals: heap, DeliveryRate: float64(len(heap)*mtu) * 10, AppLimited: true, RoundEnd: true})
+		if rate := m.Rate(trip); rate < first {
+			t.Fatalf("after %v: %.2f Mbit/s, and %.2f before anything was known", clock, rate*8/1e6, first*8/1e6)
+		}
+	}
+}
+
 // A fastPath has no more than a machine to cross: stamps come in heaps.
 type fastPath struct {
 	*Model
