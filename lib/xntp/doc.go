@@ -139,9 +139,9 @@
 // round trip, and at the latest after half a round trip. How much parity it gets is its
 // sender's affair: here as much as makes good what is lost of it and 2.8 deviations
 // more, at most a quarter; where nothing can be sent again as much as leaves six lost
-// packets of ten thousand; of a first flight two packets, one below 16, none below 6;
-// and none where the time that it takes on the link is more than the round trip times
-// the chance of a loss.
+// packets of ten thousand; of a first flight two packets, one below 16, none below 6 or
+// where a round trip takes 2 ms at most; and none where the time that it takes on the
+// link is more than the round trip times the chance of a loss.
 //
 // A receiver keeps the packets of three blocks. When it has as many shards and PARITY
 // frames as the block has shards, it reads the frames of those that lack as if they had
