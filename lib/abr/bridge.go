@@ -18,16 +18,19 @@ const lead = second
 
 // A Job is a bridge to be encoded. An encoder gets video in the Switcher's
 // container (Input) and gives it back, encoded anew: pictures from time Start
-// on, those before Keys each an IDR, none of them reordered.
+// on, the first Keys of them each an IDR, none of them reordered.
 type Job struct {
 	ID        int
 	Codec     string // RFC 6381; avc1… or hvc1…, hev1…
 	Container media.Container
-	// Start and Keys are ticks of the timeline that is handed in.
-	Start, Keys int64
-	Timescale   uint32
-	To          int           // the rendition, of Config.Names
-	Ahead       time.Duration // what was still to be written before it is needed
+	Start     int64 // ticks of the timeline that is handed in
+	Timescale uint32
+	Keys      int
+	To        int           // the rendition, of Config.Names
+	Ahead     time.Duration // what was still to be written before it is needed
+	// QP is the finest quantiser of the rendition's pictures; 0 if not known. What is
+	// encoded anew with one that is 8 less is finer by four fifths of its error's power.
+	QP int
 }
 
 // A job is one on its way.
@@ -139,6 +142,7 @@ func (s *Switcher) startJob(g *goal) bool {
 	j := &job{to: to, next: first.seq, cts: first.pts - first.dts, from: never}
 	j.ID, j.Codec, j.Container = s.jobs, first.config.name, s.cfg.Container
 	j.To, j.Ahead = slices.Index(s.lanes, to), time.Duration(max(0, g.at-s.shown))
+	j.QP = quantiser(to.past.samples, to.video.samples)
 	j.base = first.dts - lead
 	start := max(g.at-early, s.shown) + samePicture/2
 	j.until = g.at + 2*early
@@ -160,7 +164,8 @@ func (s *Switcher) startJob(g *goal) bool {
 		j.base += nanos(m.video_.shift, m.video_.scale)
 	}
 	j.start, j.first = start, math.MaxInt64
-	j.Start, j.Keys = ticks(start-j.base, j.Timescale), ticks(j.until-j.base, j.Timescale)
+	j.Start = ticks(start-j.base, j.Timescale)
+	j.Keys = to.within(j.until - start)
 	s.job = j
 	s.bridge = newLane("the bridge to "+to.name, s.cfg.Container, false)
 	s.bridge.codec = to.codec

@@ -45,6 +45,7 @@ func FuzzConfig(f *testing.F) {
 		c.readParams()
 		c.describe()
 		c.kind(frame, true)
+		new(quantisers).read(c, frame)
 		c.descriptions = append(append(make([]byte, 102), 0, 0, 0, 0, 'h', 'v', 'c', 'C'), record...)
 		if d := c.raised(order{5, 3}); d != c && !bytes.Equal(d.raised(order{5, 3}).record, d.record) {
 			t.Fatalf("raised again: %x, %x", d.record, d.raised(order{5, 3}).record)

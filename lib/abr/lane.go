@@ -156,6 +156,16 @@ func (l *lane) tolerance() int64 {
 	return min(samePicture, l.frame/2)
 }
 
+// within is how many pictures there are at most in a span of time.
+func (l *lane) within(span int64) int {
+	const mostRate = 120 // pictures per second, where nothing tells how many there are
+	apart := l.frame
+	if apart == 0 {
+		apart = second / mostRate
+	}
+	return int(span/apart) + 2
+}
+
 // safe is a time before which no picture is shown that has not been read.
 func (l *lane) safe() int64 {
 	if l.ended || l.stalled || l.gone {

@@ -26,34 +26,16 @@ const (
 // seekOrder brings b to sub_layer_ordering_info_present_flag of a VPS or SPS, behind its
 // NAL unit's header, and returns how many sub-layers it is of; 0 if it cannot be read.
 func seekOrder(b *bitReader, kind byte) (layers int) {
-	levels := func(n int) { // profile_tier_level(1, n) §7.3.3
-		b.at += 96
-		var profile, level [8]bool
-		for i := range n {
-			profile[i], level[i] = b.bit() == 1, b.bit() == 1
-		}
-		if n > 0 {
-			b.at += 2 * (8 - n)
-		}
-		for i := range n {
-			if profile[i] {
-				b.at += 88
-			}
-			if level[i] {
-				b.at += 8
-			}
-		}
-	}
 	if kind == hevcVPS {
 		b.at += 4 + 1 + 1 + 6
 		layers = int(b.bits(3)) + 1
 		b.at += 1 + 16
-		levels(layers - 1)
+		b.levels(layers - 1)
 	} else {
 		b.at += 4
 		layers = int(b.bits(3)) + 1
 		b.at++
-		levels(layers - 1)
+		b.levels(layers - 1)
 		b.ue()           // sps_seq_parameter_set_id
 		if b.ue() == 3 { // chroma_format_idc
 			b.at++

@@ -15,6 +15,10 @@ type sps struct {
 	interlaced     bool
 	sarW, sarH     int // 0 if not told
 	reorder        int // max_num_reorder_frames; -1 if not told
+	// What slices are read by (quantisers):
+	id                              int
+	planes, orderFixed              bool // separate_colour_plane, delta_pic_order_always_zero
+	frameBits, orderType, orderBits int  // of frame_num; pic_order_cnt_type; of its lsb
 }
 
 // aspects are the sample aspect ratios of table E-1.
@@ -32,7 +36,7 @@ func parseSPS(nal []byte) (s sps, err error) {
 	s.profile = byte(b.bits(8))
 	b.bits(8) // constraint flags
 	s.level = byte(b.bits(8))
-	b.ue() // seq_parameter_set_id
+	s.id = b.ue()
 	s.chroma, s.depth, s.reorder = 1, 8, -1
 	planes := false
 	switch s.profile {
@@ -67,12 +71,13 @@ func parseSPS(nal []byte) (s sps, err error) {
 			}
 		}
 	}
-	b.ue() // log2_max_frame_num
-	switch b.ue() {
+	s.planes = planes
+	s.frameBits = b.ue() + 4
+	switch s.orderType = b.ue(); s.orderType {
 	case 0:
-		b.ue()
+		s.orderBits = b.ue() + 4
 	case 1:
-		b.bit()
+		s.orderFixed = b.bit() == 1
 		b.se()
 		b.se()
 		n := b.ue()
@@ -92,7 +97,7 @@ func parseSPS(nal []byte) (s sps, err error) {
 		h *= 2
 	}
 	b.bit() // direct_8x8_inference
-	if w > 1<<12 || h > 1<<12 || s.chroma > 3 || s.depth > 14 {
+	if w > 1<<12 || h > 1<<12 || s.chroma > 3 || s.depth > 14 || s.frameBits > 16 || s.orderBits > 16 {
 		return s, errSPS
 	}
 	s.width, s.height = 16*w, 16*h

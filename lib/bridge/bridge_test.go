@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/xp2p/xp2p/lib/abr"
+	"github.com/xp2p/xp2p/lib/internal/testmedia"
+	"github.com/xp2p/xp2p/lib/media"
 )
 
 // script is a program in place of ffmpeg.
@@ -61,5 +63,55 @@ func TestAnEncoderIsGivenAllAndItsWordIsPassedOn(t *testing.T) {
 func TestAnEncoderThatFailsSaysWhy(t *testing.T) {
 	if _, why := encode(t, script(t, "cat >/dev/null; echo no such codec >&2; exit 1")); !strings.Contains(why, "no such codec") {
 		t.Errorf("ended because of %q", why)
+	}
+}
+
+// The first pictures can be begun with, as many as were asked for; the others refer to
+// those before, for they would be many times as large by themselves. And the bridge is
+// not much larger than what it is made of.
+func TestABridgeHasAsManyKeyFramesAsItWasAskedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "film.flv")
+	film := testmedia.Command(t, "-v", "error", "-filter_complex", testmedia.Film(4, "320x180"), "-map", "[v0]", "-map", "[a0]",
+		"-c:v", "libx264", "-preset", "veryfast", "-b:v", "200k", "-g", "250", "-an", path)
+	if out, err := film.CombinedOutput(); err != nil {
+		t.Skipf("this ffmpeg makes no film: %v: %s", err, out)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[int]int{}
+	for _, qp := range []int{0, 32} {
+		out := make(chan Piece)
+		e, err := Start(t.Context(), "ffmpeg", abr.Job{ID: 1, Codec: "avc1.64001f", Container: media.FLV, Start: 1000, Timescale: 1000, Keys: 5, QP: qp}, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Write([][]byte{whole}, true)
+		r := abr.NewReader("bridge", media.FLV)
+		for p := range out {
+			r.Feed(p.Bytes)
+			sizes[qp] += len(p.Bytes)
+			if p.Over {
+				if p.Why != "" {
+					t.Fatal(p.Why)
+				}
+				break
+			}
+		}
+		e.Stop()
+		r.End()
+		keys, all := 0, r.Timeline().Track(media.Video).Frames
+		for _, f := range all {
+			if f.Key {
+				keys++
+			}
+		}
+		if keys != 5 || len(all) < 70 {
+			t.Errorf("%d of %d pictures are key frames", keys, len(all))
+		}
+	}
+	if 3*sizes[32] > 2*sizes[0] {
+		t.Errorf("%d bytes for what was coarse, and %d where that is not known", sizes[32], sizes[0])
 	}
 }
