@@ -100,6 +100,9 @@ type rung struct {
 	cancel context.CancelFunc
 	joined time.Time
 	left   bool // its swarm: what is queued is still played
+	// What comes out of its turn, while nothing comes in its turn since:
+	since, heard time.Time
+	total        int64 // bytes that had come when it was heard
 
 	mu    sync.Mutex
 	queue []chunk

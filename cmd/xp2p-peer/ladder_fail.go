@@ -34,13 +34,36 @@ type heir struct {
 // failing reports whether the rendition that is played is at its end, or gives
 // nothing.
 func (l *ladder) failing(now time.Time, r *rung) bool {
+	heard := l.heard(now, r)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l.heir.silent = !r.over && !r.left && now.Sub(r.came) > silence && r.end-l.shown(now) < nearlyEmpty.Milliseconds()
+	l.heir.silent = !r.over && !r.left && now.Sub(r.came) > silence && now.Sub(heard) > silence && r.end-l.shown(now) < nearlyEmpty.Milliseconds()
 	if !r.over && !l.heir.silent {
 		l.heir = heir{}
 	}
 	return r.over || l.heir.silent
+}
+
+// heard returns when anything of a rendition has come, in its turn or not, as far as
+// that matters: where one piece is missing for long, others do come.
+func (l *ladder) heard(now time.Time, r *rung) time.Time {
+	r.mu.Lock()
+	came, left := r.came, r.left
+	r.mu.Unlock()
+	if left || now.Sub(came) < silence/4 {
+		return came
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, leaveWithin)
+	defer cancel()
+	all, err := r.take(ctx)
+	switch {
+	case err != nil:
+	case r.since != came: // it has just begun to be missing
+		r.since, r.total, r.heard = came, all.TotalBytes(), came
+	case all.TotalBytes() != r.total:
+		r.total, r.heard = all.TotalBytes(), now
+	}
+	return r.heard
 }
 
 // waits reports whether the end of the rendition that is played is not the
