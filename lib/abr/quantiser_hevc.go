@@ -73,8 +73,10 @@ func parseHEVCSequence(nal []byte) (id int, s hevcSequence, ok bool) {
 	}
 	b.ues(3 * n)
 	b.ues(6)
-	if b.bit() == 1 && b.bit() == 1 {
-		b.scaling()
+	if b.bit() == 1 { // scaling lists
+		if b.bit() == 1 {
+			b.scaling()
+		}
 	}
 	b.bit()
 	s.smoothing = b.bit() == 1
