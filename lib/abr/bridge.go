@@ -28,9 +28,7 @@ type Job struct {
 	Keys      int
 	To        int           // the rendition, of Config.Names
 	Ahead     time.Duration // what was still to be written before it is needed
-	// QP is the finest quantiser of the rendition's pictures; 0 if not known. What is
-	// encoded anew with one that is 8 less is finer by four fifths of its error's power.
-	QP int
+	QP        int           // the finest quantiser of the rendition's pictures; 0 if not known
 }
 
 // A job is one on its way.

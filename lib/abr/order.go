@@ -23,6 +23,26 @@ const (
 	hevcSPS = 33
 )
 
+// levels passes over profile_tier_level(1, n) (§7.3.3).
+func (b *bitReader) levels(n int) {
+	b.at += 96
+	var profile, level [8]bool
+	for i := range n {
+		profile[i], level[i] = b.bit() == 1, b.bit() == 1
+	}
+	if n > 0 {
+		b.at += 2 * (8 - n)
+	}
+	for i := range n {
+		if profile[i] {
+			b.at += 88
+		}
+		if level[i] {
+			b.at += 8
+		}
+	}
+}
+
 // seekOrder brings b to sub_layer_ordering_info_present_flag of a VPS or SPS, behind its
 // NAL unit's header, and returns how many sub-layers it is of; 0 if it cannot be read.
 func seekOrder(b *bitReader, kind byte) (layers int) {

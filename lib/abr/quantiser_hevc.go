@@ -28,26 +28,6 @@ type hevcPictures struct {
 	weighted, weightedB, lists bool
 }
 
-// levels passes over profile_tier_level(1, n) (§7.3.3).
-func (b *bitReader) levels(n int) {
-	b.at += 96
-	var profile, level [8]bool
-	for i := range n {
-		profile[i], level[i] = b.bit() == 1, b.bit() == 1
-	}
-	if n > 0 {
-		b.at += 2 * (8 - n)
-	}
-	for i := range n {
-		if profile[i] {
-			b.at += 88
-		}
-		if level[i] {
-			b.at += 8
-		}
-	}
-}
-
 func parseHEVCSequence(nal []byte) (id int, s hevcSequence, ok bool) {
 	if len(nal) > maxParams {
 		return 0, s, false
