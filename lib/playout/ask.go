@@ -204,8 +204,28 @@ func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.s
 
 // Front returns the first piece that is not proved to exist.
 func (p *Player) Front() segment.ID {
-	end, _ := p.holes(func(segment.ID, int64) bool { return true })
-	return end.next
+	next := p.at
+	if p.tl.find(p.at.Epoch, p.at.Seq) == nil {
+		return next
+	}
+	for _, r := range p.tl.segs {
+		from := 0
+		switch {
+		case r.epoch < p.at.Epoch || r.epoch == p.at.Epoch && r.seq < p.at.Seq:
+			continue
+		case p.inside(r.epoch, r.seq):
+			from = p.at.Index
+		case r.epoch != p.at.Epoch || r.seq != next.Seq+1:
+			return next
+		}
+		if n := max(r.count, r.known); n > from {
+			next = segment.ID{Epoch: r.epoch, Seq: r.seq, Index: n}
+		}
+		if r.count == 0 {
+			return next
+		}
+	}
+	return next
 }
 
 // AtEase reports whether what comes next is needed so late that neighbours may bring
@@ -430,8 +450,12 @@ func (p *Player) plan(now time.Time) {
 			}
 			return true
 		}
-		due := p.due(dts).Add(p.turn(id))
-		if due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 {
+		due := p.due(dts)
+		early := func() bool { return due.After(ask.Add(askAhead)) || due.After(ask) && len(ids) == 0 }
+		if !early() { // else it need not be known yet whose turn it is
+			due = due.Add(p.turn(id))
+		}
+		if early() {
 			a.wake = earlier(a.wake, due.Add(-lead))
 			return false
 		}

@@ -908,3 +908,35 @@ func TestAStreamThatDoesNotBeginIsNotWaitedFor(t *testing.T) {
 	}
 	t.Errorf("a stream was asked for at %d ms, and nothing else", opened)
 }
+
+// Front skips the pieces; it says what going through them one by one says.
+func TestTheFrontIsWhereTheHolesEnd(t *testing.T) {
+	fronts := map[segment.ID]bool{}
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		p := New(at(0), Config{})
+		recs := stream(7, "a", 8)
+		p.Add(at(0), initRec("a", false), measure.Origin, time.Time{}, 0)
+		for i := range 10 { // it plays
+			p.Add(at(10*i), recs[i], measure.Origin, at(0), p.asks.start)
+		}
+		for step := range 60 {
+			now := at(200 + 20*step)
+			if rec := recs[rnd.IntN(len(recs))]; rnd.IntN(3) > 0 {
+				p.Add(now, rec, measure.Peer, at(0), 0)
+			} else {
+				p.Announce(now, rec.Piece.ID)
+			}
+			p.Advance(now)
+			drain(p)
+			end, _ := p.holes(func(segment.ID, int64) bool { return true })
+			if got := p.Front(); got != end.next {
+				t.Fatalf("seed %d, step %d: the front is %v, want %v", seed, step, got, end.next)
+			}
+			fronts[end.next] = true
+		}
+	}
+	if len(fronts) < 20 {
+		t.Fatalf("only %d fronts", len(fronts))
+	}
+}

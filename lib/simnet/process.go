@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -19,6 +20,7 @@ type Process struct {
 	sockets []*socket // by machine.Socket; nil once closed
 	dead    bool
 
+	due     int64  // what the machine's NextTimeout said after the last turn; never is far away
 	wakeAt  int64  // when the pending wake is due; -1 is never
 	wakeSeq uint64 // which event it is: those overtaken by an earlier one are stale
 	running bool   // in its rhythm just now
@@ -130,8 +132,8 @@ func (p *Process) wake(e agenda.Event) {
 	}
 	w := p.host.world
 	p.wakeAt = -1
-	if t := p.m.NextTimeout(); t.IsZero() || nanos(t) > w.now {
-		p.schedule() // it was put off meanwhile
+	if p.due > w.now {
+		p.push() // it was put off meanwhile
 		return
 	}
 	w.stats.Wakes++
@@ -190,17 +192,23 @@ func (p *Process) schedule() {
 	if p.dead {
 		return
 	}
-	t := p.m.NextTimeout()
-	if t.IsZero() {
-		return
+	p.due = never
+	if t := p.m.NextTimeout(); !t.IsZero() {
+		p.due = nanos(t)
 	}
+	p.push()
+}
+
+func (p *Process) push() {
 	w := p.host.world
-	at := max(nanos(t), w.now)
-	if p.wakeAt >= 0 && p.wakeAt <= at {
+	at := max(p.due, w.now)
+	if p.due == never || p.wakeAt >= 0 && p.wakeAt <= at {
 		return
 	}
 	p.wakeAt = at
 	p.wakeSeq = w.queue.Push(at, wakeEvent, p.id)
 }
+
+const never = math.MaxInt64
 
 func nanos(t time.Time) int64 { return int64(t.Sub(Epoch)) }

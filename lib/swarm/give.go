@@ -135,8 +135,7 @@ func (s *Swarm) patient(now time.Time, p *push) time.Duration {
 
 // lacks reports whether a neighbour can and should be sent a piece.
 func (s *Swarm) lacks(n *neighbour, id segment.ID) bool {
-	_, on := n.held[id]
-	return n.ready() && !on && !n.have.has(id) && n.owed < maxOwed && !(n.stuck && n.owed > 0) && id.Compare(n.from) >= 0
+	return n.ready() && n.sent(id) == nil && !n.have.has(id) && n.owed < maxOwed && !(n.stuck && n.owed > 0) && id.Compare(n.from) >= 0
 }
 
 // push queues a piece for a neighbour; false if it would not leave in time.
@@ -262,8 +261,8 @@ func (s *Swarm) send(now time.Time, p push) {
 		return
 	}
 	s.tags++
-	x := &sending{id: h.piece.ID, size: len(h.body), at: now, owner: p.flags&wire.PieceDistribute != 0}
-	n.tags[s.tags], n.held[x.id] = x, s.tags
+	x := &sending{tag: s.tags, id: h.piece.ID, size: len(h.body), at: now, owner: p.flags&wire.PieceDistribute != 0}
+	n.away = append(n.away, x)
 	s.up.gave(now, x, s.politeFactor())
 	s.give.load.gave += x.size
 	n.lately += x.size
@@ -283,33 +282,33 @@ func (s *Swarm) send(now time.Time, p push) {
 }
 
 // settle takes an object off the books.
-func (s *Swarm) settle(n *neighbour, tag uint64, x *sending) {
-	delete(n.tags, tag)
-	if n.held[x.id] == tag {
-		delete(n.held, x.id)
-	}
+func (s *Swarm) settle(n *neighbour, x *sending) {
+	n.away = slices.DeleteFunc(n.away, func(o *sending) bool { return o == x })
 	s.give.owes(n, -x.size)
 }
 
 // giveUp takes an object off the books that will not be acknowledged.
-func (s *Swarm) giveUp(n *neighbour, tag uint64, x *sending) {
-	s.settle(n, tag, x)
+func (s *Swarm) giveUp(n *neighbour, x *sending) {
+	s.settle(n, x)
 	s.up.spoilt = true
 }
 
 // Delivered tells that a neighbour has acknowledged an object.
 func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64, left Departure) {
 	n := s.peer(id)
-	if n == nil || n.tags[tag] == nil {
+	if n == nil {
 		return
 	}
-	x := n.tags[tag]
+	x := n.sending(tag)
+	if x == nil {
+		return
+	}
 	s.took(now, n)
 	if left.At.IsZero() {
 		left.At = now.Add(-n.leastTrip())
 		left.Queued = left.At.Sub(x.at)
 	}
-	s.settle(n, tag, x)
+	s.settle(n, x)
 	s.up.took(now, x, left)
 	n.have.add(x.id)
 	n.out += int64(x.size)
@@ -323,11 +322,14 @@ func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64, left Departure) {
 // Failed tells that an object was given up: it expired, or the queue was full.
 func (s *Swarm) Failed(now time.Time, id Peer, tag uint64) {
 	n := s.peer(id)
-	if n == nil || n.tags[tag] == nil {
+	if n == nil {
 		return
 	}
-	x := n.tags[tag]
-	s.giveUp(n, tag, x)
+	x := n.sending(tag)
+	if x == nil {
+		return
+	}
+	s.giveUp(n, x)
 	if x.owner {
 		n.fail(now, 1)
 		s.handOn(now, x.id, n.id)
@@ -367,7 +369,7 @@ func (s *Swarm) runDropped(now time.Time) {
 	list := s.give.dropped
 	s.give.dropped = nil
 	for _, p := range list {
-		if _, on := p.n.held[p.h.piece.ID]; !on && !p.n.have.has(p.h.piece.ID) && now.Before(p.end) {
+		if p.n.sent(p.h.piece.ID) == nil && !p.n.have.has(p.h.piece.ID) && now.Before(p.end) {
 			s.handTo(now, p.h.piece.ID, p.n.id, p.group, 0)
 		}
 	}

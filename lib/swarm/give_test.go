@@ -320,9 +320,9 @@ func TestWhoIsGoneDoesNotHoldUpWhatGoesToTheOthers(t *testing.T) {
 	expire := func(now time.Time) {
 		for _, id := range []Peer{3, 6} {
 			n := s.peer(id)
-			for _, tag := range sortedTags(n) {
-				if x := n.tags[tag]; now.Sub(x.at) > pushLife {
-					s.Failed(now, id, tag)
+			for _, x := range slices.Clone(n.away) {
+				if now.Sub(x.at) > pushLife {
+					s.Failed(now, id, x.tag)
 				}
 			}
 		}

@@ -227,7 +227,7 @@ func (s *Swarm) runWatched(now time.Time) {
 	var late []watch
 	g.watched = slices.DeleteFunc(g.watched, func(w watch) bool {
 		n := s.peer(w.peer)
-		if n == nil || n.tags[w.tag] == nil {
+		if n == nil || n.sending(w.tag) == nil {
 			return true
 		}
 		if now.Before(w.due) {
@@ -239,12 +239,15 @@ func (s *Swarm) runWatched(now time.Time) {
 	})
 	for _, w := range late {
 		n := s.peer(w.peer)
-		if n == nil || n.tags[w.tag] == nil {
+		if n == nil {
 			continue
 		}
-		x := n.tags[w.tag]
+		x := n.sending(w.tag)
+		if x == nil {
+			continue
+		}
 		s.act(Action{Kind: Cancel, Peer: n.id, Tag: w.tag})
-		s.giveUp(n, w.tag, x)
+		s.giveUp(n, x)
 		n.fail(now, 1)
 		s.handOn(now, x.id, n.id)
 	}

@@ -135,8 +135,8 @@ func TestWhatWaitedForOneWhoLeftIsHandedToAnother(t *testing.T) {
 	s.Disconnected(at(50), gone, "killed")
 	for id := range 14 {
 		if n := s.peer(Peer(id)); n != nil {
-			for _, tag := range sortedTags(n) {
-				s.Delivered(at(55), n.id, tag, Departure{})
+			for _, x := range slices.Clone(n.away) {
+				s.Delivered(at(55), n.id, x.tag, Departure{})
 			}
 		}
 	}
@@ -354,7 +354,7 @@ func TestASeedAnswersEachGroupForItself(t *testing.T) {
 	for k, group := range [][]Peer{{2, 3}, {4, 5, 6}} {
 		for _, who := range group {
 			if n := s.peer(who); !n.have.has(id) {
-				if _, on := n.held[id]; !on {
+				if n.sent(id) == nil {
 					lacking[k] = append(lacking[k], who)
 				}
 			}

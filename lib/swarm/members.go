@@ -167,9 +167,9 @@ func (s *Swarm) doubt(now time.Time, n *neighbour) {
 	s.disinterested(n.id, segment.ID{})
 	s.want.left(now, n.id)
 	n.asked = 0
-	for _, tag := range sortedTags(n) {
-		s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
-		s.giveUp(n, tag, n.tags[tag])
+	for _, x := range slices.Clone(n.away) {
+		s.act(Action{Kind: Cancel, Peer: n.id, Tag: x.tag})
+		s.giveUp(n, x)
 	}
 }
 

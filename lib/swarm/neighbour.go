@@ -12,18 +12,28 @@ import (
 
 // A neighbour is a member of the room that we are connected to.
 type neighbour struct {
-	id       Peer
-	seed     bool          // by the tracker's or the room document's word, not by its own
-	named    bool          // the tracker named it
-	tier     topology.Tier // where it stands, by the tracker
-	open     bool          // the connection stands
-	greeted  bool          // it has said HELLO
-	doubted  bool          // the tracker says that it has left, and it was not heard of since
-	told     bool          // we have
-	starts   bool          // it has nothing to play yet
-	uploads  bool          // it gives
-	uplink   int64         // bit/s, by its own word; 0: it does not know
-	priced   bool          // the tracker has said what a byte from it costs
+	// What is looked at with every piece comes first, in two lines of a processor's
+	// cache.
+	id      Peer
+	open    bool          // the connection stands
+	greeted bool          // it has said HELLO
+	doubted bool          // the tracker says that it has left, and it was not heard of since
+	seed    bool          // by the tracker's or the room document's word, not by its own
+	tier    topology.Tier // where it stands, by the tracker
+	uploads bool          // it gives
+	starts  bool          // it has nothing to play yet
+	stuck   bool          // it has not acknowledged in time: what is on its way to it does not count
+	uplink  int64         // bit/s, by its own word; 0: it does not know
+	have    set
+	away    []*sending // what is on its way to it, oldest first
+	owed    int        // bytes of these
+	path    Path
+	tell    []segment.ID // what it does not know that we hold
+	due     time.Time    // when it should have acknowledged something of what is on its way
+
+	named    bool // the tracker named it
+	told     bool // we have said HELLO
+	priced   bool // the tracker has said what a byte from it costs
 	toll     uint32
 	receipts bool  // it knows what to do with one
 	standing uint8 // the tracker's word: 0 is good
@@ -32,16 +42,8 @@ type neighbour struct {
 
 	from   segment.ID // it wants nothing before
 	need   need
-	have   set
-	tell   []segment.ID // what it does not know that we hold
-	tags   map[uint64]*sending
-	held   map[segment.ID]uint64 // tags of pieces on their way to it
-	owed   int                   // bytes of these
-	lately int                   // bytes of pieces it was sent in the last seconds
-	due    time.Time             // when it should have acknowledged one of them
-	stuck  bool                  // it has not: what is on its way to it does not count
+	lately int // bytes of pieces it was sent in the last seconds
 
-	path   Path
 	queue  queue
 	asked  int       // open requests to it
 	rate   float64   // measured goodput of its answers, bytes per second
@@ -58,12 +60,35 @@ type neighbour struct {
 
 // A sending is an object with a piece on its way to a neighbour.
 type sending struct {
+	tag   uint64
 	id    segment.ID
 	size  int
 	at    time.Time
 	upto  int64 // bytes of pieces that were given to connections, with this one,
 	left  int64 // and of these, what had left
 	owner bool  // it went to be handed on: it is watched
+}
+
+// sending returns the object with a tag that is on its way to the neighbour; nil if
+// none is. There are a few at most.
+func (n *neighbour) sending(tag uint64) *sending {
+	for _, x := range n.away {
+		if x.tag == tag {
+			return x
+		}
+	}
+	return nil
+}
+
+// sent returns the object with a piece that is on its way to the neighbour; nil if
+// none is.
+func (n *neighbour) sent(id segment.ID) *sending {
+	for _, x := range n.away {
+		if x.id == id {
+			return x
+		}
+	}
+	return nil
 }
 
 // A handing is a piece that a neighbour was given to hand on.
@@ -176,7 +201,7 @@ func (s *Swarm) admit(now time.Time, id Peer) *neighbour {
 	if s.banned[id] || len(s.peers) >= bound && !s.isNamed(id) || id == s.cfg.Self {
 		return nil
 	}
-	n := &neighbour{id: id, since: now, heard: now, rate: firstRate, tags: map[uint64]*sending{}, held: map[segment.ID]uint64{}}
+	n := &neighbour{id: id, since: now, heard: now, rate: firstRate}
 	n.standing = s.standingOf(id)
 	if n.named = s.isNamed(id); !n.named {
 		s.strangerAt = earlier(s.strangerAt, now.Add(strangerTime))
@@ -301,23 +326,13 @@ func (s *Swarm) forget(now time.Time, n *neighbour, code uint64, ban bool, why s
 	s.disinterested(n.id, segment.ID{})
 	s.want.left(now, n.id)
 	s.act(Action{Kind: Down, Peer: n.id, Code: code, Ban: ban, Why: why})
-	for _, tag := range sortedTags(n) {
-		x := n.tags[tag]
-		s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
+	for _, x := range n.away {
+		s.act(Action{Kind: Cancel, Peer: n.id, Tag: x.tag})
 		s.give.owes(n, -x.size)
 		if x.owner {
 			s.handOn(now, x.id, n.id)
 		}
 	}
-}
-
-func sortedTags(n *neighbour) []uint64 {
-	tags := make([]uint64, 0, len(n.tags))
-	for t := range n.tags {
-		tags = append(tags, t)
-	}
-	slices.Sort(tags)
-	return tags
 }
 
 // Leave says goodbye to everybody.

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"math"
+	"slices"
 
 	"github.com/xp2p/xp2p/lib/segment"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -118,8 +119,8 @@ func (s *Swarm) SetPolite(bounds Polite) {
 	s.cfg.Polite.Set(bounds)
 	if bounds.Metered && !s.cfg.Seed {
 		for _, n := range s.peers {
-			for _, tag := range sortedTags(n) {
-				s.callOff(n, n.tags[tag].id)
+			for _, x := range slices.Clone(n.away) {
+				s.callOff(n, x.id)
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (s *Swarm) answer(now time.Time, n *neighbour, id segment.ID, urgent bool, 
 	if h == nil {
 		return s.interested(now, n, id, urgent, life)
 	}
-	if _, on := n.held[id]; on {
+	if n.sent(id) != nil {
 		return true
 	}
 	if n.last() && s.strained() {
@@ -122,7 +122,7 @@ func (s *Swarm) brings(now time.Time, n *neighbour, id segment.ID) (last time.Ti
 			if o == nil || o == n || !o.ready() || !o.uploads || o.shunned(now) || o.owed > 0 && now.After(o.due) {
 				continue
 			}
-			if _, on := o.held[id]; !on && !o.have.has(id) {
+			if o.sent(id) == nil && !o.have.has(id) {
 				continue
 			}
 			ok = true

@@ -39,7 +39,7 @@ func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 		if !n.ready() || n.seed || n.tier != topology.Fellow || n.have.has(id) {
 			continue // those below know that we have what is old enough
 		}
-		if _, on := n.held[id]; on {
+		if n.sent(id) != nil {
 			continue
 		}
 		if len(n.tell) >= maxTell {
@@ -66,7 +66,7 @@ func (s *Swarm) runTell(now time.Time) {
 			if n.have.has(id) || s.win.get(id) == nil {
 				continue
 			}
-			if _, on := n.held[id]; on {
+			if n.sent(id) != nil {
 				continue
 			}
 			runs, _ = wire.AppendToRuns(runs, id.Epoch, id.Seq, id.Index)
@@ -133,12 +133,11 @@ func plausible(id, newest segment.ID) bool {
 
 // callOff stops sending a piece to a neighbour that has got it elsewhere.
 func (s *Swarm) callOff(n *neighbour, id segment.ID) {
-	tag, on := n.held[id]
-	if !on {
+	x := n.sent(id)
+	if x == nil {
 		s.give.callOffWaiting(n, id)
 		return
 	}
-	x := n.tags[tag]
-	s.act(Action{Kind: Cancel, Peer: n.id, Tag: tag})
-	s.giveUp(n, tag, x)
+	s.act(Action{Kind: Cancel, Peer: n.id, Tag: x.tag})
+	s.giveUp(n, x)
 }

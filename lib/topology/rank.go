@@ -109,11 +109,16 @@ func first(members []Member, key uint64, weighted bool, keep func(*Member) bool)
 // member gets every keyframe.
 func (v *View) deal(p Piece, salt uint64, keep func(*Member) bool) ID {
 	members := v.Members
+	var array [32]float64
+	parts := array[:0] // of those whom keep says yes to; 0 of others
 	var sum float64
 	for i := range members {
+		part := 0.0
 		if keep(&members[i]) {
-			sum += members[i].part(v.Short)
+			part = members[i].part(v.Short)
 		}
+		parts = append(parts, part)
+		sum += part
 	}
 	if sum == 0 {
 		return 0
@@ -121,12 +126,11 @@ func (v *View) deal(p Piece, salt uint64, keep func(*Member) bool) ID {
 	at := p.lot(salt) * sum
 	var last ID
 	for i := range members {
-		m := &members[i]
-		if !keep(m) {
+		if parts[i] == 0 {
 			continue
 		}
-		last = m.ID
-		if at -= m.part(v.Short); at < 0 {
+		last = members[i].ID
+		if at -= parts[i]; at < 0 {
 			break
 		}
 	}
