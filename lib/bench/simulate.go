@@ -19,6 +19,9 @@ const (
 // gcPercent is how much the heap may grow before it is collected.
 const gcPercent = 400
 
+// heapEach is about what the heap has grown to in the end, a viewer.
+const heapEach = 1 << 19
+
 // drainTime is how long a simulation goes on behind the end of the broadcast,
 // so that the last pieces are played.
 const drainTime = 4 * time.Second
@@ -43,6 +46,7 @@ func Simulate(ctx context.Context, scenario *Scenario, topology string, seed uin
 	if err != nil {
 		return nil, err
 	}
+	hugePages(len(x.viewers) * heapEach)
 	x.broadcast()
 	for i := range x.viewers {
 		v := x.viewers[i]
