@@ -192,7 +192,7 @@ func (l *ladder) crossed(e abr.Switch, log *ladderLog) {
 
 // choose asks the rule, and begins to go over to what it says.
 func (l *ladder) choose(now time.Time, probes chan<- int) {
-	late := l.links.take(l.rule)
+	late := l.links.take(now, l.rule)
 	r := l.rungs[l.playing]
 	r.mu.Lock()
 	end, keys := r.end, append([]int64(nil), r.keys...)

@@ -244,7 +244,8 @@ func (l *ladder) join(i int, as node.Room, others time.Duration) (*rung, error) 
 	}
 	s := &rung{session: &session{viewer: l.viewer, name: r.Room, key: local.Key(), client: l.known.clients[i], local: local, requests: map[uint64]func(){}, othersFirst: time.Now().Add(others)}, joined: time.Now(), came: time.Now()}
 	s.rush = as.Start.Mode != playout.At
-	s.arrived = l.links.hear(s, l.known.edge(i), s.rush)
+	s.arrived, s.putOut = l.links.hear(s, l.known.edge(i), s.rush)
+	as.Arrivals = true
 	s.ctx, s.cancel = context.WithCancel(l.viewer.ctx)
 	cur, err := local.Start(store.Oldest())
 	if err == nil {

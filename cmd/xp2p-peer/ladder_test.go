@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/xp2p/xp2p/lib/abr"
+	"github.com/xp2p/xp2p/lib/measure"
+	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/segment"
 )
 
 // The other rendition begins at the last keyframe that is here of the one that is
@@ -80,31 +83,49 @@ func TestRenditionsThatFailedAreNotTried(t *testing.T) {
 func TestLinksAreMeasuredByWhatWaits(t *testing.T) {
 	zero := time.Now()
 	at := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
-	l := &links{zero: zero}
-	for n := range 10 {
-		l.piece(at(100*n+30), int64(100*n), at(100*n), 12_500, abr.Peers, true, false)
-	}
-	if len(l.samples) > 0 || l.late {
-		t.Errorf("at the live edge: %v", l.samples)
-	}
-	for n := 10; n < 20; n++ { // the broadcaster stands for three seconds
-		l.piece(at(3000+100*n+30), int64(100*n), at(3000+100*n), 12_500, abr.Peers, true, false)
-	}
-	if len(l.samples) > 0 || l.late {
-		t.Errorf("behind a late broadcaster: %v", l.samples)
-	}
-	for n := range 20 { // half as fast as it is made
-		l.piece(at(5000+200*n+30), int64(2000+100*n), at(5000+100*n), 12_500, abr.Peers, true, false)
-	}
-	if len(l.samples) < 15 || !l.late {
-		t.Fatalf("on a full link: %v", l.samples)
-	}
 	rule, err := abr.NewRule(abr.RuleConfig{Rates: []int64{300_000, 1_000_000}, Segment: time.Second, Buffer: 8 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rule.Playing(1)
-	l.take(rule)
+	l := &links{zero: zero}
+	// come has pieces of 100 ms come and be put out, one each 100 ms or so, and says
+	// after how many looks the links were full.
+	come := func(from, every, n int, dts, ingest func(i int) int) (full int) {
+		for i := range n {
+			now := at(from + every*i)
+			o := node.Output{Record: segment.Record{Kind: segment.KindPiece, Piece: &segment.Piece{DTS: int64(dts(i))}, Body: make([]byte, 12_500)}, Source: measure.Peer, Ingest: at(ingest(i))}
+			l.came(now, &o, true, false)
+			l.put(now, &o)
+			if l.take(now, rule) {
+				full++
+			}
+		}
+		return full
+	}
+	measured := func() int64 {
+		r := *rule
+		return r.Choose(at(9000), time.Second).Throughput
+	}
+	if full := come(30, 100, 10, func(i int) int { return 100 * i }, func(i int) int { return 100 * i }); full > 0 || measured() > 0 {
+		t.Errorf("at the live edge the links are full %d times, at %d bit/s", full, measured())
+	}
+	// The broadcaster stands for three seconds.
+	if full := come(4030, 100, 10, func(i int) int { return 1000 + 100*i }, func(i int) int { return 4000 + 100*i }); full > 1 || measured() > 0 {
+		t.Errorf("behind a late broadcaster the links are full %d times, at %d bit/s", full, measured())
+	}
+	// One piece is missing, and nothing is put out; but all others come as ever.
+	for i := range 10 {
+		o := node.Output{Record: segment.Record{Kind: segment.KindPiece, Piece: &segment.Piece{DTS: int64(2000 + 100*i)}, Body: make([]byte, 12_500)}, Source: measure.Peer, Ingest: at(5000 + 100*i)}
+		l.came(at(5030+100*i), &o, true, false)
+		if l.take(at(5030+100*i), rule) {
+			t.Fatalf("a piece is missing, and the links are said to be full")
+		}
+	}
+	// Half as fast as it is made.
+	if full := come(6030, 200, 15, func(i int) int { return 3000 + 100*i }, func(i int) int { return 6000 + 100*i }); full < 10 {
+		t.Fatalf("on a full link it is full %d times of 15", full)
+	}
 	c := rule.Choose(at(9000), time.Second)
 	if c.Rendition != 0 || c.Throughput < 450_000 || c.Throughput > 550_000 {
 		t.Errorf("half a megabit a second is told as %+v", c)

@@ -50,7 +50,7 @@ func TestProbesFollowEachOtherSoonWhereALinkGetsFaster(t *testing.T) {
 		want         time.Duration
 	}{
 		{"narrow: it is in the way", 600 * time.Millisecond, 100 * kB, 100 * kB, probeLast},
-		{"a little faster", 300 * time.Millisecond, 110 * kB, 100 * kB, 1200 * time.Millisecond},
+		{"a little faster", 200 * time.Millisecond, 110 * kB, 100 * kB, 800 * time.Millisecond},
 		{"a step", 300 * time.Millisecond, 200 * kB, 100 * kB, probeFirst},
 		{"wide", 50 * time.Millisecond, 1000 * kB, 1000 * kB, probeFirst},
 	} {

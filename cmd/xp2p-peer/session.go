@@ -38,7 +38,8 @@ type session struct {
 
 	othersFirst time.Time         // until then the other viewers alone are asked
 	later       uint64            // the request for pieces that waits until then
-	arrived     func(node.Output) // hears of all that is put out; may be nil
+	putOut      func(node.Output) // hears of all that is put out; may be nil
+	arrived     func(node.Output) // hears of pieces when they come; may be nil
 	held        []uint64          // requests that are to be cancelled behind the rush
 	rush        bool              // the first stream of the origin is read until it has caught up
 
@@ -88,6 +89,10 @@ func (s *session) event(ev node.Event) {
 	case node.EventDown:
 		s.waiting.met(ev.Neighbour, false)
 		s.io.Log.Info("a neighbour is gone", "id", ev.Neighbour, "why", ev.Why)
+	case node.EventArrival:
+		if s.arrived != nil {
+			s.arrived(ev.Output)
+		}
 	case node.EventExplain:
 		s.explain(ev)
 	}
@@ -96,8 +101,8 @@ func (s *session) event(ev node.Event) {
 // put keeps the next part of the stream for whoever plays it here.
 func (s *session) put(o node.Output) {
 	s.waiting.end()
-	if s.arrived != nil {
-		s.arrived(o)
+	if s.putOut != nil {
+		s.putOut(o)
 	}
 	err := s.local.Append(o.Record)
 	if errors.Is(err, store.ErrEnded) {

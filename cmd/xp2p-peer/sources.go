@@ -13,12 +13,12 @@ import (
 // Our choices for probes.
 const (
 	probeFirst = 600 * time.Millisecond  // between two, at least
-	probeLast  = 1500 * time.Millisecond // and at most
+	probeLast  = 1000 * time.Millisecond // and at most
 	probeShare = 4                       // between these, as many times as long as the last one took
 	probeRise  = 1.3                     // times the rate of the one before: the link has become faster, and the next follows soon
-	probeLeast = 4                       // pieces
+	probeLeast = 2                       // pieces
 	probeMost  = 8
-	probeTime  = 500 * time.Millisecond // that one shall take, by the one before: on a narrow link it is in the way
+	probeTime  = 400 * time.Millisecond // that one shall take, by the one before: on a narrow link it is in the way
 	probeOver  = 2 * time.Second        // for one whose packets were lost
 )
 

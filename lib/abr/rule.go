@@ -31,6 +31,8 @@ import (
 // second and the last four say (of large buffers a sixteenth and a sixth, if that
 // is more). While it rises (a younger window says 1.25 times as much as an older
 // one) nothing moves up, for 6 s at most: a step is answered once, not in stages.
+// What the origin gave before is forgotten when it gives twice as much, twice in
+// a row.
 //
 // # Oscillation
 //
@@ -45,7 +47,8 @@ import (
 // not have. Throughput is measured from the origin, from peers and of both
 // together. The rendition that is played is judged by both together; a higher
 // one by no more than what the origin would give, unless [Rule.Expect] said that
-// peers hold it. If only the origin's want of evidence stands against a move up,
+// peers hold it; and by what the origin was seen to give of late beside all else,
+// if that is more, for peers may be slow because their own links are. If only the origin's want of evidence stands against a move up,
 // the choice says so (Probe): fetch the next piece from there.
 //
 // # Use
@@ -169,6 +172,9 @@ func (r *Rule) Feed(now time.Time, n int64, d time.Duration, s Source) {
 		return
 	}
 	r.begin(now.Add(-d))
+	if s == Origin {
+		r.meters[s].rise(r.zero, now, n, d, r.old)
+	}
 	r.meters[s].feed(r.zero, now, n, d)
 	r.total.feed(r.zero, now, n, d)
 	r.fed[s] = now
@@ -246,10 +252,10 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 		if rate <= factor*both {
 			possible = m
 		}
-		if rate <= factor*r.forRendition(now, m, both) {
+		if rate <= factor*r.forRendition(now, m, least) {
 			up = m
 		}
-		if rate <= factor*r.forRendition(now, m, max(fast, slow)) {
+		if rate <= factor*r.forRendition(now, m, most) {
 			apart = m
 		}
 	}
@@ -276,35 +282,47 @@ func (r *Rule) choose(now time.Time, buffer time.Duration) Choice {
 	return c
 }
 
+// least and most pick between what the young and the old window say.
+func least(fast, slow float64) float64 { return min(fast, slow) }
+func most(fast, slow float64) float64  { return max(fast, slow) }
+
 // forRendition is the throughput, in bit/s, that a higher rendition can count
 // on: no more than what is measured now, and of that no more than origin and
-// peers would give of it together, one after the other.
-func (r *Rule) forRendition(now time.Time, m int, both float64) float64 {
-	if !r.meters[Peers].any {
-		return both
+// peers would give of it together, one after the other. Or what the origin would
+// give beside all that comes now, if that is more: peers may be slow because their
+// own links are.
+func (r *Rule) forRendition(now time.Time, m int, pick func(fast, slow float64) float64) float64 {
+	of := func(s *meter) float64 {
+		fast, _ := s.rate(r.zero, now, r.young)
+		slow, _ := s.rate(r.zero, now, r.old)
+		return pick(fast, slow)
 	}
-	of := func(s Source) float64 {
-		fast, _ := r.meters[s].rate(r.zero, now, r.young)
-		slow, _ := r.meters[s].rate(r.zero, now, r.old)
-		return min(fast, slow)
+	if !r.meters[Peers].any {
+		return of(&r.total)
+	}
+	o := of(&r.meters[Origin])
+	if now.Sub(r.fed[Origin]) > originStale {
+		o = 0
 	}
 	share := r.expect[m]
 	var seconds float64 // for one bit
 	if share < 1 {
-		o := of(Origin)
-		if o <= 0 || now.Sub(r.fed[Origin]) > originStale {
+		if o <= 0 {
 			return 0
 		}
 		seconds += (1 - share) / o
 	}
 	if share > 0 {
-		p := of(Peers)
+		p := of(&r.meters[Peers])
 		if p <= 0 {
 			return 0
 		}
 		seconds += share / p
 	}
-	return min(both, 1/seconds)
+	if now.Sub(r.fed[Origin]) > r.old {
+		o = 0 // it was asked when things were otherwise
+	}
+	return max(min(of(&r.total), 1/seconds), o)
 }
 
 // sustained returns the highest of rates that is at most bps, else the lowest.

@@ -234,6 +234,70 @@ func TestPeersWithFullCachesDoNotFoolTheRule(t *testing.T) {
 	}
 }
 
+// Peers may be slow because their own links are. What the origin was seen to give
+// beside all that comes now is enough; what it gave before things were slow is not.
+func TestWhatTheOriginGivesBesideSlowPeersIsEnough(t *testing.T) {
+	for _, fresh := range []bool{true, false} {
+		rule, _ := NewRule(RuleConfig{home, time.Second, 4 * time.Second})
+		now := noon
+		for i := range 40 {
+			now = now.Add(250 * time.Millisecond)
+			if fresh || i < 8 {
+				rule.Feed(now, 125_000, 200*time.Millisecond, Origin) // 5 Mbit/s
+			}
+			rule.Feed(now, 25_000, 250*time.Millisecond, Peers) // 0.8
+			rule.Expect(3, 1)
+		}
+		most := 0
+		for range 60 { // until nothing is unsettled
+			now = now.Add(125 * time.Millisecond)
+			rule.Feed(now, 12_500, 125*time.Millisecond, Peers)
+			if fresh {
+				rule.Feed(now, 50_000, 80*time.Millisecond, Origin)
+			}
+			most = max(most, rule.Choose(now, 3*time.Second).Rendition)
+		}
+		if fresh && most != 3 || !fresh && most > 0 {
+			t.Errorf("measured of late: %v; went up to %d", fresh, most)
+		}
+	}
+}
+
+// What took long is most of what was measured, also when it is over: it is forgotten
+// when two samples in a row are twice as fast as all before. One is not enough.
+func TestALinkThatBecameFasterIsBelieved(t *testing.T) {
+	var m meter
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	feed := func(ms int, n int64, took int) float64 {
+		d := time.Duration(took) * time.Millisecond
+		m.rise(noon, at(ms), n, d, 4*time.Second)
+		m.feed(noon, at(ms), n, d)
+		bps, _ := m.rate(noon, at(ms), 4*time.Second)
+		return bps
+	}
+	for ms := 1000; ms <= 5000; ms += 1000 {
+		feed(ms, 50_000, 500) // 0.8 Mbit/s
+	}
+	if bps := feed(6000, 50_000, 50); bps > 1.5e6 { // 8 Mbit/s
+		t.Errorf("after one sample it is said to be %.0f", bps)
+	}
+	if bps := feed(6300, 50_000, 50); bps > 2e6 {
+		t.Errorf("after two at the same time it is said to be %.0f", bps)
+	}
+	if bps := feed(6700, 50_000, 50); bps < 6e6 {
+		t.Errorf("after three it is said to be %.0f", bps)
+	}
+	m = meter{}
+	for ms := 1000; ms <= 5000; ms += 1000 {
+		feed(ms, 50_000, 500)
+	}
+	for ms := 6000; ms < 9000; ms += 1000 { // fast and slow in turn
+		if bps := feed(ms, 50_000, 50+450*(ms/1000%2)); bps > 1.6e6 {
+			t.Errorf("fast and slow in turn is said to be %.0f", bps)
+		}
+	}
+}
+
 func TestTheMeterCountsBusyTimeOnce(t *testing.T) {
 	var m meter
 	m.feed(noon, noon.Add(time.Second), 125_000, time.Second)   // 1 Mbit/s

@@ -27,6 +27,43 @@ type meter struct {
 	until time.Time // busy up to here: what overlaps counts once
 	last  float64   // the newest estimate, for when all slots are empty
 	any   bool
+	// What came so much faster than what was before that the link may be another.
+	risen  time.Time // since when; zero: it did not
+	before float64
+}
+
+// A link has changed where samples in a row, half a second apart or more, say riseOf
+// times as much as what was known.
+const (
+	riseOf  = 2.0
+	riseFor = 500 * time.Millisecond
+)
+
+// rise forgets what was before a link became faster, when bytes come that took d.
+// Else what took long would be remembered for longest.
+func (m *meter) rise(zero, now time.Time, n int64, d, window time.Duration) {
+	if d <= 0 || !m.any {
+		return
+	}
+	if m.risen.IsZero() {
+		m.before, _ = m.rate(zero, now, window)
+	}
+	switch start := now.Add(-d); {
+	case float64(n)*8/d.Seconds() < riseOf*m.before:
+		m.risen = time.Time{}
+	case m.risen.IsZero():
+		m.risen = start
+	case now.Sub(m.risen) >= riseFor:
+		m.forget(zero, m.risen)
+		m.risen = time.Time{}
+	}
+}
+
+// forget drops the slots before a time.
+func (m *meter) forget(zero, t time.Time) {
+	for i := int64(t.Sub(zero)/slot) - 1; i >= 0 && i > m.at-slots; i-- {
+		m.bytes[i%slots], m.busy[i%slots] = 0, 0
+	}
 }
 
 // turn moves the ring on to slot n.

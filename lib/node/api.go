@@ -105,6 +105,8 @@ type Room struct {
 	// Resume makes a viewer go on behind a piece that it wrote in an earlier
 	// life, instead of at Start.
 	Resume segment.ID
+	// Arrivals asks for an EventArrival for every new piece.
+	Arrivals bool
 	// Window bounds the time of the stream that the node keeps for others, and
 	// WindowBytes the bytes; 0: 30 s and 64 MiB.
 	Window      time.Duration
@@ -133,6 +135,9 @@ const (
 	// EventExplain: Piece came from Source (Neighbour, if it was one), Why in
 	// words.
 	EventExplain
+	// EventArrival: Output is a piece that has come, in whatever order. With
+	// Room.Arrivals.
+	EventArrival
 	// EventStall: the player has nothing to play: the piece Piece was not there
 	// at its deadline. EventResume: it is now; Late says by how much.
 	EventStall
@@ -164,7 +169,7 @@ const (
 )
 
 func (k EventKind) String() string {
-	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "stall", "resume", "gap", "restart", "end", "stream", "conn", "writable", "conn-gone", "open-socket", "close-socket", "observe-tcp"}
+	names := [...]string{1: "signal", "need-origin", "stop-origin", "output", "up", "down", "explain", "arrival", "stall", "resume", "gap", "restart", "end", "stream", "conn", "writable", "conn-gone", "open-socket", "close-socket", "observe-tcp"}
 	if k >= 1 && int(k) < len(names) {
 		return names[k]
 	}

@@ -265,6 +265,7 @@ func (n *Node) Supply(now time.Time, name string, s Supply) error {
 			}
 			if s.Record.Kind == segment.KindPiece {
 				if v == playout.Fresh {
+					r.arrived(playout.Output{Record: s.Record, Source: from, Ingest: s.Ingest})
 					r.meter.Received(from, len(s.Record.Body))
 					r.fromOrigin(len(s.Record.Body))
 					r.explain(s.Record.Piece.ID, from, 0, r.asks[s.ID])
@@ -436,7 +437,16 @@ func (r *room) got(now time.Time, a swarm.Action) {
 	if a.Ingest > 0 {
 		ingest = time.UnixMilli(int64(min(a.Ingest, 1<<53)))
 	}
-	r.pl.Add(now, a.Record, a.Source, ingest, 0)
+	if r.pl.Add(now, a.Record, a.Source, ingest, 0) == playout.Fresh && a.Record.Kind == segment.KindPiece {
+		r.arrived(playout.Output{Record: a.Record, Source: a.Source, Ingest: ingest})
+	}
+}
+
+// arrived tells the owner of a piece that has come, if he asked for it.
+func (r *room) arrived(o playout.Output) {
+	if r.cfg.Arrivals {
+		r.n.tell(Event{Kind: EventArrival, Room: r.cfg.Name, Output: o, Source: o.Source})
+	}
 }
 
 // drainPlayer puts out what is in order, asks for what the player wants, and

@@ -84,6 +84,11 @@
 // for the first pieces at once, for the very first of two of them, says where he begins (FROM), and is sent nothing
 // before it.
 //
+// Who joins some way behind the edge, because he will play soon what he fetches now
+// (Config.Patient), says that he is behind (HELLO): he is pushed nothing, is told
+// sooner of what there is, and asks for it in order, for as many pieces at once as his
+// link bears. When he lacks hardly any he says HELLO again, and is one of the others.
+//
 // When those who were to bring them have left, pieces can be lost of which nothing
 // here tells. Then who feeds us is asked for what there must be by the clock of the
 // stream: the end of a segment, once one of the next has come, and what is next,

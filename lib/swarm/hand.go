@@ -81,7 +81,7 @@ func (s *Swarm) willing(now time.Time, v *topology.View, not Peer) {
 			continue
 		}
 		n := s.peer(Peer(m.ID))
-		if n == nil || !n.ready() || n.id == not {
+		if n == nil || !n.ready() || n.id == not || n.behind {
 			continue
 		}
 		m.Upload = m.Upload && n.uploads

@@ -22,6 +22,7 @@ type neighbour struct {
 	tier    topology.Tier // where it stands, by the tracker
 	uploads bool          // it gives
 	starts  bool          // it has nothing to play yet
+	behind  bool          // it asks for what it needs
 	stuck   bool          // it has not acknowledged in time: what is on its way to it does not count
 	uplink  int64         // bit/s, by its own word; 0: it does not know
 	have    set
@@ -228,6 +229,9 @@ func (s *Swarm) hello(flags byte) []byte {
 		if !s.want.on {
 			flags |= wire.HelloStart
 		}
+		if s.behind() {
+			flags |= wire.HelloBehind
+		}
 	}
 	return wire.AppendHello(nil, s.tag, &wire.Hello{Flags: flags, Name: s.cfg.Name,
 		UplinkKbps: uint64(max(0, s.Uplink()) / 1000), WindowKiB: maxOwed >> 10})
@@ -252,7 +256,7 @@ func (s *Swarm) onHello(now time.Time, from Peer, n *neighbour, h *wire.Hello) {
 	n.uplink = int64(min(h.UplinkKbps, 1e9)) * 1000
 	n.receipts = h.Flags&wire.HelloReceipts != 0
 	first := !n.greeted
-	n.greeted, n.starts = true, h.Flags&wire.HelloStart != 0
+	n.greeted, n.starts, n.behind = true, h.Flags&wire.HelloStart != 0, h.Flags&wire.HelloBehind != 0
 	// Whoever has greeted already and greets again may have forgotten us.
 	if n.open && (!n.told || !first && h.Flags&wire.HelloReply == 0) {
 		s.greet(n, wire.HelloReply)

@@ -68,3 +68,145 @@ func TestWhoIsPatientAsksTheSeedForWhatIsUrgent(t *testing.T) {
 		t.Errorf("the seed is asked after %d ms, by one who is patient after %d, for what is needed after 2000", soon, late)
 	}
 }
+
+// Who joins behind the edge says so: what he does not ask for is sent to the others
+// alone, and nothing is given to him to hand on. When he has caught up he says so, and
+// is one of them.
+func TestWhoIsBehindIsSentWhatHeAsksFor(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	p := pieces(t)
+	hello := func(flags byte) []byte {
+		return wire.AppendHello(nil, s.tag, &wire.Hello{Flags: flags | wire.HelloUpload | wire.HelloReply, Name: "match"})
+	}
+	told := 0 // pieces of which 5 was told
+	hear := func(list []Action) {
+		to, msgs := sent(t, list, wire.SwarmHave)
+		for i, m := range msgs {
+			if to[i] == 5 {
+				told += len(named(m.Runs))
+			}
+		}
+	}
+	gets := func(ms, piece int) (to []Peer) {
+		s.Receive(at(ms), seedID, message(s, p[piece], wire.PieceDistribute), nil)
+		list := actions(s)
+		hear(list)
+		to, _ = copies(t, list)
+		for _, a := range list {
+			if a.Kind == Send && a.Tag != 0 {
+				s.Delivered(at(ms+20), a.Peer, a.Tag, Departure{})
+			}
+		}
+		return to
+	}
+	if to := gets(0, 0); !slices.Contains(to, Peer(5)) {
+		t.Fatalf("a piece goes to %v, not to 5", to)
+	}
+	s.Receive(at(100), 5, hello(wire.HelloBehind), nil)
+	for i := range 12 {
+		if to := gets(200+100*i, 1+i); slices.Contains(to, Peer(5)) || len(to) != 3 {
+			t.Fatalf("5 is behind, and piece %d goes to %v", 1+i, to)
+		}
+	}
+	// He hears of them, and gets what he asks for.
+	s.Advance(at(200 + 100*11 + 250))
+	if hear(actions(s)); told != 12 {
+		t.Errorf("he is told of %d pieces of 12", told)
+	}
+	s.Receive(at(1600), 5, wire.AppendWant(nil, s.tag, 0, 900, run1(p[3].Piece.ID)), nil)
+	s.Advance(at(1601))
+	if to, _ := copies(t, actions(s)); !slices.Equal(to, []Peer{5}) {
+		t.Errorf("he asked for a piece, and it went to %v", to)
+	}
+	s.Receive(at(1700), 5, hello(0), nil)
+	if to := gets(1800, 13); !slices.Contains(to, Peer(5)) {
+		t.Errorf("he has caught up, and a piece goes to %v", to)
+	}
+}
+
+func TestWhoIsPatientSaysWhenHeHasCaughtUp(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced", func(c *Config) { c.Patient = true })
+	flags := func(b []byte) byte {
+		m, err := wire.ParseSwarm(b)
+		if err != nil || m.Type != wire.SwarmHello {
+			t.Fatalf("%v, %v", m, err)
+		}
+		return m.Hello.Flags
+	}
+	if flags(s.Hello())&wire.HelloBehind == 0 {
+		t.Fatal("he does not say that he is behind")
+	}
+	meet(t, s, 6)
+	p := pieces(t)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(2000)})
+	s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 10)...)), nil)
+	actions(s)
+	said := -1
+	for i := range 10 {
+		if s.Receive(at(100+10*i), 5, message(s, p[i], wire.PieceAsked), nil); i == 0 {
+			s.SetWant(at(100), p[1].Piece.ID, Line{Epoch: 1000, At: at(2000)})
+		}
+		if to, msgs := sent(t, actions(s), wire.SwarmHello); len(to) > 0 && said < 0 {
+			said = i
+			if len(to) != 5 || msgs[0].Hello.Flags&wire.HelloBehind != 0 {
+				t.Errorf("said to %v: %+v", to, msgs[0].Hello)
+			}
+		}
+	}
+	if lacks := 9 - said; lacks != behindLacks {
+		t.Errorf("he said so when he lacked %d", lacks)
+	}
+	// What was handed round before the others heard of it does not come by itself, and
+	// he does not wait for it.
+	s.Receive(at(300), 5, message(s, p[12], 0), nil)
+	s.Receive(at(300), 3, wire.AppendHave(nil, s.tag, 0, run1(ids(p, 10, 12)...)), nil)
+	asked := 0
+	for ms := 300; ms < 400; ms += 5 {
+		s.Advance(at(ms))
+		to, _ := sent(t, actions(s), wire.SwarmWant)
+		asked += len(to)
+	}
+	if asked == 0 {
+		t.Error("he waits for what went past him")
+	}
+	// Who never catches up is one of them all the same.
+	s = newSwarm(t, 4, false, "balanced", func(c *Config) { c.Patient = true })
+	meet(t, s, 6)
+	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(2000)})
+	if s.Advance(at(9900)); !s.behind() {
+		t.Error("he gave up early")
+	}
+	if s.Advance(at(10100)); s.behind() {
+		t.Error("he is behind for ever")
+	}
+	if s := newSwarm(t, 4, false, "mesh", func(c *Config) { c.Patient = true }); flags(s.Hello())&wire.HelloBehind != 0 {
+		t.Error("in a mesh nothing is pushed")
+	}
+}
+
+// As many requests are open as fill the link, and no more.
+func TestPatienceFollowsTheLink(t *testing.T) {
+	var p patience
+	if !p.room(patientOpen-1) || p.room(patientOpen) {
+		t.Errorf("before anything is known %v", p)
+	}
+	for range 100 {
+		p.answered(20 * time.Millisecond)
+	}
+	if !p.room(patientMost-1) || p.room(patientMost) {
+		t.Errorf("where answers come at once %v", p)
+	}
+	for range 100 {
+		p.answered(100 * time.Millisecond)
+	}
+	if !p.room(patientMost - 1) {
+		t.Errorf("where they wait a little %v", p)
+	}
+	for range 100 {
+		p.answered(300 * time.Millisecond)
+	}
+	if !p.room(patientOpen-1) || p.room(patientOpen) {
+		t.Errorf("where they wait for each other %v", p)
+	}
+}

@@ -99,6 +99,10 @@ type Swarm struct {
 	loud      bool // neighbours may count on us, for all they know
 	ledger    ledger
 
+	caught      bool      // who is patient has all that others have
+	caughtAt    time.Time // since when
+	behindSince time.Time // and when he began to ask for it
+
 	actions fifo.Queue[Action]
 	tags    uint64
 	Meter   Counters
@@ -299,6 +303,7 @@ func (s *Swarm) run(now time.Time) {
 	s.runPolite()
 	s.runDelay(now)
 	s.runNeed(now)
+	s.runBehind(now)
 	s.runGive(now)
 	s.runWant(now)
 	s.runTell(now)

@@ -46,6 +46,9 @@ func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 			n.tell = slices.Delete(n.tell, 0, 1)
 		}
 		n.tell = append(n.tell, id)
+		if n.behind {
+			delay = min(delay, tellBehind)
+		}
 		s.tellWake = earlier(s.tellWake, now.Add(delay))
 	}
 }
@@ -90,7 +93,7 @@ func (s *Swarm) onHave(now time.Time, n *neighbour, flags byte, runs []wire.Run)
 	newest, known := s.win.newest()
 	// In a balanced room what a neighbour has just got is on its way to us too;
 	// what it has had for long is not.
-	told := s.mesh() || flags&wire.HaveSnapshot != 0
+	told := s.mesh() || s.alone(now) || flags&wire.HaveSnapshot != 0
 	for _, r := range runs {
 		first := segment.ID{Epoch: r.Epoch, Seq: r.Seq}
 		if known && !plausible(first, newest) || s.win.past(first) {

@@ -13,17 +13,18 @@ import (
 
 // want is the asking side: what is missing, who was asked, when to ask again.
 type want struct {
-	on      bool
-	from    segment.ID // pieces before it are not wanted
-	began   segment.ID // the first that was ever wanted
-	line    Line
-	misses  map[segment.ID]*miss
-	order   []*miss // the same, in stream order
-	wake    time.Time
-	crowded bool          // whoever has some of it is asked as much as he may be: one who has answered can be asked
-	covered bool          // the neighbours have brought everything, once
-	shaken  time.Time     // others have left: until then what is late counts as lost
-	late    time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
+	on       bool
+	from     segment.ID // pieces before it are not wanted
+	began    segment.ID // the first that was ever wanted
+	line     Line
+	misses   map[segment.ID]*miss
+	order    []*miss // the same, in stream order
+	wake     time.Time
+	crowded  bool // whoever has some of it is asked as much as he may be: one who has answered can be asked
+	covered  bool // the neighbours have brought everything, once
+	patience patience
+	shaken   time.Time     // others have left: until then what is late counts as lost
+	late     time.Duration // how much later than its followers a pushed piece may come: a maximum that fades
 }
 
 // A miss is a piece that exists and is not here.
@@ -77,7 +78,6 @@ const (
 	guesses     = 2                      // fellows who are asked although they did not say that they have it
 	queueTime   = 300 * time.Millisecond // of answers that a neighbour may have in its queue for us
 	typicalSize = 16 << 10
-	patientOpen = 2 // requests that who is patient has open for what is not urgent: more wait for each other where his link is full
 )
 
 func (w *want) init() {
@@ -205,7 +205,9 @@ func (w *want) answered(now time.Time, n *neighbour, id segment.ID, size int, as
 	n.asked--
 	m.peer = 0
 	w.freed(now)
-	if took := now.Sub(m.at); took > 0 {
+	took := now.Sub(m.at)
+	w.patience.answered(took - n.leastTrip())
+	if took > 0 {
 		n.rate += (float64(size)*float64(n.asked+1)/took.Seconds() - n.rate) / 8
 	}
 	return true
@@ -372,7 +374,7 @@ func (s *Swarm) runWant(now time.Time) {
 		hurry := backstop == 0 || others || now.After(own)
 		urgent := hurry && !due.IsZero() && now.Add(slack).After(due) || starting && place < startAhead
 		at := m.next
-		if m.tries == 0 && !urgent {
+		if m.tries == 0 && !urgent && !s.alone(now) {
 			switch {
 			case !s.mesh() && !m.heard:
 				at = later(at, m.since.Add(grace))
@@ -452,14 +454,17 @@ func (s *Swarm) runWant(now time.Time) {
 		return cmp.Or(cmp.Compare(a.rarity, b.rarity), cmp.Compare(a.dice, b.dice))
 	})
 	batches := map[Peer]*[2][]batch{}
+	w.crowded = false
 	for _, r := range list {
 		if w.misses[r.id] != r.m {
 			continue // it was lost with another
 		}
-		var n *neighbour
-		if r.urgent || !s.cfg.Patient || open < patientOpen {
-			n = s.choose(now, r.id, r.m, r.urgent)
+		if s.cfg.Patient && !r.urgent && !w.patience.room(open) {
+			w.crowded = true // an answer will bring us back, or that it is urgent
+			w.wake = earlier(w.wake, now.Add(retryNobody))
+			continue
 		}
+		n := s.choose(now, r.id, r.m, r.urgent)
 		if n == nil {
 			r.m.next = now.Add(retryNobody)
 			w.wake = earlier(w.wake, r.m.next)
@@ -565,6 +570,9 @@ func (s *Swarm) ours(id segment.ID) bool {
 		}
 		if n.have.has(id) {
 			return true
+		}
+		if n.behind {
+			continue
 		}
 		f.Members = append(f.Members, *m)
 		if n.uplink > 0 {

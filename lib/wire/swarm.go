@@ -86,6 +86,7 @@ const (
 	HelloReply                // the answer to your HELLO
 	HelloReceipts             // I know what to do with a RECEIPT
 	HelloStart                // I have nothing to play yet: tell me where to begin
+	HelloBehind               // I am behind, and ask for what I lack: send me nothing else
 )
 
 // Flags of PIECE.

@@ -1,0 +1,82 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/xp2p/xp2p/lib/wire"
+)
+
+// Who joins a room some way behind its live edge (Config.Patient) needs what is old
+// first. What is new would come at the same time, pushed by several; and where his link
+// is narrow, which is why he goes over to a lower rendition, each would take its part
+// of it, and all of it would be there at the end.
+
+// Our choices.
+const (
+	behindMost  = 10 * time.Second // then he is as the others are
+	behindLacks = 2                // pieces that he may lack and be one of them
+	// behindAfter is how long it takes until he is sent what is new.
+	behindAfter = time.Second
+	// tellBehind is how long news is gathered for one who is behind: he hears of no
+	// piece in another way.
+	tellBehind = 200 * time.Millisecond
+)
+
+// behind reports whether we are. In a mesh everybody asks for all, and in a tree
+// nobody tells of what flows.
+func (s *Swarm) behind() bool {
+	return s.cfg.Patient && !s.caught && !s.cfg.Seed && !s.mesh() && !s.flows()
+}
+
+// alone reports whether what we lack does not come by itself: we are behind, or were
+// until now, and others have not heard that we are not.
+func (s *Swarm) alone(now time.Time) bool {
+	return s.behind() || !s.caughtAt.IsZero() && now.Sub(s.caughtAt) < behindAfter
+}
+
+// runBehind looks whether we still are, and if not says so.
+func (s *Swarm) runBehind(now time.Time) {
+	w := &s.want
+	if !s.behind() || !w.on {
+		return
+	}
+	if s.behindSince.IsZero() {
+		s.behindSince = now
+	}
+	all := w.from.Compare(w.began) > 0 && len(w.order) <= behindLacks
+	if !all && now.Sub(s.behindSince) < behindMost {
+		return
+	}
+	s.caught, s.caughtAt = true, now
+	for _, n := range s.peers {
+		if n.ready() {
+			s.greet(n, wire.HelloReply)
+		}
+	}
+}
+
+// A patience is how many requests one who is patient may have open for what is not
+// urgent: where his link is full, more of them wait for each other, and where it
+// is far from that, or neighbours are far away, it takes more to fill it.
+type patience struct{ open float64 }
+
+const (
+	patientOpen = 2  // at the least,
+	patientMost = 16 // and at the most
+	// An answer that took so much longer than the way there and back had the link to
+	// itself; one that took so much longer waited for others.
+	patientQuick = 60 * time.Millisecond
+	patientSlow  = 200 * time.Millisecond
+)
+
+// answered learns from how long an answer took beyond the round trip.
+func (p *patience) answered(extra time.Duration) {
+	switch {
+	case extra < patientQuick:
+		p.open = min(max(p.open, patientOpen)+0.5, patientMost)
+	case extra > patientSlow:
+		p.open--
+	}
+}
+
+func (p *patience) room(open int) bool { return open < max(patientOpen, int(p.open)) }
