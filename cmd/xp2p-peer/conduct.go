@@ -192,7 +192,7 @@ func (l *ladder) crossed(e abr.Switch, log *ladderLog) {
 
 // choose asks the rule, and begins to go over to what it says.
 func (l *ladder) choose(now time.Time, probes chan<- int) {
-	late := l.links.take(now, l.rule)
+	full := l.links.take(now, l.rule)
 	r := l.rungs[l.playing]
 	r.mu.Lock()
 	end, keys := r.end, append([]int64(nil), r.keys...)
@@ -213,6 +213,7 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 	buffer := time.Duration(end-l.shown(now)) * time.Millisecond
 	before := *l.rule
 	c := l.rule.Choose(now, max(0, l.worth(now, buffer)))
+	l.io.Log.Debug("the rule says", "rendition", l.list[c.Rendition].Name, "why", c.Reason, "throughput_bps", c.Throughput, "buffer_ms", buffer.Milliseconds(), "full", full)
 	if r.left {
 		c.Rendition = 0 // the one that was gone over to did not come
 	} else if m := l.allowed(now, c.Rendition); m != c.Rendition {
@@ -221,7 +222,7 @@ func (l *ladder) choose(now time.Time, probes chan<- int) {
 		c.Rendition = m
 	}
 	if c.Rendition == l.playing {
-		if !late && l.playing+1 < len(l.list) {
+		if !full && l.playing+1 < len(l.list) {
 			select {
 			case probes <- l.playing + 1:
 			default:
@@ -304,6 +305,7 @@ func (l *ladder) probing(ctx context.Context) chan<- int {
 			select {
 			case i := <-ask:
 				rest = l.known.probe(ctx, l.links, i)
+				l.io.Log.Debug("the origin was probed", "throughput_bps", int64(8*l.known.rate), "pieces_next", l.known.run)
 			case <-ctx.Done():
 				return
 			}

@@ -67,6 +67,9 @@ const (
 	// itself; one that took so much longer waited for others.
 	patientQuick = 60 * time.Millisecond
 	patientSlow  = 200 * time.Millisecond
+	// What has been waited for so long does not count any more: it is the neighbour's
+	// link that is full, or he is gone.
+	patientLong = 500 * time.Millisecond
 )
 
 // answered learns from how long an answer took beyond the round trip.

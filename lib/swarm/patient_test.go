@@ -210,3 +210,35 @@ func TestPatienceFollowsTheLink(t *testing.T) {
 		t.Errorf("where they wait for each other %v", p)
 	}
 }
+
+// Where his own link is what is full, asking two for the same would take twice as long:
+// who is behind leaves to the origin what it has been asked for, also when that is
+// late, and asks for no more at once because it is urgent.
+func TestWhoIsBehindDoesNotAskTwice(t *testing.T) {
+	asked := func(backstop time.Duration, caught bool, due int) (n int) {
+		s := newSwarm(t, 4, false, "balanced", func(c *Config) { c.Patient = true })
+		meet(t, s, 6)
+		s.caught = caught
+		p := pieces(t)
+		s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(due), Backstop: backstop})
+		s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 8)...)), nil)
+		actions(s)
+		for ms := 5; ms < 95; ms += 5 {
+			s.Advance(at(ms))
+			_, msgs := sent(t, actions(s), wire.SwarmWant)
+			for _, m := range msgs {
+				n += len(named(m.Runs))
+			}
+		}
+		return n
+	}
+	if n := asked(time.Second, false, -500); n != 0 {
+		t.Errorf("the origin owes all, and neighbours are asked for %d", n)
+	}
+	if n := asked(0, false, -500); n != patientOpen {
+		t.Errorf("there is no origin, all is late, and %d are asked for at once", n)
+	}
+	if n := asked(time.Second, true, -500); n < 5 {
+		t.Errorf("one of the others asks for %d of 8 that are late", n)
+	}
+}

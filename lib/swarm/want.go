@@ -361,7 +361,9 @@ func (s *Swarm) runWant(now time.Time) {
 		if m.peer != 0 {
 			if now.Before(m.until) {
 				w.wake = earlier(w.wake, m.until)
-				open++
+				if now.Sub(m.at) < patientLong {
+					open++
+				}
 				continue
 			}
 			s.timedOut(now, id, m)
@@ -398,10 +400,15 @@ func (s *Swarm) runWant(now time.Time) {
 				}
 			}
 		}
-		if b := backstop; b > 0 && !own.IsZero() && own.Sub(now) < b+s.typicalRTT() && now.Before(own) && !due.Before(own) {
+		if b := backstop; b > 0 && !own.IsZero() && own.Sub(now) < b+s.typicalRTT() && (now.Before(own) || s.behind()) && !due.Before(own) {
 			// An answer would come when the origin's has: whoever would send it has
-			// better things to send. If the origin has not answered by then, it is slow.
-			w.wake = earlier(w.wake, own)
+			// better things to send. If the origin has not answered by then, it is slow;
+			// or our link is, if we are behind, and then both would take twice as long.
+			if now.Before(own) {
+				w.wake = earlier(w.wake, own)
+			} else {
+				w.wake = earlier(w.wake, now.Add(retryNobody))
+			}
 			continue
 		}
 		if (s.give.load.short || s.view.Short) && backstop > 0 && !others && !starting && !own.IsZero() && now.Before(own) && !m.heard && !s.ours(id) {
@@ -459,7 +466,7 @@ func (s *Swarm) runWant(now time.Time) {
 		if w.misses[r.id] != r.m {
 			continue // it was lost with another
 		}
-		if s.cfg.Patient && !r.urgent && !w.patience.room(open) {
+		if s.cfg.Patient && (!r.urgent || s.behind()) && !w.patience.room(open) {
 			w.crowded = true // an answer will bring us back, or that it is urgent
 			w.wake = earlier(w.wake, now.Add(retryNobody))
 			continue
