@@ -20,8 +20,11 @@ var huge struct {
 // runtime has no word for it; so memory is taken, asked for, and given back to it
 // untouched.
 func hugePages(n int) {
-	const most = 1 << 30
-	n = min(n, most)
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil {
+		return
+	}
+	n = int(min(uint64(n), uint64(info.Freeram)*uint64(info.Unit)/2))
 	huge.Lock()
 	defer huge.Unlock()
 	if n <= huge.bytes {
