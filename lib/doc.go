@@ -98,6 +98,11 @@
 //     have left nobody relies on the origin.
 //   - Who is moved to other neighbours hears for a while who of the old ones died: it
 //     asked the dead.
+//   - Whose link is full is not asked twice for the same, and who is behind on one is
+//     pushed nothing: what he needs last took half of it, and viewers stood.
+//   - A link is full when what is put out and all that comes are late, and carries then
+//     what comes; the gaps between pieces that are put out tell of a burst behind one
+//     that was missing, and a link of 1.5 Mbit/s was taken for one of a hundred.
 //   - The word of a stranger (an index, a count, a HAVE) opens little memory and
 //     ends when a signed one contradicts it.
 //

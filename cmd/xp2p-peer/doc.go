@@ -125,9 +125,10 @@
 //
 // A rule (package abr: BOLA says when, throughput how far) chooses by the bit rates
 // that the room's list has. Throughput is measured of the origin and of other
-// viewers apart: where pieces come late, by the time from one to the next; else a
-// probe asks the origin for some pieces of the next higher rendition, up to 100 KB
-// every second or so, and throws them away. So what viewers hold of one rendition
+// viewers apart: where all pieces come late, by what comes; else a probe asks the
+// origin for some pieces of the next higher rendition, up to 128 KiB every second or
+// so, and throws them away. What it would give so beside all that comes is enough to
+// go up by, for viewers may be slow because their own links are. So what viewers hold of one rendition
 // says nothing about another.
 //
 // The other rendition's swarm is joined first, and asked from a keyframe on that the
