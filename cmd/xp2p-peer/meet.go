@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/node"
@@ -110,6 +111,9 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 				if !s.in() {
 					return
 				}
+				if list, ok := ev.Signal.(*wire.SignalNeighbours); ok && !slices.ContainsFunc(list.Members, isViewer) {
+					s.othersFirst = now // there are none
+				}
 				if err := s.node.Signal(now, s.name, ev.Signal); err != nil {
 					s.io.Log.Warn("the tracker said what makes no sense", "err", err)
 				}
@@ -120,6 +124,8 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 	}
 	return nil
 }
+
+func isViewer(m wire.SignalMember) bool { return m.Role == wire.RolePeer }
 
 // lastReport tells the tracker what nobody can say for us any more: what we had
 // of whom.

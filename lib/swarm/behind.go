@@ -3,6 +3,7 @@ package swarm
 import (
 	"time"
 
+	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -15,6 +16,10 @@ import (
 const (
 	behindMost  = 10 * time.Second // then he is as the others are
 	behindLacks = 2                // pieces that he may lack and be one of them
+	// behindEven is for how long he has not come nearer to the edge then: where nobody
+	// tells of what there is, he would seem to lack nothing from the first piece on.
+	behindEven = 700 * time.Millisecond
+	behindGain = 50 // ms of the stream, more than what has passed: he comes nearer
 	// behindAfter is how long it takes until he is sent what is new.
 	behindAfter = time.Second
 	// tellBehind is how long news is gathered for one who is behind: he hears of no
@@ -34,6 +39,13 @@ func (s *Swarm) alone(now time.Time) bool {
 	return s.behind() || !s.caughtAt.IsZero() && now.Sub(s.caughtAt) < behindAfter
 }
 
+// gain notes a piece that is newer than all others.
+func (s *Swarm) gain(now time.Time, dts int64) {
+	if ahead := dts - now.UnixMilli(); s.gainedAt.IsZero() || ahead > s.gained+behindGain {
+		s.gained, s.gainedAt = ahead, now
+	}
+}
+
 // runBehind looks whether we still are, and if not says so.
 func (s *Swarm) runBehind(now time.Time) {
 	w := &s.want
@@ -43,7 +55,7 @@ func (s *Swarm) runBehind(now time.Time) {
 	if s.behindSince.IsZero() {
 		s.behindSince = now
 	}
-	all := w.from.Compare(w.began) > 0 && len(w.order) <= behindLacks
+	all := w.from.Compare(w.began) > 0 && len(w.order) <= behindLacks && now.Sub(s.gainedAt) >= behindEven
 	if !all && now.Sub(s.behindSince) < behindMost {
 		return
 	}
@@ -53,6 +65,28 @@ func (s *Swarm) runBehind(now time.Time) {
 			s.greet(n, wire.HelloReply)
 		}
 	}
+}
+
+// sparesBehind reports whether those of a view who are behind are sent nothing unasked.
+// Where all of a group are, as when a room goes over to another rendition, nobody would
+// have to give what they ask for: so a seed sends them what is new, for one to ask
+// another, unless there is one alone, who asks the origin.
+func (s *Swarm) sparesBehind(v *topology.View) bool {
+	if !s.cfg.Seed {
+		return true
+	}
+	behind := 0
+	for i := range v.Members {
+		if m := &v.Members[i]; m.ID != v.Self && !m.Seed {
+			if n := s.peer(Peer(m.ID)); n != nil && n.ready() {
+				if !n.behind {
+					return true
+				}
+				behind++
+			}
+		}
+	}
+	return behind == 1
 }
 
 // A patience is how many requests one who is patient may have open for what is not

@@ -75,13 +75,14 @@ func (s *Swarm) willing(now time.Time, v *topology.View, not Peer) {
 	f := &s.feed
 	f.Self, f.Group, f.Short, f.Members = v.Self, v.Group, v.Short, f.Members[:0]
 	s.able = s.able[:0] // groups below in which somebody is up to it
+	spared := s.sparesBehind(v)
 	for _, m := range v.Members {
 		if m.ID == v.Self || m.Seed {
 			f.Members = append(f.Members, m)
 			continue
 		}
 		n := s.peer(Peer(m.ID))
-		if n == nil || !n.ready() || n.id == not || n.behind {
+		if n == nil || !n.ready() || n.id == not || n.behind && spared {
 			continue
 		}
 		m.Upload = m.Upload && n.uploads

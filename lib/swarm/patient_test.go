@@ -137,32 +137,44 @@ func TestWhoIsPatientSaysWhenHeHasCaughtUp(t *testing.T) {
 	if flags(s.Hello())&wire.HelloBehind == 0 {
 		t.Fatal("he does not say that he is behind")
 	}
-	meet(t, s, 6)
 	p := pieces(t)
-	s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(2000)})
-	s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 10)...)), nil)
-	actions(s)
-	said := -1
-	for i := range 10 {
-		if s.Receive(at(100+10*i), 5, message(s, p[i], wire.PieceAsked), nil); i == 0 {
-			s.SetWant(at(100), p[1].Piece.ID, Line{Epoch: 1000, At: at(2000)})
-		}
-		if to, msgs := sent(t, actions(s), wire.SwarmHello); len(to) > 0 && said < 0 {
-			said = i
-			if len(to) != 5 || msgs[0].Hello.Flags&wire.HelloBehind != 0 {
-				t.Errorf("said to %v: %+v", to, msgs[0].Hello)
-			}
-		}
+	hello := func(ms int) (to []Peer, msgs []wire.Swarm) {
+		s.Advance(at(ms))
+		return sent(t, actions(s), wire.SwarmHello)
 	}
-	if lacks := 9 - said; lacks != behindLacks {
-		t.Errorf("he said so when he lacked %d", lacks)
+	lacking := func(n int) {
+		s = newSwarm(t, 4, false, "balanced", func(c *Config) { c.Patient = true })
+		meet(t, s, 6)
+		s.SetWant(t0, p[0].Piece.ID, Line{Epoch: 1000, At: at(2000)})
+		s.Receive(t0, 5, wire.AppendHave(nil, s.tag, wire.HaveSnapshot, run1(ids(p, 0, 10)...)), nil)
+		for i := range 10 - n {
+			s.Receive(at(100+10*i), 5, message(s, p[i], wire.PieceAsked), nil)
+		}
+		s.SetWant(at(200), p[10-n].Piece.ID, Line{Epoch: 1000, At: at(2000)})
+		actions(s)
+	}
+	lacking(behindLacks + 1)
+	if to, _ := hello(1500); len(to) > 0 {
+		t.Errorf("he lacks %d, and says that he has caught up", behindLacks+1)
+	}
+	lacking(behindLacks + 1)
+	s.Receive(at(260), 5, message(s, p[9], wire.PieceAsked), nil)
+	if to, _ := hello(950); len(to) > 0 {
+		t.Error("he was far behind until just now, and says that he has caught up")
+	}
+	to, msgs := hello(970)
+	if len(to) != 5 || msgs[0].Hello.Flags&wire.HelloBehind != 0 {
+		t.Fatalf("when he has caught up he says so to %v: %+v", to, msgs)
+	}
+	for i := range 10 {
+		s.Receive(at(970), 5, message(s, p[i], wire.PieceAsked), nil)
 	}
 	// What was handed round before the others heard of it does not come by itself, and
 	// he does not wait for it.
-	s.Receive(at(300), 5, message(s, p[12], 0), nil)
-	s.Receive(at(300), 3, wire.AppendHave(nil, s.tag, 0, run1(ids(p, 10, 12)...)), nil)
+	s.Receive(at(980), 5, message(s, p[12], 0), nil)
+	s.Receive(at(980), 3, wire.AppendHave(nil, s.tag, 0, run1(ids(p, 10, 12)...)), nil)
 	asked := 0
-	for ms := 300; ms < 400; ms += 5 {
+	for ms := 980; ms < 1080; ms += 5 {
 		s.Advance(at(ms))
 		to, _ := sent(t, actions(s), wire.SwarmWant)
 		asked += len(to)
@@ -240,5 +252,30 @@ func TestWhoIsBehindDoesNotAskTwice(t *testing.T) {
 	}
 	if n := asked(time.Second, true, -500); n < 5 {
 		t.Errorf("one of the others asks for %d of 8 that are late", n)
+	}
+}
+
+// Where all of a group are behind, somebody has to have what is new: the seed hands it
+// to them. One who is alone asks the origin, in order.
+func TestASeedSendsWhatIsNewToThoseBehindIfThereIsNobodyElse(t *testing.T) {
+	for n := Peer(2); n <= 4; n++ {
+		s := newSwarm(t, seedID, true, "balanced")
+		meet(t, s, int(n))
+		p := pieces(t)
+		offer := func(i int) (to []Peer) {
+			s.Offer(at(100*i), p[i], 0)
+			to, _ = copies(t, actions(s))
+			return to
+		}
+		for id := Peer(2); id <= n; id++ {
+			s.Receive(t0, id, wire.AppendHello(nil, s.tag, &wire.Hello{Flags: wire.HelloBehind | wire.HelloUpload | wire.HelloReply, Name: "match"}), nil)
+		}
+		if to := offer(0); len(to) == 0 != (n == 2) {
+			t.Errorf("%d are behind, and the seed hands a piece to %v", n-1, to)
+		}
+		s.Receive(t0, 2, wire.AppendHello(nil, s.tag, &wire.Hello{Flags: wire.HelloUpload | wire.HelloReply, Name: "match"}), nil)
+		if to := offer(1); !slices.Equal(to, []Peer{2}) {
+			t.Errorf("2 has caught up, and the seed hands a piece to %v", to)
+		}
 	}
 }

@@ -95,6 +95,9 @@ func (s *Swarm) keep(now time.Time, h *held) bool {
 	s.guess(now, h)
 	if id.Compare(s.newest) > 0 {
 		s.newest, s.newestAt = id, now
+		if s.behind() {
+			s.gain(now, h.piece.DTS)
+		}
 	}
 	if s.hedging(now) {
 		s.want.wake = earlier(s.want.wake, s.newestAt.Add(silence))

@@ -102,6 +102,8 @@ type Swarm struct {
 	caught      bool      // who is patient has all that others have
 	caughtAt    time.Time // since when
 	behindSince time.Time // and when he began to ask for it
+	gained      int64     // ms that the newest piece is ahead of the clock, at most,
+	gainedAt    time.Time // and since when
 
 	actions fifo.Queue[Action]
 	tags    uint64
