@@ -90,28 +90,52 @@ func pings(t testing.TB, l *Lab, from, to string, n int) (rtts []time.Duration) 
 	return rtts
 }
 
+// quietly measures in a lab, and once more where the machine was so busy that the lab
+// itself says not to be trusted.
+func quietly(t *testing.T, cfg Config, measure func(l *Lab) error) {
+	for range 5 {
+		l := open(t, cfg)
+		err := measure(l)
+		logReport(t, l)
+		busy := l.Report().Trusted()
+		l.Close()
+		switch {
+		case err == nil:
+			return
+		case busy == nil:
+			t.Fatal(err)
+		}
+		t.Logf("not counted: %v (%v)", err, busy)
+	}
+	t.Skip("the machine was too busy five times to emulate a link")
+}
+
 func TestAPingThroughTheLabTakesTheDelayThatWasSet(t *testing.T) {
-	l := open(t, Config{
+	quietly(t, Config{
 		Hosts: []Host{
 			{Name: "a", Up: Link{Delay: 4 * ms}, Down: Link{Delay: 1 * ms}},
 			{Name: "b", Up: Link{Delay: 2 * ms, Rate: 10 * Mbps}, Down: Link{Delay: 3 * ms}},
 			{Name: "c"},
 		},
 		Delay: 15 * ms, Realtime: true,
-	})
-	l.SetDelay("a", "c", 0)
-	for _, c := range []struct {
-		to   string
-		want time.Duration
-	}{{"b", 40 * ms}, {"c", 5 * ms}} {
-		rtts := pings(t, l, "a", c.to, 20)
-		p50 := rtts[len(rtts)/2]
-		t.Logf("a to %s: want %v, shortest %v, median %v, longest %v", c.to, c.want, rtts[0], p50, rtts[len(rtts)-1])
-		if rtts[0] < c.want || p50 > c.want+2*ms {
-			t.Errorf("a to %s: median %v, want %v and at most 2ms more", c.to, p50, c.want)
+	}, func(l *Lab) (err error) {
+		l.SetDelay("a", "c", 0)
+		for _, c := range []struct {
+			to   string
+			want time.Duration
+		}{{"b", 40 * ms}, {"c", 5 * ms}} {
+			rtts := pings(t, l, "a", c.to, 20)
+			p50 := rtts[len(rtts)/2]
+			t.Logf("a to %s: want %v, shortest %v, median %v, longest %v", c.to, c.want, rtts[0], p50, rtts[len(rtts)-1])
+			if rtts[0] < c.want {
+				t.Errorf("a to %s: %v, want at least %v", c.to, rtts[0], c.want)
+			}
+			if p50 > c.want+2*ms {
+				err = fmt.Errorf("a to %s: median %v, want %v and at most 2ms more", c.to, p50, c.want)
+			}
 		}
-	}
-	logReport(t, l)
+		return err
+	})
 }
 
 func logReport(t testing.TB, l *Lab) {
@@ -120,45 +144,46 @@ func logReport(t testing.TB, l *Lab) {
 }
 
 func TestALinkInTheLabCarriesItsRateAndDropsTheRest(t *testing.T) {
-	l := open(t, Config{
+	quietly(t, Config{
 		Hosts: []Host{
 			{Name: "a", Up: Link{Rate: 20 * Mbps, Queue: 450_000}},
 			{Name: "b", Down: Link{Rate: 100 * Mbps}},
 		},
 		Delay: 10 * ms, Realtime: true,
+	}, func(l *Lab) error {
+		a, b := listen(t, l, "a"), listen(t, l, "b")
+		stamped(t, b)
+		const blast = 400 // of 1500 bytes: more than the link's queue holds
+		for range blast {
+			if _, err := a.WriteToUDPAddrPort(make([]byte, 1472), addrOf(b)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var first, last int64
+		n := 0
+		buf, oob := make([]byte, 2000), make([]byte, 64)
+		for {
+			b.SetReadDeadline(time.Now().Add(300 * ms))
+			_, k, _, _, err := b.ReadMsgUDPAddrPort(buf, oob)
+			if err != nil {
+				break
+			}
+			last = stamp(oob[:k])
+			if n++; n == 1 {
+				first = last
+			}
+		}
+		rate := float64(n-1) * 1500 * 8 / time.Duration(last-first).Seconds()
+		t.Logf("%d of %d came, at %.3f Mbit/s of 20 (%+.2f %%)", n, blast, rate/1e6, rate/20e4-100)
+		up := l.Report().Hosts[0].Up
+		if int(up.Packets) != n || n < 300 || up.LostQueue != uint64(blast-n) {
+			t.Errorf("%d came; the emulator passed %d and dropped %d", n, up.Packets, up.LostQueue)
+		}
+		if rate < 19.6e6 || rate > 20.4e6 {
+			return fmt.Errorf("%.2f Mbit/s, want 20", rate/1e6)
+		}
+		return nil
 	})
-	a, b := listen(t, l, "a"), listen(t, l, "b")
-	stamped(t, b)
-	const blast = 400 // of 1500 bytes: more than the link's queue holds
-	for range blast {
-		if _, err := a.WriteToUDPAddrPort(make([]byte, 1472), addrOf(b)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var first, last int64
-	n := 0
-	buf, oob := make([]byte, 2000), make([]byte, 64)
-	for {
-		b.SetReadDeadline(time.Now().Add(300 * ms))
-		_, k, _, _, err := b.ReadMsgUDPAddrPort(buf, oob)
-		if err != nil {
-			break
-		}
-		last = stamp(oob[:k])
-		if n++; n == 1 {
-			first = last
-		}
-	}
-	rate := float64(n-1) * 1500 * 8 / time.Duration(last-first).Seconds()
-	t.Logf("%d of %d came, at %.3f Mbit/s of 20 (%+.2f %%)", n, blast, rate/1e6, rate/20e4-100)
-	if rate < 19.6e6 || rate > 20.4e6 {
-		t.Errorf("%.2f Mbit/s, want 20", rate/1e6)
-	}
-	up := l.Report().Hosts[0].Up
-	if int(up.Packets) != n || n < 300 || up.LostQueue != uint64(blast-n) {
-		t.Errorf("%d came; the emulator passed %d and dropped %d", n, up.Packets, up.LostQueue)
-	}
-	logReport(t, l)
 }
 
 // stamped asks the kernel to say when a datagram came: the reader's own
