@@ -18,13 +18,11 @@ var huge struct {
 // from viewer to viewer through hundreds of MiB in no order that a cache could know:
 // with pages of 4 KiB a tenth of its time is spent looking up where they are. The
 // runtime has no word for it; so memory is taken, asked for, and given back to it
-// untouched.
+// untouched. More than a GiB of it gained nothing, and held more memory than the
+// heap needs.
 func hugePages(n int) {
-	var info syscall.Sysinfo_t
-	if err := syscall.Sysinfo(&info); err != nil {
-		return
-	}
-	n = int(min(uint64(n), uint64(info.Freeram)*uint64(info.Unit)/2))
+	const most = 1 << 30
+	n = min(n, most)
 	huge.Lock()
 	defer huge.Unlock()
 	if n <= huge.bytes {
