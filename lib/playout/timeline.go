@@ -43,21 +43,10 @@ type entry struct {
 	start  bool // it came with the origin's answer to the question where to start
 }
 
-// search returns where a segment stands, or would stand. There are seldom more than
-// the few that a player has before it, and the newest is meant most.
 func (t *timeline) search(epoch, seq int64) (int, bool) {
-	lo, hi := 0, len(t.segs)
-	for i := hi - 1; lo < hi; i = (lo + hi) / 2 {
-		switch r := t.segs[i]; {
-		case r.epoch == epoch && r.seq == seq:
-			return i, true
-		case r.epoch < epoch || r.epoch == epoch && r.seq < seq:
-			lo = i + 1
-		default:
-			hi = i
-		}
-	}
-	return lo, false
+	return slices.BinarySearchFunc(t.segs, 0, func(r *run, _ int) int {
+		return cmp.Or(cmp.Compare(r.epoch, epoch), cmp.Compare(r.seq, seq))
+	})
 }
 
 func (t *timeline) find(epoch, seq int64) *run {
