@@ -101,8 +101,8 @@
 // before a bound is reached it tells all neighbours that it does not upload, and
 // is then like one that never did; it begins again when there is enough to give
 // that it pays, and shows what it has. And it yields to what else uses the
-// uplink: when round trips to several neighbours grow at once, it gives less
-// until they are short again.
+// uplink: when what goes to several neighbours stands in a queue for long, it gives
+// less until that is gone.
 //
 // # Receipts
 //

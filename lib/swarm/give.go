@@ -310,6 +310,7 @@ func (s *Swarm) Delivered(now time.Time, id Peer, tag uint64, left Departure) {
 	}
 	s.settle(n, x)
 	s.up.took(now, x, left)
+	s.delay.saw(id, left.Queued)
 	n.have.add(x.id)
 	n.out += int64(x.size)
 	s.Meter.Uploaded += int64(x.size)

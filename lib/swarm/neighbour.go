@@ -45,7 +45,6 @@ type neighbour struct {
 	need   need
 	lately int // bytes of pieces it was sent in the last seconds
 
-	queue  queue
 	asked  int       // open requests to it
 	rate   float64   // measured goodput of its answers, bytes per second
 	group  uint64    // its group, when it was lost

@@ -58,3 +58,42 @@ func TestTheWayWithoutQueuesIsTheLeastOfLate(t *testing.T) {
 		}
 	}
 }
+
+// An upload of the user's may take long. The way is not believed to have become
+// longer before ten minutes have passed.
+func TestAQueueThatStandsIsNotTakenForTheWay(t *testing.T) {
+	epoch := time.Unix(1000, 0)
+	const ms = time.Millisecond
+	var x wayState
+	queued := func(at, way time.Duration) time.Duration {
+		return x.queued(epoch, epoch.Add(at), at+way)
+	}
+	var at time.Duration
+	for ; at < 90*time.Second; at += time.Second {
+		queued(at, 20*ms)
+	}
+	for ; at < 10*time.Minute; at += time.Second {
+		if got := queued(at, 220*ms); got != 200*ms {
+			t.Fatalf("after %v: waited %v", at, got)
+		}
+	}
+	for ; at < 14*time.Minute; at += time.Second {
+		queued(at, 220*ms)
+	}
+	if got := queued(at, 220*ms); got != 0 {
+		t.Errorf("after %v of it: waited %v", at, got)
+	}
+	// And one that ends is forgotten with it.
+	for ; at < 15*time.Minute; at += time.Second {
+		queued(at, 20*ms)
+	}
+	for ; at < 16*time.Minute; at += time.Second {
+		queued(at, 220*ms)
+	}
+	for ; at < 20*time.Minute; at += time.Second {
+		queued(at, 20*ms)
+	}
+	if got := queued(at, 30*ms); got != 10*ms {
+		t.Errorf("after its end: waited %v", got)
+	}
+}
