@@ -155,6 +155,38 @@ func TestTheWindowGrowsWithWhatTheUplinkCarries(t *testing.T) {
 	}
 }
 
+// A radio link has its bad moments. What was measured in one must not hold up what
+// leaves behind it: pieces that are given as slowly as a slow uplink took them leave
+// one by one, and none of them is seen to wait for another.
+func TestAnUplinkThatChangesIsFollowedWithinSeconds(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	meet(t, s, 6)
+	w := newWireOut(s, 0)
+	all := pieces(t)
+	for _, rec := range all {
+		s.Receive(t0, 2, message(s, rec, 0), nil)
+	}
+	w.take(t, t0)
+	now := t0
+	for i, rate := range []float64{400e3, 120e3, 400e3, 1e6, 120e3, 1e6} { // bytes per second
+		w.rate = rate
+		for range 30 {
+			for _, who := range []Peer{3, 5, 6} {
+				var ids []segment.ID
+				for _, rec := range all[:20] {
+					ids = append(ids, rec.Piece.ID)
+				}
+				s.Receive(now, who, wire.AppendWant(nil, s.tag, 0, 2000, run1(ids...)), nil)
+			}
+			w.run(t, now, now.Add(100*time.Millisecond))
+			now = now.Add(100 * time.Millisecond)
+		}
+		if got := float64(s.Uplink()) / 8; got < 0.7*rate || got > 1.5*rate {
+			t.Errorf("%d: after 3 s an uplink of %.0f kB/s is taken for one of %.0f", i, rate/1000, got/1000)
+		}
+	}
+}
+
 func TestWhatManyWaitForLeavesFirstThenTheUrgentThenTheRest(t *testing.T) {
 	s := newSwarm(t, 4, false, "balanced")
 	stand(t, s)

@@ -51,7 +51,8 @@ type burst struct {
 
 // Our choices.
 const (
-	spanTime    = 10 * time.Second // what was measured before counts half
+	spanBusy    = 1.0              // seconds: what was measured before counts half, for links change, radio links fast
+	spanLoose   = 10 * time.Second // the same of a rate at which nothing was full
 	windowFirst = 48 << 10         // on their way, before anything is measured: three pieces
 	windowMore  = 40 << 10         // beside two round trips' worth
 	windowMost  = 8 << 20
@@ -84,10 +85,13 @@ type Departure struct {
 
 // took notes the acknowledgement of a piece, and when it had left.
 func (u *uplink) took(now time.Time, x *sending, left Departure) {
-	if now.Sub(u.turn) >= spanTime {
-		for _, v := range [...]*float64{&u.busyFor, &u.busy, &u.loneFor, &u.lone, &u.loose} {
+	if u.busyFor+u.loneFor >= spanBusy {
+		for _, v := range [...]*float64{&u.busyFor, &u.busy, &u.loneFor, &u.lone} {
 			*v /= 2
 		}
+	}
+	if now.Sub(u.turn) >= spanLoose {
+		u.loose /= 2
 		u.turn = now
 	}
 	at, size := later(left.At, x.at), float64(x.size)
@@ -164,10 +168,13 @@ func (u *uplink) rate() float64 {
 }
 
 // carries is what the uplink carries, in bytes per second: what left while
-// something was leaving all the time, or, until that has lasted, what left by
-// itself, which tells no more than it carries; 0: it was never seen full.
+// something was leaving all the time, or what left by itself, which is never more
+// than it carries; 0: it was never seen full. Who gave one piece after another as
+// fast as a slow uplink took them would not see otherwise that it has become faster.
 func (u *uplink) carries() float64 {
 	switch {
+	case u.busyFor >= busyLeast && u.loneFor >= busyLeast:
+		return max(u.busy/u.busyFor, u.lone/u.loneFor)
 	case u.busyFor >= busyLeast:
 		return u.busy / u.busyFor
 	case u.loneFor > 0:
