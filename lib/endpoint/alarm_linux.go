@@ -3,13 +3,15 @@ package endpoint
 import (
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// fdAlarm is a timerfd that is read through the runtime's poller: it wakes
-// the loop within 50 µs of its time, where a time.Timer takes up to 1 ms,
-// because the poller waits in whole milliseconds.
+// fdAlarm is a timerfd in the runtime's poller: it wakes the loop within 50 µs of
+// its time, where a time.Timer takes up to 1 ms, because the poller waits in whole
+// milliseconds. It is never read: the poller tells of each expiry once (EPOLLET),
+// and setting the timer takes back what was not read of the last one.
 type fdAlarm struct {
 	file *os.File
 	raw  int
@@ -27,18 +29,27 @@ func newAlarm(plain bool) (alarm, error) {
 		return nil, err
 	}
 	a := &fdAlarm{file: os.NewFile(uintptr(fd), "timerfd"), raw: fd, c: make(chan struct{}, 1), end: make(chan struct{})}
+	raw, err := a.file.SyscallConn()
+	if err != nil {
+		a.file.Close()
+		return nil, err
+	}
 	go func() {
 		defer close(a.end)
-		var expirations [8]byte
-		for {
-			if _, err := a.file.Read(expirations[:]); err != nil {
-				return
+		armed := false
+		// One call to the end: each further one would forget an expiry that nobody
+		// waited for.
+		raw.Read(func(uintptr) bool {
+			if !armed {
+				armed = true // nothing has expired yet
+				return false
 			}
 			select {
 			case a.c <- struct{}{}:
 			default:
 			}
-		}
+			return false
+		})
 	}()
 	return a, nil
 }
@@ -50,7 +61,7 @@ func (a *fdAlarm) set(now, at time.Time) {
 	a.at = at
 	// A zero value would disarm it.
 	t := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, int64(at.Sub(now))))}
-	unix.TimerfdSettime(a.raw, 0, &t, nil)
+	unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(a.raw), 0, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
 }
 
 func (a *fdAlarm) ring() <-chan struct{} { return a.c }

@@ -85,7 +85,8 @@ func (r *receiver) try(fd uintptr, s *socket, e *Endpoint) (done bool) {
 	}
 	b.sys.arm()
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.sys.hdrs[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		// Raw: as in sender.try.
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.sys.hdrs[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			b.n = int(n)

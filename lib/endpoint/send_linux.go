@@ -154,9 +154,11 @@ func (m *messages) rest(pkts []machine.Packet, i int) []machine.Packet {
 	return pkts
 }
 
+// try is a system call that never waits, and that the Go scheduler need not know
+// of: told of each, it wakes a thread that watches for long ones.
 func (w *sender) try(fd uintptr) bool {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.msgs.hdrs[w.first])), uintptr(w.n), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.msgs.hdrs[w.first])), uintptr(w.n), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}

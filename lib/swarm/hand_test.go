@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xp2p/xp2p/lib/topology"
 	"github.com/xp2p/xp2p/lib/wire"
 )
 
@@ -199,6 +200,54 @@ func TestWhatAMemberHadToFetchItHandsOnIfTheOthersWaitForIt(t *testing.T) {
 	}
 	if owned < len(list)/5*7/10 || owned > len(list)/5*13/10 {
 		t.Errorf("of %d pieces it was the owner of %d, want about a fifth", len(list), owned)
+	}
+}
+
+// Those above do not see what comes here from elsewhere. What they were to hand to
+// us waits in their queues meanwhile, and would come all the same.
+func TestWhoHadToFetchAPieceTellsThoseAboveToo(t *testing.T) {
+	s := newSwarm(t, 4, false, "balanced")
+	members := []wire.SignalMember{{ID: seedID, Role: wire.RoleSeed, Upload: true}}
+	for _, id := range []Peer{2, 3, 5, 11, 12} {
+		m := wire.SignalMember{ID: id, Role: wire.RolePeer, Upload: true, Group: 1}
+		if id > 10 {
+			m.Tier, m.Group = int8(topology.Above), 7
+		}
+		members = append(members, m)
+	}
+	know(t, s, members)
+	above := func(ms int) (to []Peer) {
+		s.Advance(at(ms))
+		haves, _ := sent(t, actions(s), wire.SwarmHave)
+		for _, p := range haves {
+			if p > 10 {
+				to = append(to, p)
+			}
+		}
+		return to
+	}
+	list := pieces(t)
+	s.Store(t0, list[0], 0)
+	if to := above(5); !slices.Equal(to, []Peer{11, 12}) {
+		t.Errorf("the origin brought a piece: of those above %v hear of it", to)
+	}
+	s.Receive(at(10), 11, message(s, list[1], wire.PieceDistribute), nil)
+	if to := above(900); len(to) > 0 {
+		t.Errorf("one above handed it to us: %v hear of it", to)
+	}
+	// At the other end it is taken out of the queue.
+	o := newSwarm(t, 11, false, "balanced")
+	stand(t, o)
+	o.up.leave = at(10_000)
+	o.Receive(t0, seedID, message(o, list[0], wire.PieceDistribute), nil)
+	waits := o.give.bytes
+	for _, id := range []Peer{11, 12, 13} {
+		if o.peer(id) != nil {
+			o.Receive(at(1), id, wire.AppendHave(nil, o.tag, 0, run1(list[0].Piece.ID)), nil)
+		}
+	}
+	if waits == 0 || o.give.bytes >= waits {
+		t.Errorf("%d bytes waited, and %d still do", waits, o.give.bytes)
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 )
 
 // tell lets those neighbours know of a piece who lack it, as far as we know,
-// and are not being sent it.
+// and are not being sent it. soon: it had to be fetched; then in a balanced room all
+// hear of it who may be about to send it, those above too.
 func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 	if !s.uploads() {
 		return
@@ -35,11 +36,15 @@ func (s *Swarm) tell(now time.Time, id segment.ID, soon bool) {
 	if (s.give.load.short || s.view.Short) && s.want.line.Backstop > 0 && !s.mesh() {
 		return // who would ask for it could not be sent it
 	}
+	balanced := !s.mesh() && !s.flows()
 	for _, n := range s.peers {
-		if !n.ready() || n.seed || n.tier != topology.Fellow || n.have.has(id) {
+		switch {
+		case !n.ready():
+			continue
+		case soon && balanced && (n.tier == topology.Above || s.feeds(n)):
+		case n.seed || n.tier != topology.Fellow || n.have.has(id):
 			continue // those below know that we have what is old enough
-		}
-		if n.sent(id) != nil {
+		case n.sent(id) != nil && !(soon && balanced):
 			continue
 		}
 		if len(n.tell) >= maxTell {
@@ -66,10 +71,8 @@ func (s *Swarm) runTell(now time.Time) {
 		slices.SortFunc(n.tell, segment.ID.Compare)
 		var runs []wire.Run
 		for _, id := range n.tell {
-			if n.have.has(id) || s.win.get(id) == nil {
-				continue
-			}
-			if n.sent(id) != nil {
+			h := s.win.get(id)
+			if h == nil || n.tier == topology.Fellow && n.have.has(id) || n.sent(id) != nil && !h.fetched {
 				continue
 			}
 			runs, _ = wire.AppendToRuns(runs, id.Epoch, id.Seq, id.Index)

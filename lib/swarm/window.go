@@ -48,6 +48,7 @@ type held struct {
 	came     time.Time
 	spread   bool      // at a member: it was handed to the fellows
 	shared   bool      // a fellow pushed it, as to all others
+	fetched  bool      // it had to be asked for
 	missed   time.Time // since when it was missing, if it came because it was asked for
 	answered []answer  // at a seed: when one who asked was last sent it
 }
