@@ -106,7 +106,7 @@ cores; --moments 1 is a third of it.
   - --csv FILE: write the raw numbers, a row for each run
   - --html FILE: write a page with the table, pictures and definitions; it needs nothing from anywhere
   - --real: real processes on loopback instead of a simulation, 50 viewers unless --peers says otherwise; beside them plain HTTP viewers of the same seed
-  - --calibrate: 30 real processes behind emulated links (root, Linux) beside the simulation of the same scenario over packets: do they agree within 5 % in share and 15 % in lag?
+  - --calibrate: 30 real processes behind emulated links (root, Linux) beside the simulation of the same scenario over packets: do they agree within 5 % in share and 15 % in lag? Where the machine was not in time for the processes they are measured again, up to four times.
   - --bin DIR: where xp2p-slice, xp2p-seed and xp2p-peer are; if not given, where this program is, or in PATH
   - --jobs N: runs at the same time; 0, which is the default, is one for each CPU
 

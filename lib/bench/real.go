@@ -53,6 +53,7 @@ type Real struct {
 	BroadcastLateMS float64 // how late frames were written, 99th percentile
 	EmulatorLateMS  float64 // how late packets were, 99th percentile; netns only
 	MachineBusy     float64 // of all processors, 0 to 1; 0: not known
+	MachineStolen   float64 // the same of what a virtual machine's host gave to others
 	Doubts          []string
 	Failures        []string // processes that did not end as they should, at most maxFailures
 }

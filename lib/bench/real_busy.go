@@ -8,8 +8,9 @@ import (
 )
 
 // busyness is how long the processors have worked and rested since boot, in
-// ticks, as Linux counts them (proc_stat(5)); zero elsewhere.
-type busyness struct{ busy, idle uint64 }
+// ticks, as Linux counts them (proc_stat(5)), and for how long a virtual machine's
+// host gave them to others; zero elsewhere.
+type busyness struct{ busy, idle, stolen uint64 }
 
 func readBusyness() (b busyness) {
 	text, err := os.ReadFile("/proc/stat")
@@ -23,22 +24,24 @@ func readBusyness() (b busyness) {
 		case err != nil: // the line's name
 		case i == 4, i == 5: // idle, waiting for a disk
 			b.idle += n
-		case i <= 8: // user, nice, system, interrupts, stolen; guests are counted with user
+		case i == 8:
+			b.stolen += n
+		case i < 8: // user, nice, system, interrupts; guests are counted with user
 			b.busy += n
 		}
 	}
 	return b
 }
 
-// since is which part of all processors' time was worked since b, 0 to 1; 0
-// where that is not known.
-func (b busyness) since() float64 {
+// since is which parts of all processors' time were worked and stolen since b, 0 to
+// 1; 0 where that is not known.
+func (b busyness) since() (busy, stolen float64) {
 	now := readBusyness()
-	busy, idle := now.busy-b.busy, now.idle-b.idle
-	if busy+idle == 0 {
-		return 0
+	all := float64(now.busy - b.busy + now.idle - b.idle + now.stolen - b.stolen)
+	if all == 0 {
+		return 0, 0
 	}
-	return float64(busy) / float64(busy+idle)
+	return float64(now.busy-b.busy) / all, float64(now.stolen-b.stolen) / all
 }
 
 // peakRSS is the most memory that a running process has had, in bytes: VmHWM of

@@ -56,7 +56,7 @@ func (s *show) result() *Run {
 		show: s,
 		run: &Run{Scenario: s.sc.Name, Topology: s.topology, Seed: s.seed, Link: "real", WorstAfterMS: -1, Seconds: seconds, StreamBytes: int64(len(s.reel.bytes)),
 			ViewersBySecond: make([]int, n)},
-		real:   &Real{Place: s.opt.Place, MachineBusy: s.busyRatio},
+		real:   &Real{Place: s.opt.Place, MachineBusy: s.busyRatio, MachineStolen: s.stolen},
 		second: make([]measure.Histogram, n), peer: make([]int64, n), total: make([]int64, n),
 	}
 	if g.real.Place == "" {
@@ -280,8 +280,8 @@ func (g *gathering) doubt() {
 	if x.BroadcastLateMS > lateFrameMS {
 		say("frames were written %.0f ms late at the 99th percentile", x.BroadcastLateMS)
 	}
-	if x.MachineBusy > busyMachine {
-		say("the processors were busy for %.0f %% of the time", 100*x.MachineBusy)
+	if x.MachineBusy+x.MachineStolen > busyMachine {
+		say("the processors were busy for %.0f %% of the time, and the host took %.0f %%", 100*x.MachineBusy, 100*x.MachineStolen)
 	}
 	if e := g.emulated; e != nil {
 		x.EmulatorLateMS = float64(e.LateP99) / float64(time.Millisecond)

@@ -39,6 +39,7 @@ type show struct {
 
 	busy      busyness
 	busyRatio float64
+	stolen    float64
 	emulated  *netlab.Report // nil where nothing is
 }
 
@@ -73,7 +74,7 @@ func (s *show) play() error {
 	if err := s.roll(in); err != nil {
 		return err
 	}
-	s.busyRatio = s.busy.since()
+	s.busyRatio, s.stolen = s.busy.since()
 	s.weigh()
 	in.Close()
 	// The last pieces are on their way.

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,5 +207,28 @@ func TestSimulatorAndRealityAgreeOrTheVerdictSaysWhyNot(t *testing.T) {
 	}
 	if _, err := Calibrate(t.Context(), &Scenario{}, "balanced", nil, RealOptions{}, nil); err == nil {
 		t.Error("a calibration of nothing")
+	}
+}
+
+func TestARunThatMeasuredTheMachineIsMeasuredAgain(t *testing.T) {
+	for _, c := range []struct {
+		doubts [][]string
+		again  []string
+	}{
+		{[][]string{nil}, nil},
+		{[][]string{{"late", "busy"}, {"late"}, nil, {"not asked"}}, []string{"late; busy", "late"}},
+		{[][]string{{"1"}, {"2"}, {"3"}, {"4"}, nil}, []string{"1", "2", "3"}},
+	} {
+		n := 0
+		r, again, err := trusted(func() (*Run, error) {
+			n++
+			return &Run{Real: &Real{Doubts: c.doubts[n-1]}}, nil
+		})
+		if err != nil || n != len(again)+1 || !slices.Equal(again, c.again) || !slices.Equal(r.Real.Doubts, c.doubts[n-1]) {
+			t.Errorf("%v: %d runs, again because of %q, %v, %v", c.doubts, n, again, r.Real, err)
+		}
+	}
+	if _, _, err := trusted(func() (*Run, error) { return nil, io.EOF }); err != io.EOF {
+		t.Errorf("a run that failed: %v", err)
 	}
 }
