@@ -23,6 +23,8 @@ const (
 	// needEver is told by whom the origin does not serve: a copy that is late ends
 	// its stall.
 	needEver = time.Hour
+	// streamsLong is longer than a newcomer takes to be at home.
+	streamsLong = 2 * time.Second
 )
 
 // by returns until when a piece is of use; zero if nobody knows.
@@ -55,7 +57,7 @@ func (n *need) backed(now time.Time, p *segment.Piece) bool {
 }
 
 // ourNeed is what the player's line comes to; false if nobody plays yet.
-func (s *Swarm) ourNeed() (need, bool) {
+func (s *Swarm) ourNeed(now time.Time) (need, bool) {
 	l := &s.want.line
 	if l.At.IsZero() || s.cfg.Seed || s.mesh() {
 		return need{}, false
@@ -64,6 +66,10 @@ func (s *Swarm) ourNeed() (need, bool) {
 	switch {
 	case l.Streams && s.view.Short:
 		at = l.At.Add(-needEver) // all of it comes from there, and uplinks are short
+	case l.Streams && now.Sub(s.want.streams) > streamsLong:
+		// Neighbours whose pieces are of no use beside it send none, and it would never
+		// be seen that they bring all of it again.
+		at = l.At
 	case l.Backstop == 0:
 		at = l.At.Add(needEver)
 	}
@@ -72,7 +78,7 @@ func (s *Swarm) ourNeed() (need, bool) {
 
 // runNeed tells the neighbours when what we need has moved.
 func (s *Swarm) runNeed(now time.Time) {
-	n, ok := s.ourNeed()
+	n, ok := s.ourNeed(now)
 	t := &s.needTold
 	if !ok || now.Sub(s.needAt) < needEvery {
 		return

@@ -104,4 +104,18 @@ func TestNeighboursHearUntilWhenPiecesAreOfUse(t *testing.T) {
 	if got := told(at(900)); len(got) < 4 || got[0] < 60_000 {
 		t.Errorf("told %v, want a long time", got)
 	}
+	// Beside a stream from the origin what comes later than a copy from there could
+	// is of no use; but who streams for long wants to see whether all of it comes again.
+	line = Line{Epoch: 1000, DTS: p[0].Piece.DTS, At: at(2200), Backstop: 300 * time.Millisecond, Streams: true}
+	if got := told(at(1200)); len(got) < 4 || got[0] != 700 {
+		t.Errorf("told %v, want 700 ms", got)
+	}
+	line.At = at(4300)
+	if got := told(at(3300)); len(got) < 4 || got[0] != 1000 {
+		t.Errorf("after 2 s of a stream: told %v, want 1 s", got)
+	}
+	line.Streams = false
+	if got := told(at(3600)); len(got) < 4 || got[0] != 400 {
+		t.Errorf("it has ended: told %v, want 400 ms", got)
+	}
 }

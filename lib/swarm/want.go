@@ -17,6 +17,7 @@ type want struct {
 	from     segment.ID // pieces before it are not wanted
 	began    segment.ID // the first that was ever wanted
 	line     Line
+	streams  time.Time // since when the line does
 	misses   map[segment.ID]*miss
 	order    []*miss // the same, in stream order
 	wake     time.Time
@@ -90,6 +91,9 @@ func (s *Swarm) SetWant(now time.Time, from segment.ID, line Line) {
 	w := &s.want
 	if line.Backstop == 0 && w.line.Backstop > 0 && len(w.order) > 0 {
 		w.wake = earlier(w.wake, now) // what was left to the origin
+	}
+	if line.Streams && !w.line.Streams {
+		w.streams = now
 	}
 	w.line = line
 	if w.on && from.Compare(w.from) == 0 || s.cfg.Seed {
