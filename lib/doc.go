@@ -88,6 +88,9 @@
 //     connections: of several that share an uplink none knows what is urgent. It
 //     gives one piece after another, by when the last one left as the receivers'
 //     clocks say: by round trips, narrow uplinks were twice as late.
+//   - What yields to the user's own traffic (swarm) goes by the same way: by round
+//     trips all members of a room whose uplinks were full for a moment took each
+//     other's queues for their own, gave a tenth, and stayed seconds behind.
 //   - Groups of a balanced room never split: those who are in keep their neighbours,
 //     however many come, and newcomers stand below who has something to give.
 //   - A neighbour that refuses says whether it lacks a piece (GONE) or the time for

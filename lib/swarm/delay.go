@@ -1,17 +1,18 @@
 package swarm
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 // delay makes room for whoever else uses the uplink: the user, who sends
 // something himself, and for whom the transport is but one more competitor.
-// When what goes to several neighbours stands in a queue for long, what the ways to them have in
-// common has a queue: our own access. So the swarm gives less until it is gone,
-// as LEDBAT does (RFC 6817): down by a factor, up by steps. A round trip would not
-// tell: where uplinks are short, acknowledgements wait in those of all neighbours,
-// and who gave less because of that would make them all the shorter.
+// When what goes to several neighbours stands in queues for long, what the ways to
+// them have in common has one: our own access. So the swarm gives less until it is
+// gone, as LEDBAT does (RFC 6817): down by a factor, up by steps. A round trip would
+// not tell: where uplinks are short, acknowledgements wait in those of all
+// neighbours, and who gave less because of that would make them all the shorter.
 type delay struct {
 	less float64 // how much of the upload is given up: 0 to 1 - factorMin
 	at   time.Time
@@ -64,7 +65,7 @@ func (s *Swarm) runDelay(now time.Time) {
 	if s.cfg.Seed || passed < delayStep || len(d.seen) < busyPeers && passed < busyTime {
 		return
 	}
-	slices.SortFunc(d.seen, func(a, b stood) int { return int(a.time - b.time) })
+	slices.SortFunc(d.seen, func(a, b stood) int { return cmp.Compare(a.time, b.time) })
 	// The lower of two middles: of two neighbours both must see it.
 	switch n := len(d.seen); {
 	case n >= busyPeers && d.seen[(n-1)/2].time > extraTarget+min(s.up.takes(typicalSize), extraOwn):
