@@ -34,14 +34,16 @@ func newAlarm(plain bool) (alarm, error) {
 		a.file.Close()
 		return nil, err
 	}
+	listens := make(chan struct{})
 	go func() {
 		defer close(a.end)
-		armed := false
-		// One call to the end: each further one would forget an expiry that nobody
-		// waited for.
+		heard := false
+		// One call to the end: each one begins with forgetting an expiry that nobody
+		// has waited for, and so the timer is not set before this one has begun.
 		raw.Read(func(uintptr) bool {
-			if !armed {
-				armed = true // nothing has expired yet
+			if !heard {
+				heard = true
+				close(listens)
 				return false
 			}
 			select {
@@ -51,6 +53,7 @@ func newAlarm(plain bool) (alarm, error) {
 			return false
 		})
 	}()
+	<-listens
 	return a, nil
 }
 
