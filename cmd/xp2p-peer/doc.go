@@ -206,6 +206,11 @@
 // A viewer that uploads nothing more, or not now, tells its neighbours and the
 // tracker, who do not count on it. When it may upload 4 MiB again, it does.
 //
+// Whatever the bounds, it gives less while what it sends stands in its link's queue
+// for more than a tenth of a second, as beside an upload of the user's own. It keeps
+// to one processor, which is cheaper than to wake several; GOMAXPROCS in the
+// environment allows more.
+//
 // --background marks all datagrams as lower effort (RFC 8622, DSCP 1). Routers
 // that know it let all else go first: what others need, but also what asks for
 // the pieces that this viewer needs.
