@@ -73,9 +73,6 @@ const (
 	// measured then is the machine.
 	lateFrameMS = 1000.0 / reelFPS
 	busyMachine = 0.9
-	// A piece comes over a few links, in most of a second. What one packet in a
-	// hundred is later by than this on one of them is seen in its lag.
-	latePacket = 5 * time.Millisecond
 )
 
 // RunReal carries a scenario out with the real programs: xp2p-slice |

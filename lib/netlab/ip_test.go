@@ -45,7 +45,7 @@ func TestAHeaderThatARouterChangedHasATrueChecksum(t *testing.T) {
 }
 
 func TestAReportIsTrustedOnlyIfTheEmulatorKeptUp(t *testing.T) {
-	if (Report{LateP99: 2 * time.Millisecond}).Trusted() == nil || (Report{Hosts: []HostReport{{Overrun: 1}}}).Trusted() == nil || (Report{}).Trusted() != nil || (Report{LateP99: 2 * time.Millisecond}).TrustedWithin(3*time.Millisecond) != nil {
+	if (Report{LateP99: 2 * time.Millisecond}).Trusted() == nil || (Report{Hosts: []HostReport{{Overrun: 1}}}).Trusted() == nil || (Report{}).Trusted() != nil {
 		t.Error("trusts the wrong report")
 	}
 }

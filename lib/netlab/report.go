@@ -52,14 +52,10 @@ func (r Report) Between(from, to string) (bytes uint64) {
 // A LinkReport counts the packets of one direction of a link.
 type LinkReport = link.Count
 
-// Trusted says whether the emulator kept up well enough to measure a transport
-// with, and if not, why.
-func (r Report) Trusted() error { return r.TrustedWithin(time.Millisecond) }
-
-// TrustedWithin is Trusted for what a packet may be so late for, at the 99th
-// percentile.
-func (r Report) TrustedWithin(late time.Duration) error {
-	if r.LateP99 > late {
+// Trusted says whether the emulator kept up well enough to measure with, and
+// if not, why.
+func (r Report) Trusted() error {
+	if r.LateP99 > time.Millisecond {
 		return fmt.Errorf("netlab: the emulator was %v late at the 99th percentile", r.LateP99)
 	}
 	for _, h := range r.Hosts {
