@@ -41,8 +41,9 @@
 // who will not get it is told at once (BUSY), while there is time to turn to
 // another. Where uplinks are short, that is what keeps them from being spent on
 // copies that come in vain. Who lives on a stream from the origin for seconds says
-// that later pieces are of use to him too: else none would come, and he would not
-// see that the neighbours bring everything again.
+// that later pieces are of use to him too, and calls off no copy of what it brought:
+// else none would come, and he would not see that the neighbours bring everything
+// again.
 //
 // Three things keep a stripe from dying with its owner. Whoever hands a piece on
 // watches that it is acknowledged: if not in time, another member gets it, and the

@@ -235,6 +235,18 @@ func TestWhoHadToFetchAPieceTellsThoseAboveToo(t *testing.T) {
 	if to := above(900); len(to) > 0 {
 		t.Errorf("one above handed it to us: %v hear of it", to)
 	}
+	// While the origin has streamed for long, copies are to come: else nobody here
+	// would see that neighbours bring it all again.
+	s.SetWant(at(1000), list[2].Piece.ID, Line{Epoch: 1000, DTS: list[2].Piece.DTS, At: at(1500), Backstop: 300 * time.Millisecond, Streams: true})
+	s.Store(at(2900), list[2], 0)
+	if to := above(2905); len(to) != 2 {
+		t.Errorf("a stream's first pieces: of those above %v hear of them", to)
+	}
+	s.Store(at(3100), list[3], 0)
+	s.Advance(at(3110))
+	if to, _ := sent(t, actions(s), wire.SwarmHave); len(to) > 0 {
+		t.Errorf("after two seconds of a stream %v call off what they send", to)
+	}
 	// At the other end it is taken out of the queue.
 	o := newSwarm(t, 11, false, "balanced")
 	stand(t, o)

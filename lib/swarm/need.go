@@ -66,7 +66,7 @@ func (s *Swarm) ourNeed(now time.Time) (need, bool) {
 	switch {
 	case l.Streams && s.view.Short:
 		at = l.At.Add(-needEver) // all of it comes from there, and uplinks are short
-	case l.Streams && now.Sub(s.want.streams) > streamsLong:
+	case s.livesOnStream(now):
 		// Neighbours whose pieces are of no use beside it send none, and it would never
 		// be seen that they bring all of it again.
 		at = l.At
@@ -74,6 +74,13 @@ func (s *Swarm) ourNeed(now time.Time) (need, bool) {
 		at = l.At.Add(needEver)
 	}
 	return need{l.Epoch, l.DTS, at}, true
+}
+
+// livesOnStream reports whether the origin has streamed to us for long. Then what it
+// brings is told to nobody who may be sending it: copies that are all called off
+// would hide that neighbours bring everything again.
+func (s *Swarm) livesOnStream(now time.Time) bool {
+	return s.want.line.Streams && now.Sub(s.want.streams) > streamsLong
 }
 
 // runNeed tells the neighbours when what we need has moved.

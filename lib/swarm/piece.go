@@ -204,13 +204,13 @@ func (s *Swarm) passOn(now time.Time, h *held, from *neighbour, distribute, fetc
 	case fetched && !s.mesh():
 		// Whoever had to fetch it is the first of its group to have it, as far as
 		// it knows: the others wait for it, and so do those below.
-		h.spread, h.fetched = true, true
+		h.spread, h.fetched = true, !s.livesOnStream(now)
 		s.willing(now, &s.view, 0)
 		s.top.Route(&s.feed, topology.Piece(id), 0, &s.route)
 		s.pushAll(now, h, s.route.Push)
 	}
 	if !s.flows() {
-		s.tell(now, id, fetched || s.mesh() && distribute)
+		s.tell(now, id, fetched && !s.livesOnStream(now) || s.mesh() && distribute)
 	}
 	if len(h.piece.Keyframes) > 0 {
 		for _, n := range s.peers {
