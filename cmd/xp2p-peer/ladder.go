@@ -17,6 +17,7 @@ import (
 	"github.com/xp2p/xp2p/lib/origin"
 	"github.com/xp2p/xp2p/lib/playout"
 	"github.com/xp2p/xp2p/lib/segment"
+	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
 	"github.com/xp2p/xp2p/lib/wire"
@@ -256,7 +257,7 @@ func (l *ladder) join(i int, as node.Room, others time.Duration) (*rung, error) 
 		return nil, err
 	}
 	if !l.o.originOnly {
-		doc := brief(s.ctx, url)
+		doc := brief(s.ctx, signal.Reach(), url)
 		l.work.Go(func() { _ = s.meet(s.ctx, doc) })
 	}
 	l.work.Go(func() { s.read(cur, l.wake) })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"net/http"
 	"slices"
 	"time"
 
@@ -22,15 +23,16 @@ const (
 type briefing struct {
 	done chan struct{} // closed when it is there, or nobody asks any more
 	doc  *wire.RoomDocument
+	http *http.Client // it came by this one
 }
 
 // brief asks for the room document until there is one.
-func brief(ctx context.Context, room origin.RoomURL) *briefing {
-	b := &briefing{done: make(chan struct{})}
+func brief(ctx context.Context, client *http.Client, room origin.RoomURL) *briefing {
+	b := &briefing{done: make(chan struct{}), http: client}
 	go func() {
 		defer close(b.done)
 		for wait := askFirst; ; wait = min(2*wait, askMax) {
-			doc, err := signal.FetchRoom(ctx, nil, room.Document())
+			doc, err := signal.FetchRoom(ctx, b.http, room.Document())
 			if err == nil {
 				b.doc = doc
 				return
@@ -72,9 +74,17 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 		m.TokenKeys = []ed25519.PublicKey{b.doc.TokenKey[:]}
 	}
 	s.know(b.doc)
-	hello := make(chan *wire.SignalHello, 1)
+	var c *signal.Client
+	if b.doc.Signal != "" {
+		// It connects while a server is asked for our address, which the hello tells.
+		c = signal.Dial(context.WithoutCancel(ctx), signal.ClientConfig{URL: b.doc.Signal, HTTP: b.http, Log: s.io.Log})
+		defer context.AfterFunc(ctx, func() {
+			s.lastReport()
+			c.Close()
+		})()
+	}
 	if err := s.ep.DoContext(ctx, func(now time.Time) {
-		s.hello, s.stun = hello, m.STUN
+		s.tracker, s.stun = c, m.STUN
 		switch {
 		case !s.in():
 			return
@@ -82,7 +92,7 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 			s.node.ExpectNAT(now)
 		}
 		s.node.Meet(now, s.name, m)
-	}); err != nil || b.doc.Signal == "" {
+	}); err != nil || c == nil {
 		return nil
 	}
 	s.work.Go(func() {
@@ -90,19 +100,6 @@ func (s *session) meet(ctx context.Context, b *briefing) error {
 			s.over(err)
 		}
 	})
-	var first *wire.SignalHello
-	select {
-	case first = <-hello:
-	case <-ctx.Done():
-		return nil
-	}
-	c := signal.Dial(context.WithoutCancel(ctx), signal.ClientConfig{URL: b.doc.Signal, Hello: first, Log: s.io.Log})
-	leave := context.AfterFunc(ctx, func() {
-		s.lastReport()
-		c.Close()
-	})
-	defer leave()
-	s.do(func(time.Time) { s.tracker = c })
 	for ev := range c.Events() {
 		s.online.Store(ev.Kind != signal.Down)
 		switch ev.Kind {
@@ -140,20 +137,9 @@ func (s *session) lastReport() {
 	})
 }
 
-// say passes a message of the node's to the tracker: the first is a hello, and
-// makes the connection. On the loop.
+// say passes a message of the node's to the tracker. On the loop.
 func (s *session) say(m wire.Signal) {
-	h, isHello := m.(*wire.SignalHello)
-	switch {
-	case s.tracker == nil && isHello && s.hello != nil:
-		select {
-		case s.hello <- h:
-		default: // the connection is being made: it says the first
-		}
-	case s.tracker == nil:
-	case isHello:
-		s.tracker.Hello(h)
-	default:
+	if s.tracker != nil {
 		s.tracker.Send(m)
 	}
 }

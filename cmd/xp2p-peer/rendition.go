@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ const listPatience = 10 * time.Second
 func (o *options) renditions(ctx context.Context) (*wire.Manifest, error) {
 	ctx, cancel := context.WithTimeout(ctx, listPatience)
 	defer cancel()
-	b := brief(ctx, o.room)
+	b := brief(ctx, http.DefaultClient, o.room)
 	select {
 	case <-b.done:
 	case <-ctx.Done():

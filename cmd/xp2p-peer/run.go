@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xp2p/xp2p/lib/node"
+	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/store"
 	"github.com/xp2p/xp2p/lib/tool"
@@ -40,7 +41,7 @@ func run(ctx context.Context, t *tool.IO, o *options) error {
 	}
 	// The media and the tracker's word are asked for at the same time: a viewer
 	// starts in one round trip.
-	doc := brief(ctx, o.room)
+	doc := brief(ctx, signal.Reach(), o.room)
 	first, err := open(ctx, o, doc)
 	if err != nil {
 		return explainOrigin(err)

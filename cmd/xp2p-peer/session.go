@@ -14,7 +14,6 @@ import (
 	"github.com/xp2p/xp2p/lib/signal"
 	"github.com/xp2p/xp2p/lib/squeeze"
 	"github.com/xp2p/xp2p/lib/store"
-	"github.com/xp2p/xp2p/lib/wire"
 )
 
 // A session is the viewer in one room: a stream, where it comes from, and the
@@ -34,7 +33,6 @@ type session struct {
 	newest   segment.ID // that an origin has supplied
 	// The origin's room is closed, without an end record.
 	brokenOff bool
-	hello     chan<- *wire.SignalHello // where the first hello goes, once somebody waits for it
 
 	othersFirst time.Time         // until then the other viewers alone are asked
 	later       uint64            // the request for pieces that waits until then

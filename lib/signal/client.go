@@ -51,7 +51,9 @@ type Event struct {
 
 // ClientConfig configures a Client.
 type ClientConfig struct {
-	URL   string // of the WebSocket: ws, wss, http or https
+	URL string // of the WebSocket: ws, wss, http or https
+	// Hello is what the client says of itself; nil: it connects, and says the first
+	// that Client.Hello is given.
 	Hello *wire.SignalHello
 	// Announce, if not nil, makes what is said before the hello, anew for each
 	// connection.
@@ -71,8 +73,11 @@ type Client struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
+	known chan struct{} // closed when there is a hello
+
 	mu     sync.Mutex
 	hello  wire.SignalHello
+	said   bool // there is a hello
 	online bool
 }
 
@@ -83,8 +88,11 @@ func Dial(ctx context.Context, cfg ClientConfig) *Client {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{
-		cfg: cfg, log: cfg.Log, hello: *cfg.Hello, events: make(chan Event, maxEvents),
-		out: make(chan wire.Signal, clientBox), done: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, events: make(chan Event, maxEvents),
+		out: make(chan wire.Signal, clientBox), done: make(chan struct{}), known: make(chan struct{}),
+	}
+	if cfg.Hello != nil {
+		c.Hello(cfg.Hello)
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	go c.run()
@@ -101,6 +109,10 @@ func (c *Client) Hello(h *wire.SignalHello) {
 	resume := c.hello.Resume
 	c.hello = *h
 	c.hello.Resume = resume
+	if !c.said {
+		c.said = true
+		close(c.known)
+	}
 	if c.online {
 		hello := c.hello
 		select {
@@ -204,6 +216,11 @@ func (c *Client) connect() (lasted time.Duration, err error) {
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(wire.MaxSignal)
+	select {
+	case <-c.known:
+	case <-dial.Done():
+		return 0, fmt.Errorf("tracker: nothing to say: %w", context.Cause(dial))
+	}
 	start := time.Now()
 	c.mu.Lock()
 	c.online = true // from here on, a new hello goes out behind this one
