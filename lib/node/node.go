@@ -307,6 +307,7 @@ func (n *Node) drainBinding(now time.Time) (moved bool) {
 			n.tokens[i] = o
 		}
 		n.setPunchServers()
+		n.untranslated(e.Mapped)
 		for _, r := range n.rooms {
 			r.observed(now, e.Server, e.Moved || !known)
 		}

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
@@ -52,6 +53,17 @@ func (n *Node) SetNAT(now time.Time, f nat.Facts) {
 		}
 	}
 	n.Advance(now)
+}
+
+// untranslated looks whether a server sees our own address: then nobody translates it,
+// and at the worst a firewall lets in only what was asked for. That is enough to be
+// dialed, and known before all else that somebody may still be finding out.
+func (n *Node) untranslated(seen netip.AddrPort) {
+	if len(n.facts.Classes) > 0 || !slices.Contains(n.cfg.Hosts, seen) {
+		return
+	}
+	n.natBy = time.Time{}
+	n.setFacts(nat.Facts{Classes: []nat.Class{nat.Public, nat.SymmetricFirewall}, Mapping: nat.Only(nat.EndpointIndependent)})
 }
 
 func (n *Node) setFacts(f nat.Facts) {

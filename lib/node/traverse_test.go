@@ -137,6 +137,30 @@ func TestWhoLearnsOfItsNATLaterIsMetThen(t *testing.T) {
 	}
 }
 
+// Whose address is nobody's but his own need not wait until all is known of the network.
+func TestWhoIsSeenAtItsOwnAddressIsMetAtOnce(t *testing.T) {
+	x := newWorld(t, 7, "balanced")
+	x.broadcast(500_000, time.Second, 15*time.Second)
+	var vs []*viewer
+	for i := range 2 {
+		v := x.join(0, fmt.Sprintf("viewer %d", i+1), hostOptions{})
+		x.w.After(0, func() {
+			v.n.SetHosts([]netip.AddrPort{v.proc.Addr(0)})
+			v.n.ExpectNAT(x.w.Now()) // and it takes long
+		})
+		vs = append(vs, v)
+	}
+	var met time.Duration
+	x.w.RunUntil(func() bool {
+		met = x.w.Elapsed()
+		return vs[0].n != nil && slices.ContainsFunc(vs[0].report().Neighbours, func(n measure.Neighbour) bool { return n.ID == vs[1].n.ID().String() })
+	}, 10*time.Second)
+	t.Logf("met after %v", met)
+	if met >= natPatience {
+		t.Errorf("met after %v", met)
+	}
+}
+
 // A viewer whose NAT gives it another public address, and who has other addresses
 // itself, meets the others again.
 func TestAnotherNetworkIsAnotherSearch(t *testing.T) {
