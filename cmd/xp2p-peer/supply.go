@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/node"
@@ -121,6 +122,13 @@ func (s *session) answer(ctx context.Context, q node.Origin, first *opening) (er
 		}
 		return s.streamFrom(ctx, q.ID, startAt(q.Start))
 	case node.OriginAfter:
+		if q.Most > 0 {
+			pull, err := s.client.After(ctx, q.After, q.Most)
+			if err != nil {
+				return err
+			}
+			return s.stream(ctx, q.ID, pull)
+		}
 		return s.streamFrom(ctx, q.ID, store.After(q.After))
 	case node.OriginPieces:
 		for ids := q.Pieces; len(ids) > 0; {
@@ -173,7 +181,7 @@ func (s *session) stream(ctx context.Context, id uint64, pull *origin.Pull) erro
 		rec, err := pull.Next()
 		whole = whole || rec.Kind == segment.KindEnd
 		switch {
-		case whole && errors.Is(err, store.ErrEnded):
+		case whole && errors.Is(err, store.ErrEnded), errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, origin.ErrBadData):
 			s.io.Log.Warn("the origin sent bad data", "err", err)

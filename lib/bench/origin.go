@@ -100,6 +100,7 @@ type answer struct {
 	wait    time.Duration // the connection's round trip
 	pieces  []segment.ID  // that it asks for, in a line until till at most
 	till    time.Time
+	most    int // after so many pieces it ends; 0: never
 }
 
 func (o *simOrigin) asked(v *viewer, ask node.Origin) {
@@ -147,6 +148,7 @@ func (o *simOrigin) serve(v *viewer, ask node.Origin, late time.Duration) {
 		}
 		a.follow(max(0, i))
 	case node.OriginAfter:
+		a.most = ask.Most
 		a.follow(o.find(ask.After) + 1)
 	case node.OriginInit:
 		for i := range o.recs {
@@ -206,13 +208,20 @@ func (a *answer) follow(from int) {
 	}
 }
 
-// pump sends what there is; false when the viewer does not listen any more.
+// pump sends what there is; false when that was the last, or the viewer does not
+// listen any more.
 func (a *answer) pump() bool {
 	for ; a.next < len(a.o.recs); a.next++ {
 		if !a.open() {
 			return false
 		}
 		a.give(a.next)
+		if a.most > 0 && a.o.recs[a.next].Kind == segment.KindPiece {
+			if a.most--; a.most == 0 {
+				a.done()
+				return false
+			}
+		}
 	}
 	return a.open()
 }

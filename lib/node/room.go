@@ -475,15 +475,14 @@ func (r *room) drainPlayer(now time.Time) (moved bool) {
 	if started {
 		line := swarm.Line{}
 		if epoch, dts, due, ok := r.pl.Line(); ok {
-			_, streams := r.pl.Streaming()
-			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now), Streams: streams}
+			line = swarm.Line{Epoch: epoch, DTS: dts, At: due, Backstop: r.pl.Backstop(now), Streams: r.pl.Streaming()}
 		}
 		r.sw.SetWant(now, at, line)
 		r.pl.SetShort(r.sw.Short())
 		if id, ok := r.sw.Spoken(r.pl.Front()); ok {
 			r.pl.Hear(id)
 		}
-		if _, open := r.pl.Streaming(); open && r.pl.AtEase(now) && r.sw.Covers(now, at) {
+		if r.pl.Streaming() && r.pl.AtEase(now) && r.sw.Covers(now, at) {
 			r.pl.StopStream(now)
 		}
 	}
@@ -542,7 +541,7 @@ func (r *room) startAmong(now time.Time) {
 }
 
 func (r *room) ask(now time.Time, a playout.Ask) {
-	o := Origin{ID: a.ID, Start: a.Start, After: a.After, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
+	o := Origin{ID: a.ID, Start: a.Start, After: a.After, Most: a.Most, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
 	e := Event{Kind: EventNeedOrigin, Room: r.cfg.Name}
 	switch a.Kind {
 	case playout.AskStart:

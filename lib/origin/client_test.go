@@ -6,8 +6,11 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +73,56 @@ func TestClientVerifiesWhatItReturns(t *testing.T) {
 	away := newClient(t, gone.URL)
 	if _, err := away.Start(ctx, store.Live()); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody there: %v, want ErrUnreachable", err)
+	}
+}
+
+// A viewer whose neighbours are late asks for a few pieces, now and again: each time
+// that is what comes, over one connection.
+func TestAFewPiecesBehindOne(t *testing.T) {
+	room := newRoom(t, store.RoomConfig{Container: media.FLV})
+	var pieces []segment.ID
+	for _, rec := range slice(t, media.FLV, 1000, film(t, media.FLV)) {
+		appendAll(t, room, []segment.Record{rec})
+		if rec.Kind == segment.KindPiece {
+			pieces = append(pieces, rec.Piece.ID)
+		}
+	}
+	h, _ := serve(t, Config{}, room)
+	var made atomic.Int32
+	web := httptest.NewUnstartedServer(h)
+	web.Config.ConnState = func(_ net.Conn, to http.ConnState) {
+		if to == http.StateNew {
+			made.Add(1)
+		}
+	}
+	web.Start()
+	t.Cleanup(web.Close)
+	c := newClient(t, web.URL)
+	for at := 0; at+4 < len(pieces) && at < 12; at += 3 {
+		p, err := c.After(t.Context(), pieces[at], 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []segment.ID
+		for {
+			rec, err := p.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rec.Kind == segment.KindPiece {
+				got = append(got, rec.Piece.ID)
+			}
+		}
+		p.Close()
+		if !slices.Equal(got, pieces[at+1:at+4]) {
+			t.Errorf("behind %v came %v", pieces[at], got)
+		}
+	}
+	if n := made.Load(); n != 1 {
+		t.Errorf("it took %d connections", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
@@ -32,6 +33,8 @@ type Pull struct {
 	tail    tail
 	attempt int
 	idled   bool // the last connection brought nothing new
+	most    int  // so many pieces are still wanted, if it is a bounded one
+	bounded bool
 }
 
 // tail is what came behind the last piece: it comes again when the stream is
@@ -45,7 +48,16 @@ type tail struct {
 // and ErrNotFound say why it could not. Later breaks are healed by Next, as
 // often as it takes, until ctx is done.
 func (c *Client) Start(ctx context.Context, from store.Start) (*Pull, error) {
-	p := &Pull{c: c, from: from}
+	return c.pull(ctx, &Pull{from: from})
+}
+
+// After is Start behind a piece, for so many pieces: Next then returns io.EOF.
+func (c *Client) After(ctx context.Context, id segment.ID, pieces int) (*Pull, error) {
+	return c.pull(ctx, &Pull{from: store.After(id), bounded: true, most: pieces})
+}
+
+func (c *Client) pull(ctx context.Context, p *Pull) (*Pull, error) {
+	p.c = c
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	if err := p.connect(); err != nil {
 		p.cancel()
@@ -67,8 +79,8 @@ func (p *Pull) Close() {
 	p.cancel()
 }
 
-// Next returns the next record. ErrEnded: the room has ended. store.ErrGone:
-// the upstream's window has moved on while the connection was broken, so that
+// Next returns the next record. ErrEnded: the room has ended; io.EOF: what came is
+// all that was asked for. store.ErrGone: the upstream's window has moved on while the connection was broken, so that
 // there is a gap; start anew. ErrBadData: what came was not signed by the room;
 // it was not returned, and Next may be called again to ask anew. Else the error
 // is that of the context.
@@ -76,6 +88,12 @@ func (p *Pull) Next() (segment.Record, error) {
 	for {
 		if err := p.ctx.Err(); err != nil {
 			return segment.Record{}, context.Cause(p.ctx)
+		}
+		if p.bounded && p.most <= 0 {
+			if p.rd != nil {
+				_, _ = io.Copy(io.Discard, p.body) // to its end: the connection is used again
+			}
+			return segment.Record{}, io.EOF
 		}
 		if p.rd == nil {
 			if err := p.reconnect(); err != nil {
@@ -160,6 +178,7 @@ func (p *Pull) fresh(rec *segment.Record) bool {
 			return false
 		}
 		p.last, p.have, p.tail = rec.Piece.ID, true, tail{}
+		p.most--
 	case segment.KindInit:
 		if p.tail.inits[rec.Init.Hash] {
 			return false
@@ -189,6 +208,9 @@ func (p *Pull) connect() error {
 		query = "start?after=" + store.FormatID(p.last)
 	} else if id, ok := p.from.AfterID(); ok {
 		query = "start?after=" + store.FormatID(id)
+	}
+	if p.bounded {
+		query += "&pieces=" + strconv.Itoa(p.most)
 	}
 	ctx, hangUp := context.WithCancel(p.ctx)
 	resp, err := p.c.do(ctx, query)

@@ -25,16 +25,19 @@ type Ask struct {
 	Kind     AskKind
 	Start    Start
 	After    segment.ID
+	Most     int // After: so many pieces, and then no more; 0: all that follow
 	Pieces   []segment.ID
 	Init     segment.Hash
 	Deadline time.Time
 }
 
 // Our choices. A hole is asked for when the origin could only just answer in
-// time: twice its answering time and a margin for its queue and ours.
+// time: its answering time, as much again for a packet that is lost, or more if its
+// answers vary, and a margin for our own queue.
 const (
-	leadMargin  = 110 * time.Millisecond
+	leadMargin  = 60 * time.Millisecond
 	leadMin     = 150 * time.Millisecond
+	easeMargin  = 110 * time.Millisecond // more than the lead, before a stream is left
 	askBatch    = 64                     // pieces in one request
 	askAhead    = 60 * time.Millisecond  // holes that are due a little later go along
 	notOurTurn  = 150 * time.Millisecond // an answer of the origin, and a copy from a neighbour
@@ -54,6 +57,11 @@ const (
 	// Of what is spoken of so much is under way at once: the pieces of a keyframe, or half
 	// a second.
 	spokenMost = 6
+	// A stream that is asked for because neighbours are late brings so much, in pieces
+	// or time, and ends.
+	fewLeast = 3
+	fewTime  = 400 * time.Millisecond
+	fewMost  = 64
 )
 
 // asks is what was asked of the origin, and what came of it.
@@ -72,7 +80,9 @@ type asks struct {
 		asked time.Time
 		got   bool
 		pos   segment.ID // newest piece it brought
+		left  int        // so many pieces it will still bring; 0: it does not end by itself
 	}
+	others   bool      // something came from others since a stream was asked for
 	failedAt time.Time // when the origin last failed, or was busy
 	fails    int       // of streams, in a row
 	busies   int       // refusals for want of room, in a row
@@ -107,7 +117,8 @@ func (a *asks) newID(now time.Time) uint64 {
 
 // lead is how long before its deadline a hole is asked for.
 func (p *Player) lead() time.Duration {
-	return min(max(2*p.asks.rtt+leadMargin, leadMin), p.cfg.Buffer*6/10)
+	a := &p.asks
+	return min(max(a.rtt+max(a.rtt, 4*a.vary)+leadMargin, leadMin), p.cfg.Buffer*6/10)
 }
 
 // turn is how much later than others this viewer asks the origin for a hole: it
@@ -137,7 +148,7 @@ func (p *Player) Backstop(now time.Time) time.Duration {
 	if owed := p.owed(); a.surely() >= p.lead() || !owed.IsZero() && !now.Before(owed) {
 		return 0
 	}
-	return p.lead() + askAhead + min(4*a.gap, burstMost)
+	return p.lead()
 }
 
 // owed returns when the origin owes an answer: longer than one takes after it was
@@ -171,17 +182,22 @@ func (p *Player) NextAsk() (Ask, bool) {
 }
 
 // openStream asks for a stream of records: from the start, or from behind what is
-// known.
+// known. As long as others bring something, it is one of a few pieces: they are late,
+// and no more of it is needed than they lack.
 func (p *Player) openStream(now time.Time, front front) {
 	a := &p.asks
 	id := a.newID(now)
-	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos = id, now, false, segment.ID{}
+	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos, a.stream.left = id, now, false, segment.ID{}, 0
 	q := Ask{ID: id, Kind: AskStart, Start: p.cfg.Start}
 	if p.started && !p.lost {
 		q = Ask{ID: id, Kind: AskAfter, After: front.last}
 		a.stream.pos = front.last
 		if p.model.Started() {
 			q.Deadline = p.due(front.dts + p.step)
+			if a.others {
+				q.Most = min(max(fewLeast, int(fewTime.Milliseconds()/max(1, p.step))), fewMost)
+				a.stream.left = q.Most
+			}
 		}
 	} else {
 		if p.started {
@@ -189,15 +205,13 @@ func (p *Player) openStream(now time.Time, front front) {
 		}
 		a.start = id
 	}
+	a.others = false
 	a.queue = append(a.queue, q)
 }
 
-// Streaming returns the open stream from the origin, and the newest piece that
-// it brought; false if there is none.
-func (p *Player) Streaming() (newest segment.ID, ok bool) {
-	s := &p.asks.stream
-	return s.pos, s.id != 0
-}
+// Streaming reports whether there is a stream from the origin that does not end by
+// itself.
+func (p *Player) Streaming() bool { return p.asks.stream.id != 0 && p.asks.stream.left == 0 }
 
 // OriginAnswers reports whether the stream that was asked for has begun to come.
 func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.stream.got }
@@ -232,7 +246,7 @@ func (p *Player) Front() segment.ID {
 // it, and the origin can still be asked if they do not. Where they often do not, that
 // is earlier.
 func (p *Player) AtEase(now time.Time) bool {
-	margin := leadMargin
+	margin := easeMargin
 	if p.short {
 		margin = p.lead()
 	}
@@ -339,6 +353,7 @@ func backoff(fails int) time.Duration {
 // answered takes a sample of the origin's answering time.
 func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
 	if ask == 0 {
+		a.others = true
 		return
 	}
 	if ask != a.stream.id { // what is streamed comes as it is made
@@ -359,6 +374,11 @@ func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
 			s.pos = id
 		}
 		s.got = true
+		if s.left > 0 {
+			if s.left--; s.left == 0 {
+				s.id, a.retryAt = 0, time.Time{} // it has done what it was for
+			}
+		}
 	}
 }
 

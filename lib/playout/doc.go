@@ -34,11 +34,13 @@
 // for, as if the model had begun at the edge.
 //
 // Every hole is left to the neighbours until the origin could only just answer
-// in time: twice the origin's answering time plus a margin before it is due.
+// in time: twice the origin's answering time plus a margin before it is due, or more
+// where its answers vary.
 // Then it is asked for; so the origin is paid for what the swarm did not bring,
 // and a slow neighbour never stops the player. Behind all that is proved to exist more
 // may be needed as soon: of that the next pieces that neighbours speak of are asked for
-// by name, each once; else a stream of whatever follows, which goes on until there is
+// by name, each once; else whatever follows: a few pieces of it, as long as neighbours
+// bring something, too, and are only late; else a stream, which goes on until there is
 // time again for neighbours to do better.
 //
 // # Gaps

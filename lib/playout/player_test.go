@@ -660,7 +660,7 @@ func TestAPlayerIsAtEaseWhileTheOriginCanWait(t *testing.T) {
 		}
 		return before
 	}
-	if long, short := eases(false), eases(true); long < leadMargin || short <= long {
+	if long, short := eases(false), eases(true); long < easeMargin || short <= long {
 		t.Errorf("at ease until %v before the origin is asked, in a room that is short until %v", long, short)
 	}
 	p.SetShort(false)
@@ -742,6 +742,57 @@ func begun(recs []segment.Record) *Player {
 	p.StopStream(t0)
 	asksOf(p)
 	return p
+}
+
+// Whoever's neighbours are a little late lacks a few pieces, and asks for no more; whoever
+// gets nothing from anybody else is streamed to.
+func TestWhereNeighboursAreLateAFewPiecesAreAskedFor(t *testing.T) {
+	recs := stream(5, "init", 5) // a piece each 100 ms
+	p := begun(recs[:13])
+	next := func(ms int) (Ask, int) {
+		for ; ms < 10_000; ms += 10 {
+			p.Advance(at(ms))
+			if list := asksOf(p); len(list) > 0 {
+				return list[0], ms
+			}
+		}
+		t.Fatal("nothing is asked for")
+		return Ask{}, 0
+	}
+	p.Add(t0, recs[13], measure.Peer, time.Time{}, 0)
+	a, ms := next(10)
+	if a.Kind != AskAfter || a.Most < fewLeast || a.Most > 4 || p.Streaming() {
+		t.Fatalf("neighbours bring pieces: asked for %+v", a)
+	}
+	for _, r := range recs[14:][:a.Most] {
+		p.Add(at(ms), r, measure.Origin, time.Time{}, a.ID)
+	}
+	p.Answered(at(ms), a.ID, Answer{})
+	// They have not done better since.
+	a, ms = next(ms)
+	if a.Kind != AskAfter || a.Most != 0 || !p.Streaming() {
+		t.Errorf("nobody else has brought anything: asked for %+v", a)
+	}
+	p.Add(at(ms), recs[14+4], measure.Peer, time.Time{}, 0)
+	p.StopStream(at(ms))
+	asksOf(p)
+	if a, _ = next(ms + 10); a.Most == 0 {
+		t.Errorf("a neighbour has brought a piece again: asked for %+v", a)
+	}
+}
+
+// How early the origin is asked follows from its answers: twice as early as they come
+// in, and earlier if they vary.
+func TestTheOriginIsAskedAsEarlyAsItsAnswersVary(t *testing.T) {
+	p := begun(stream(5, "init", 2))
+	p.asks.rtt, p.asks.vary = 100*time.Millisecond, 10*time.Millisecond
+	if got, want := p.lead(), 200*time.Millisecond+leadMargin; got != want {
+		t.Errorf("even answers: asked %v ahead, want %v", got, want)
+	}
+	p.asks.vary = 50 * time.Millisecond
+	if got, want := p.lead(), 300*time.Millisecond+leadMargin; got != want {
+		t.Errorf("uneven answers: asked %v ahead, want %v", got, want)
+	}
 }
 
 // The next pieces are spoken of, but nobody has sent one behind them, which would prove
