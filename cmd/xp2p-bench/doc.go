@@ -100,13 +100,13 @@ cores; --moments 1 is a third of it.
   - --peers N: how many viewers; 0, which is the default, is as many as the scenario says
   - --scenario NAME|FILE: what happens: one that is built in, a JSON file, or "-" for stdin (default steady)
   - --seed N: the first seed of all that is random (default 1)
-  - --seeds N: how many seeds, one after another (default 1); from two on every value has an interval
+  - --seeds N: how many seeds, one after another; 0, which is the default, is one, or three with --calibrate; from two on every value has an interval
   - --link flow|packet: the model of the links: bytes that share a rate, or every datagram in its queue
   - --json: JSON Lines instead of the table
   - --csv FILE: write the raw numbers, a row for each run
   - --html FILE: write a page with the table, pictures and definitions; it needs nothing from anywhere
   - --real: real processes on loopback instead of a simulation, 50 viewers unless --peers says otherwise; beside them plain HTTP viewers of the same seed
-  - --calibrate: 30 real processes behind emulated links (root, Linux) beside the simulation of the same scenario over packets: do they agree within 5 % in share and 15 % in lag? Where the machine was not in time for the processes they are measured again, up to four times.
+  - --calibrate: 30 real processes behind emulated links (root, Linux) beside the simulation of the same scenario over packets: do they agree within 5 % in share and 15 % in lag, over all seeds together? One seed draws one room, in which a few viewers decide. Where the machine was not in time for the processes they are measured again, up to four times.
   - --bin DIR: where xp2p-slice, xp2p-seed and xp2p-peer are; if not given, where this program is, or in PATH
   - --jobs N: runs at the same time; 0, which is the default, is one for each CPU
 

@@ -117,7 +117,7 @@ func TestWhatIsWrongIsSaidOnStderrAndInTheCode(t *testing.T) {
 		{"swarm --link wire", 2, "want flow, packet"},
 		{"swarm --peers -1", 2, "--peers -1: want 1 or more"},
 		{"swarm --peers 2000000", 2, "--peers 2000000: scenario: peers: want 1 to 1000000"},
-		{"swarm --seeds 0", 2, "--seeds 0: want 1 to 10000"},
+		{"swarm --seeds -1", 2, "--seeds -1: want at most 10000"},
 		{"swarm --seed 18446744073709551615", 2, "too near to the last"},
 		{"swarm --jobs -1", 2, "--jobs -1: want 0 or more"},
 		{"swarm --csv nowhere/x.csv", 2, "--csv nowhere/x.csv: there is no directory nowhere"},
