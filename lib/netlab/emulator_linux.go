@@ -41,6 +41,8 @@ type setup struct {
 	Delay time.Duration
 	Seed  uint64
 	Hops  int
+	// Realtime: packets must not wait for a processor.
+	Realtime bool
 }
 
 // An order is one line to the emulator's process. Each is answered by a line.
@@ -68,6 +70,9 @@ func emulate(in io.Reader, out io.Writer) error {
 	}
 	e := newEngine(c, tuns)
 	go e.run()
+	if c.Realtime {
+		go e.standBy()
+	}
 	if err := enc.Encode(Report{}); err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ type emulator struct {
 }
 
 func newEmulator(c Config, hosts []*place) (*emulator, error) {
-	s := setup{Delay: c.Delay, Seed: c.Seed, Hops: c.Hops}
+	s := setup{Delay: c.Delay, Seed: c.Seed, Hops: c.Hops, Realtime: c.Realtime}
 	e := &emulator{cmd: exec.Command("/proc/self/exe")}
 	e.cmd.Args = []string{emulatorName}
 	e.cmd.Stderr = &e.errors

@@ -25,28 +25,40 @@ const (
 	// for one; an ordinary one gives it away, which for a short wait costs more
 	// than it brings (sysmon then polls every 20 µs).
 	rawWait = time.Millisecond
+	// overdue is how late a packet is before the second thread does what the first
+	// should have done.
+	overdue = 100 * time.Microsecond
+	// standbyMin and standbyMax are for how long that one sleeps: what it looks at more
+	// often costs everybody's time, and what is later than 1 ms is not trusted.
+	standbyMin = 300 * time.Microsecond
+	standbyMax = 2 * time.Millisecond
 )
 
 // An engine moves packets between the TUN devices of a lab, on one thread. It
-// is all that happens in the emulator's process.
+// is all that happens in the emulator's process. Where the processors are another
+// machine's, that may take one away for milliseconds, with the thread that waits for
+// it: a second thread, on another processor, then takes its place.
 type engine struct {
 	start time.Time
 
-	mu    sync.Mutex // held while packets move, not while waiting
-	clock int32      // the CPU clock of the engine's thread
-	ports []*emuPort
-	byIP  map[[4]byte]int
-	delay time.Duration
-	pair  map[[2]int]time.Duration
-	hops  uint8
-	queue agenda.Agenda
-	late  link.Delays
-	stray uint64
-	dead  uint64 // by TTL
+	mu     sync.Mutex // held while packets move, not while waiting
+	clocks []int32    // the CPU clocks of the engine's threads
+	cpu    uint32     // where the first was last
+	// stoodIn is how often the second did what the first should have done.
+	stoodIn uint64
+	ports   []*emuPort
+	byIP    map[[4]byte]int
+	delay   time.Duration
+	pair    map[[2]int]time.Duration
+	hops    uint8
+	queue   agenda.Agenda
+	late    link.Delays
+	stray   uint64
+	dead    uint64 // by TTL
 
 	packets []*packet // events refer to them by index
 	free    []uint32
-	poll    []unix.PollFd
+	poll    []unix.PollFd // the first thread's
 	timeout unix.Timespec
 }
 
@@ -102,15 +114,74 @@ func newEngine(c setup, tuns []int) *engine {
 
 // run never ends: the process does.
 func (e *engine) run() {
-	runtime.LockOSThread()
-	e.mu.Lock()
-	e.clock = int32(^unix.Gettid()<<3 | 6) // clock_getcpuclockid(3): the scheduler's clock of one thread
-	e.mu.Unlock()
-	// Wake at the time and not up to 50 µs later.
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	e.begin()
 	for {
 		e.move()
 		e.wait()
+	}
+}
+
+// begin takes a thread for the engine.
+func (e *engine) begin() {
+	runtime.LockOSThread()
+	e.mu.Lock()
+	e.clocks = append(e.clocks, int32(^unix.Gettid()<<3|6)) // clock_getcpuclockid(3): the scheduler's clock of one thread
+	e.mu.Unlock()
+	// Wake at the time and not up to 50 µs later.
+	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+}
+
+// standBy is the second thread: it looks whether the first is late.
+func (e *engine) standBy() {
+	e.begin()
+	for {
+		wait := standbyMin
+		if e.mu.TryLock() {
+			wait = e.stepIn()
+			first := e.cpu
+			e.mu.Unlock()
+			if first == thisCPU() {
+				elsewhere(first)
+			}
+		}
+		ts := unix.NsecToTimespec(int64(wait))
+		unix.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	}
+}
+
+// stepIn does what the first thread should have done by now, if there is anything, and
+// returns when to look again.
+func (e *engine) stepIn() (wait time.Duration) {
+	at, ok := e.queue.Next()
+	if !ok {
+		return standbyMax
+	}
+	if left := time.Duration(at-e.now()) + overdue; left > 0 {
+		return min(max(left, standbyMin), standbyMax)
+	}
+	e.stoodIn++
+	e.due()
+	for i := range e.ports {
+		e.fetch(i)
+	}
+	e.due()
+	return standbyMin
+}
+
+func thisCPU() (n uint32) {
+	unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&n)), 0, 0)
+	return n
+}
+
+// elsewhere has the calling thread run on any processor but one, if there is another.
+func elsewhere(not uint32) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(unix.Getpid(), &set) != nil { // the process's own first thread
+		return
+	}
+	set.Clear(int(not))
+	if set.Count() > 0 {
+		unix.SchedSetaffinity(0, &set)
 	}
 }
 
@@ -122,9 +193,11 @@ func (e *engine) now() int64 { return int64(time.Since(e.start)) }
 // wait sleeps until a packet comes or is due.
 func (e *engine) wait() {
 	wait := time.Hour
+	e.mu.Lock()
 	if at, ok := e.queue.Next(); ok {
 		wait = time.Duration(at - e.now())
 	}
+	e.mu.Unlock()
 	if wait <= 0 {
 		return
 	}
@@ -144,6 +217,7 @@ func (e *engine) wait() {
 func (e *engine) move() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.cpu = thisCPU()
 	e.due()
 	for i := range e.ports {
 		if e.poll[i].Revents != 0 {
@@ -313,9 +387,11 @@ func (e *engine) report() Report {
 		Packets: e.late.N(), Strays: e.stray, Expired: e.dead,
 		LateP50: e.late.Quantile(0.5), LateP99: e.late.Quantile(0.99), LateWorst: e.late.Worst,
 	}
-	var cpu unix.Timespec
-	if unix.ClockGettime(e.clock, &cpu) == nil {
-		r.CPU = time.Duration(cpu.Nano())
+	for _, clock := range e.clocks {
+		var cpu unix.Timespec
+		if unix.ClockGettime(clock, &cpu) == nil {
+			r.CPU += time.Duration(cpu.Nano())
+		}
 	}
 	for _, p := range e.ports {
 		h := HostReport{Up: p.upMeter.Count(), Down: p.dnMeter.Count()}

@@ -33,8 +33,8 @@ type Pull struct {
 	tail    tail
 	attempt int
 	idled   bool // the last connection brought nothing new
-	most    int  // so many pieces are still wanted, if it is a bounded one
-	bounded bool
+	bounded bool // it ends after some pieces,
+	most    int  // and so many are still to come
 }
 
 // tail is what came behind the last piece: it comes again when the stream is
@@ -79,11 +79,11 @@ func (p *Pull) Close() {
 	p.cancel()
 }
 
-// Next returns the next record. ErrEnded: the room has ended; io.EOF: what came is
-// all that was asked for. store.ErrGone: the upstream's window has moved on while the connection was broken, so that
-// there is a gap; start anew. ErrBadData: what came was not signed by the room;
-// it was not returned, and Next may be called again to ask anew. Else the error
-// is that of the context.
+// Next returns the next record. ErrEnded: the room has ended. io.EOF: that was all
+// that was asked for. store.ErrGone: the upstream's window has moved on while the
+// connection was broken, so that there is a gap; start anew. ErrBadData: what came was
+// not signed by the room; it was not returned, and Next may be called again to ask
+// anew. Else the error is that of the context.
 func (p *Pull) Next() (segment.Record, error) {
 	for {
 		if err := p.ctx.Err(); err != nil {
