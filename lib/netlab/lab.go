@@ -84,8 +84,9 @@ type Config struct {
 	// Hops is by how much the way through the lab lowers a packet's TTL; zero
 	// is one, like a single router.
 	Hops int
-	// Realtime runs the emulator before all other processes (SCHED_FIFO): it is
-	// then rarely late. What the lab starts does not inherit it.
+	// Realtime runs the emulator before all other processes (SCHED_FIFO), on two
+	// processors where there are two: it is then rarely late. What the lab starts does
+	// not inherit it.
 	Realtime bool
 }
 
