@@ -122,8 +122,8 @@ func (s *session) answer(ctx context.Context, q node.Origin, first *opening) (er
 		}
 		return s.streamFrom(ctx, q.ID, startAt(q.Start))
 	case node.OriginAfter:
-		if q.Most > 0 {
-			pull, err := s.client.After(ctx, q.After, q.Most)
+		if q.For > 0 {
+			pull, err := s.client.After(ctx, q.After, q.For)
 			if err != nil {
 				return err
 			}

@@ -100,7 +100,7 @@ type answer struct {
 	wait    time.Duration // the connection's round trip
 	pieces  []segment.ID  // that it asks for, in a line until till at most
 	till    time.Time
-	most    int // after so many pieces it ends; 0: never
+	span    origin.Span // after which it ends
 }
 
 func (o *simOrigin) asked(v *viewer, ask node.Origin) {
@@ -148,7 +148,7 @@ func (o *simOrigin) serve(v *viewer, ask node.Origin, late time.Duration) {
 		}
 		a.follow(max(0, i))
 	case node.OriginAfter:
-		a.most = ask.Most
+		a.span.For = ask.For
 		a.follow(o.find(ask.After) + 1)
 	case node.OriginInit:
 		for i := range o.recs {
@@ -216,11 +216,9 @@ func (a *answer) pump() bool {
 			return false
 		}
 		a.give(a.next)
-		if a.most > 0 && a.o.recs[a.next].Kind == segment.KindPiece {
-			if a.most--; a.most == 0 {
-				a.done()
-				return false
-			}
+		if d := a.o.recs[a.next].Piece; d != nil && a.span.Ends(d.DTS) {
+			a.done()
+			return false
 		}
 	}
 	return a.open()

@@ -238,9 +238,9 @@ type Origin struct {
 	// Start: where a stream of records should begin.
 	Start playout.Start
 	// After: the piece behind which a stream of records should begin, and after how
-	// many pieces it should end; 0: never.
+	// much stream time it should end (origin.Span); 0: never.
 	After segment.ID
-	Most  int
+	For   time.Duration
 	// Pieces: which pieces are needed, in order, with the hash where it is known.
 	Pieces []segment.ID
 	// Init: the init that is needed.
@@ -255,7 +255,7 @@ type OriginKind uint8
 
 const (
 	OriginStart  OriginKind = iota + 1 // GET /start?from=Start: stream records until it is stopped
-	OriginAfter                        // GET /start?after=After&pieces=Most: the same behind a piece
+	OriginAfter                        // GET /start?after=After&for=For: the same behind a piece
 	OriginPieces                       // the records of Pieces, each by itself or not
 	OriginInit                         // the init with the hash Init
 )

@@ -541,7 +541,7 @@ func (r *room) startAmong(now time.Time) {
 }
 
 func (r *room) ask(now time.Time, a playout.Ask) {
-	o := Origin{ID: a.ID, Start: a.Start, After: a.After, Most: a.Most, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
+	o := Origin{ID: a.ID, Start: a.Start, After: a.After, For: a.For, Pieces: a.Pieces, Init: a.Init, Deadline: a.Deadline}
 	e := Event{Kind: EventNeedOrigin, Room: r.cfg.Name}
 	switch a.Kind {
 	case playout.AskStart:

@@ -29,7 +29,8 @@
 // goes on behind one, which is how a broken connection is resumed without gap
 // or repeat: 404 says that the piece is not there yet (an edge that has just been
 // restarted is still filling), 410 that the window has left it behind. pieces=N
-// ends the answer after N pieces.
+// ends the answer after N pieces, for=400ms with the first piece whose DTS is so much
+// later than the first one's.
 //
 // # Ordinary players
 //

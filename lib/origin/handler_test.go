@@ -196,7 +196,7 @@ func TestBadRequests(t *testing.T) {
 		{"/v1/rooms/match/at/1-2", 400}, {"/v1/rooms/match/at/1-2-3", 404}, {"/v1/rooms/match/at/1-2-3..2", 400}, {"/v1/rooms/match/at/1-2-0..99999", 400},
 		{"/v1/rooms/match/at/1-2-3..", 400}, {"/v1/rooms/match/at/1-2-3..-4", 400}, {"/v1/rooms/match/index", 404},
 		{"/v1/rooms/match/start?from=now", 400}, {"/v1/rooms/match/start?from=-5s", 400}, {"/v1/rooms/match/start?after=x", 400},
-		{"/v1/rooms/match/start?after=1-2-3&from=live", 400}, {"/v1/rooms/match/start?pieces=0", 400}, {"/v1/rooms/match/start?after=1-2-3", 404},
+		{"/v1/rooms/match/start?after=1-2-3&from=live", 400}, {"/v1/rooms/match/start?pieces=0", 400}, {"/v1/rooms/match/start?for=0s", 400}, {"/v1/rooms/match/start?for=x", 400}, {"/v1/rooms/match/start?after=1-2-3", 404},
 		{"/live/match", 404}, {"/live/match.mp4", 404}, {"/live/match.raw", 404}, {"/live/match.flv/x", 404}, {"/live/.flv", 400}, {"/live/live.flv", 400},
 		{"/live/..flv", 400}, {"/play/", 400}, {"/play/a/b", 404}, {"/x", 404}, {"/favicon.ico", 404}, {"/live/match.flv?from=x", 400}, {"/\x00", 404},
 	} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/segment"
@@ -32,9 +31,8 @@ type Pull struct {
 	have    bool // last is valid
 	tail    tail
 	attempt int
-	idled   bool // the last connection brought nothing new
-	bounded bool // it ends after some pieces,
-	most    int  // and so many are still to come
+	idled   bool          // the last connection brought nothing new
+	span    time.Duration // it ends after so much; 0: never
 }
 
 // tail is what came behind the last piece: it comes again when the stream is
@@ -51,9 +49,10 @@ func (c *Client) Start(ctx context.Context, from store.Start) (*Pull, error) {
 	return c.pull(ctx, &Pull{from: from})
 }
 
-// After is Start behind a piece, for so many pieces: Next then returns io.EOF.
-func (c *Client) After(ctx context.Context, id segment.ID, pieces int) (*Pull, error) {
-	return c.pull(ctx, &Pull{from: store.After(id), bounded: true, most: pieces})
+// After is Start behind a piece, for some stream time (see Span): then Next returns
+// io.EOF.
+func (c *Client) After(ctx context.Context, id segment.ID, span time.Duration) (*Pull, error) {
+	return c.pull(ctx, &Pull{from: store.After(id), span: span})
 }
 
 func (c *Client) pull(ctx context.Context, p *Pull) (*Pull, error) {
@@ -89,12 +88,6 @@ func (p *Pull) Next() (segment.Record, error) {
 		if err := p.ctx.Err(); err != nil {
 			return segment.Record{}, context.Cause(p.ctx)
 		}
-		if p.bounded && p.most <= 0 {
-			if p.rd != nil {
-				_, _ = io.Copy(io.Discard, p.body) // to its end: the connection is used again
-			}
-			return segment.Record{}, io.EOF
-		}
 		if p.rd == nil {
 			if err := p.reconnect(); err != nil {
 				return segment.Record{}, err
@@ -109,9 +102,13 @@ func (p *Pull) Next() (segment.Record, error) {
 			}
 			continue
 		}
+		whole := p.body.err == io.EOF // and not broken off, as HTTP says
 		p.disconnect()
 		if errors.Is(err, ErrBadData) {
 			return segment.Record{}, err
+		}
+		if p.span > 0 && whole {
+			return segment.Record{}, io.EOF
 		}
 	}
 }
@@ -178,7 +175,6 @@ func (p *Pull) fresh(rec *segment.Record) bool {
 			return false
 		}
 		p.last, p.have, p.tail = rec.Piece.ID, true, tail{}
-		p.most--
 	case segment.KindInit:
 		if p.tail.inits[rec.Init.Hash] {
 			return false
@@ -209,8 +205,8 @@ func (p *Pull) connect() error {
 	} else if id, ok := p.from.AfterID(); ok {
 		query = "start?after=" + store.FormatID(id)
 	}
-	if p.bounded {
-		query += "&pieces=" + strconv.Itoa(p.most)
+	if p.span > 0 {
+		query += "&for=" + p.span.String()
 	}
 	ctx, hangUp := context.WithCancel(p.ctx)
 	resp, err := p.c.do(ctx, query)

@@ -126,6 +126,13 @@ func (h *Handler) start(w *counted, r *http.Request, room *store.Room) {
 			return
 		}
 	}
+	var span Span
+	if s := q.Get("for"); s != "" {
+		if span.For, err = time.ParseDuration(s); err != nil || span.For <= 0 {
+			refuse(w, http.StatusBadRequest, "for: want a time such as 400ms")
+			return
+		}
+	}
 	c, err := room.Start(from)
 	switch {
 	case errors.Is(err, store.ErrGone):
@@ -142,12 +149,34 @@ func (h *Handler) start(w *counted, r *http.Request, room *store.Room) {
 	out := segment.NewWriter(p.w, room.Header())
 	p.before(out.Flush)
 	err = h.run(r, p, c, func(rec segment.Record) (bool, error) {
-		if rec.Kind == segment.KindPiece && pieces > 0 {
+		if rec.Kind != segment.KindPiece {
+			return true, out.Write(rec)
+		}
+		if pieces > 0 {
 			pieces--
 		}
-		return pieces != 0, out.Write(rec)
+		return pieces != 0 && !span.Ends(rec.Piece.DTS), out.Write(rec)
 	})
 	h.finish(r, room, p, err)
+}
+
+// A Span is a stretch of stream time: it ends with the first piece that lies For
+// behind the first one, or on another clock. The zero Span never ends.
+type Span struct {
+	For   time.Duration
+	first int64
+	begun bool
+}
+
+// Ends takes the next piece's DTS, and reports whether it is the last.
+func (s *Span) Ends(dts int64) bool {
+	if s.For <= 0 {
+		return false
+	}
+	if !s.begun {
+		s.begun, s.first = true, dts
+	}
+	return dts-s.first >= s.For.Milliseconds() || dts < s.first
 }
 
 // parseFrom reads the two ways to say where a stream begins.

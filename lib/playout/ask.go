@@ -25,7 +25,7 @@ type Ask struct {
 	Kind     AskKind
 	Start    Start
 	After    segment.ID
-	Most     int // After: so many pieces, and then no more; 0: all that follow
+	For      time.Duration // After: so much stream time, from the first piece on; 0: all that follows
 	Pieces   []segment.ID
 	Init     segment.Hash
 	Deadline time.Time
@@ -36,6 +36,7 @@ type Ask struct {
 // answers vary, and a margin for our own queue.
 const (
 	leadMargin  = 60 * time.Millisecond
+	leadShort   = 110 * time.Millisecond // the same where all ask it all the time
 	leadMin     = 150 * time.Millisecond
 	easeMargin  = 110 * time.Millisecond // more than the lead, before a stream is left
 	askBatch    = 64                     // pieces in one request
@@ -57,11 +58,8 @@ const (
 	// Of what is spoken of so much is under way at once: the pieces of a keyframe, or half
 	// a second.
 	spokenMost = 6
-	// A stream that is asked for because neighbours are late brings so much, in pieces
-	// or time, and ends.
-	fewLeast = 3
-	fewTime  = 400 * time.Millisecond
-	fewMost  = 64
+	// A stream that is asked for because neighbours are late brings so much, and ends.
+	fewTime = 400 * time.Millisecond
 )
 
 // asks is what was asked of the origin, and what came of it.
@@ -80,7 +78,8 @@ type asks struct {
 		asked time.Time
 		got   bool
 		pos   segment.ID // newest piece it brought
-		left  int        // so many pieces it will still bring; 0: it does not end by itself
+		few   bool       // it ends by itself, fewTime behind its first piece
+		first int64      // DTS of that
 	}
 	others   bool      // something came from others since a stream was asked for
 	failedAt time.Time // when the origin last failed, or was busy
@@ -118,7 +117,11 @@ func (a *asks) newID(now time.Time) uint64 {
 // lead is how long before its deadline a hole is asked for.
 func (p *Player) lead() time.Duration {
 	a := &p.asks
-	return min(max(a.rtt+max(a.rtt, 4*a.vary)+leadMargin, leadMin), p.cfg.Buffer*6/10)
+	margin := leadMargin
+	if p.short {
+		margin = leadShort
+	}
+	return min(max(a.rtt+max(a.rtt, 4*a.vary)+margin, leadMin), p.cfg.Buffer*6/10)
 }
 
 // turn is how much later than others this viewer asks the origin for a hole: it
@@ -182,12 +185,12 @@ func (p *Player) NextAsk() (Ask, bool) {
 }
 
 // openStream asks for a stream of records: from the start, or from behind what is
-// known. As long as others bring something, it is one of a few pieces: they are late,
-// and no more of it is needed than they lack.
+// known. As long as others bring something, it ends after a moment: they are late, and
+// no more of it is needed than they lack.
 func (p *Player) openStream(now time.Time, front front) {
 	a := &p.asks
 	id := a.newID(now)
-	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos, a.stream.left = id, now, false, segment.ID{}, 0
+	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos, a.stream.few = id, now, false, segment.ID{}, false
 	q := Ask{ID: id, Kind: AskStart, Start: p.cfg.Start}
 	if p.started && !p.lost {
 		q = Ask{ID: id, Kind: AskAfter, After: front.last}
@@ -195,8 +198,7 @@ func (p *Player) openStream(now time.Time, front front) {
 		if p.model.Started() {
 			q.Deadline = p.due(front.dts + p.step)
 			if a.others {
-				q.Most = min(max(fewLeast, int(fewTime.Milliseconds()/max(1, p.step))), fewMost)
-				a.stream.left = q.Most
+				q.For, a.stream.few = fewTime, true
 			}
 		}
 	} else {
@@ -211,7 +213,7 @@ func (p *Player) openStream(now time.Time, front front) {
 
 // Streaming reports whether there is a stream from the origin that does not end by
 // itself.
-func (p *Player) Streaming() bool { return p.asks.stream.id != 0 && p.asks.stream.left == 0 }
+func (p *Player) Streaming() bool { return p.asks.stream.id != 0 && !p.asks.stream.few }
 
 // OriginAnswers reports whether the stream that was asked for has begun to come.
 func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.stream.got }
@@ -351,7 +353,7 @@ func backoff(fails int) time.Duration {
 }
 
 // answered takes a sample of the origin's answering time.
-func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
+func (a *asks) answered(now time.Time, ask uint64, d *segment.Piece) {
 	if ask == 0 {
 		a.others = true
 		return
@@ -370,14 +372,15 @@ func (a *asks) answered(now time.Time, ask uint64, id segment.ID) {
 	}
 	if s := &a.stream; s.id == ask {
 		a.fails = 0
-		if !s.got || id.Compare(s.pos) > 0 {
-			s.pos = id
+		if !s.got || d.ID.Compare(s.pos) > 0 {
+			s.pos = d.ID
+		}
+		if !s.got {
+			s.first = d.DTS
 		}
 		s.got = true
-		if s.left > 0 {
-			if s.left--; s.left == 0 {
-				s.id, a.retryAt = 0, time.Time{} // it has done what it was for
-			}
+		if s.few && (d.DTS-s.first >= fewTime.Milliseconds() || d.DTS < s.first) {
+			s.id, a.retryAt = 0, time.Time{} // it has done what it was for
 		}
 	}
 }

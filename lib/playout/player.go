@@ -195,7 +195,7 @@ func (p *Player) addInit(rec segment.Record, from measure.Source) Verdict {
 
 func (p *Player) addPiece(now time.Time, rec segment.Record, from measure.Source, ingest time.Time, ask uint64) Verdict {
 	d := rec.Piece
-	p.asks.answered(now, ask, d.ID)
+	p.asks.answered(now, ask, d)
 	if p.started && p.passed(d.ID) {
 		return Late
 	}
