@@ -100,7 +100,7 @@ type answer struct {
 	wait    time.Duration // the connection's round trip
 	pieces  []segment.ID  // that it asks for, in a line until till at most
 	till    time.Time
-	span    origin.Span // after which it ends
+	span    segment.Span // after which it ends
 }
 
 func (o *simOrigin) asked(v *viewer, ask node.Origin) {

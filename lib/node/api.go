@@ -238,7 +238,7 @@ type Origin struct {
 	// Start: where a stream of records should begin.
 	Start playout.Start
 	// After: the piece behind which a stream of records should begin, and after how
-	// much stream time it should end (origin.Span); 0: never.
+	// much stream time it should end (segment.Span); 0: never.
 	After segment.ID
 	For   time.Duration
 	// Pieces: which pieces are needed, in order, with the hash where it is known.

@@ -49,7 +49,7 @@ func (c *Client) Start(ctx context.Context, from store.Start) (*Pull, error) {
 	return c.pull(ctx, &Pull{from: from})
 }
 
-// After is Start behind a piece, for some stream time (see Span): then Next returns
+// After is Start behind a piece, for some stream time (segment.Span): then Next returns
 // io.EOF.
 func (c *Client) After(ctx context.Context, id segment.ID, span time.Duration) (*Pull, error) {
 	return c.pull(ctx, &Pull{from: store.After(id), span: span})

@@ -126,7 +126,7 @@ func (h *Handler) start(w *counted, r *http.Request, room *store.Room) {
 			return
 		}
 	}
-	var span Span
+	var span segment.Span
 	if s := q.Get("for"); s != "" {
 		if span.For, err = time.ParseDuration(s); err != nil || span.For <= 0 {
 			refuse(w, http.StatusBadRequest, "for: want a time such as 400ms")
@@ -158,25 +158,6 @@ func (h *Handler) start(w *counted, r *http.Request, room *store.Room) {
 		return pieces != 0 && !span.Ends(rec.Piece.DTS), out.Write(rec)
 	})
 	h.finish(r, room, p, err)
-}
-
-// A Span is a stretch of stream time: it ends with the first piece that lies For
-// behind the first one, or on another clock. The zero Span never ends.
-type Span struct {
-	For   time.Duration
-	first int64
-	begun bool
-}
-
-// Ends takes the next piece's DTS, and reports whether it is the last.
-func (s *Span) Ends(dts int64) bool {
-	if s.For <= 0 {
-		return false
-	}
-	if !s.begun {
-		s.begun, s.first = true, dts
-	}
-	return dts-s.first >= s.For.Milliseconds() || dts < s.first
 }
 
 // parseFrom reads the two ways to say where a stream begins.

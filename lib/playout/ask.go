@@ -77,9 +77,8 @@ type asks struct {
 		id    uint64 // 0: none is open
 		asked time.Time
 		got   bool
-		pos   segment.ID // newest piece it brought
-		few   bool       // it ends by itself, fewTime behind its first piece
-		first int64      // DTS of that
+		pos   segment.ID   // newest piece it brought
+		span  segment.Span // after which it ends by itself
 	}
 	others   bool      // something came from others since a stream was asked for
 	failedAt time.Time // when the origin last failed, or was busy
@@ -190,7 +189,7 @@ func (p *Player) NextAsk() (Ask, bool) {
 func (p *Player) openStream(now time.Time, front front) {
 	a := &p.asks
 	id := a.newID(now)
-	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos, a.stream.few = id, now, false, segment.ID{}, false
+	a.stream.id, a.stream.asked, a.stream.got, a.stream.pos, a.stream.span = id, now, false, segment.ID{}, segment.Span{}
 	q := Ask{ID: id, Kind: AskStart, Start: p.cfg.Start}
 	if p.started && !p.lost {
 		q = Ask{ID: id, Kind: AskAfter, After: front.last}
@@ -198,7 +197,7 @@ func (p *Player) openStream(now time.Time, front front) {
 		if p.model.Started() {
 			q.Deadline = p.due(front.dts + p.step)
 			if a.others {
-				q.For, a.stream.few = fewTime, true
+				q.For, a.stream.span.For = fewTime, fewTime
 			}
 		}
 	} else {
@@ -213,7 +212,7 @@ func (p *Player) openStream(now time.Time, front front) {
 
 // Streaming reports whether there is a stream from the origin that does not end by
 // itself.
-func (p *Player) Streaming() bool { return p.asks.stream.id != 0 && !p.asks.stream.few }
+func (p *Player) Streaming() bool { return p.asks.stream.id != 0 && p.asks.stream.span.For == 0 }
 
 // OriginAnswers reports whether the stream that was asked for has begun to come.
 func (p *Player) OriginAnswers() bool { return p.asks.stream.id != 0 && p.asks.stream.got }
@@ -375,11 +374,8 @@ func (a *asks) answered(now time.Time, ask uint64, d *segment.Piece) {
 		if !s.got || d.ID.Compare(s.pos) > 0 {
 			s.pos = d.ID
 		}
-		if !s.got {
-			s.first = d.DTS
-		}
 		s.got = true
-		if s.few && (d.DTS-s.first >= fewTime.Milliseconds() || d.DTS < s.first) {
+		if s.span.Ends(d.DTS) {
 			s.id, a.retryAt = 0, time.Time{} // it has done what it was for
 		}
 	}
