@@ -28,7 +28,7 @@ type Job struct {
 	Keys      int
 	To        int           // the rendition, of Config.Names
 	Ahead     time.Duration // what was still to be written before it is needed
-	QP        int           // the finest quantiser of the rendition's pictures; 0 if not known
+	QP        int           // that of the rendition's finer pictures; 0 if not known
 }
 
 // A job is one on its way.

@@ -5,22 +5,32 @@ import "github.com/xp2p/xp2p/lib/media"
 // maxQP is the coarsest quantiser of 8 bits.
 const maxQP = 51
 
-// quantiser returns the finest quantiser of a rendition's pictures but for its key
-// frames, which are finer and of which there are few; 0 if it cannot be read.
-func quantiser(parts ...[]sample) (least int) {
+// quantiser returns the quantiser of a rendition's pictures that one in ten is finer
+// than, but for its key frames; 0 if it cannot be read. The finest of all are few, such
+// as the one behind a key frame, and a bridge as fine as they takes up to twice the bits.
+func quantiser(parts ...[]sample) int {
 	var q quantisers
+	var count [maxQP + 1]int
+	all := 0
 	for _, samples := range parts {
 		for i := range samples {
 			f := &samples[i]
 			if f.track != media.Video || f.config == nil {
 				continue
 			}
-			if qp, ok := q.read(f.config, f.payload()); ok && !f.frame.Key && qp > 0 && qp <= maxQP && (least == 0 || qp < least) {
-				least = qp
+			if qp, ok := q.read(f.config, f.payload()); ok && !f.frame.Key && qp > 0 && qp <= maxQP {
+				count[qp]++
+				all++
 			}
 		}
 	}
-	return least
+	finer := 0
+	for qp, n := range count {
+		if finer += n; finer > all/10 {
+			return qp
+		}
+	}
+	return 0
 }
 
 // quantisers reads the quantiser of pictures (SliceQPY, ISO/IEC 14496-10 §7.4.3 and

@@ -10,13 +10,16 @@ import (
 	"github.com/xp2p/xp2p/lib/media"
 )
 
-// What an encoder was told is what is read: of pictures between key frames, the finest.
+// What an encoder was told is what is read, whatever it made of key frames and of a few
+// others.
 func TestTheQuantiserIsReadThatTheEncoderWasTold(t *testing.T) {
 	for name, enc := range map[string]string{
 		"avc.flv":         "-c:v libx264 -preset veryfast -bf 2 -qp 31",
 		"avc.mp4":         "-c:v libx264 -preset ultrafast -qp 24 " + fragments,
 		"avc fields.mp4":  "-c:v libx264 -preset medium -bf 3 -refs 5 -x264-params tff=1:b-pyramid=2:weightp=2:weightb=1:slices=3:cabac=0 -flags +ildct+ilme -qp 24 " + fragments,
 		"avc slower.flv":  "-c:v libx264 -preset slower -bf 4 -refs 6 -qp 31",
+		"avc few.flv":     "-c:v libx264 -preset veryfast -bf 0 -qp 31 -x264-params zones=10,14,q=18",
+		"hevc few.mp4":    "-c:v libx265 -preset ultrafast -x265-params log-level=none:pools=none:bframes=0:qp=31:zones=10,14,q=18 -tag:v hvc1 " + fragments,
 		"hevc.mp4":        "-c:v libx265 -preset ultrafast -x265-params log-level=none:pools=none:bframes=3:qp=31 -tag:v hvc1 " + fragments,
 		"hevc within.mp4": "-c:v libx265 -preset ultrafast -x265-params log-level=none:pools=none:bframes=0:qp=24 -tag:v hev1 " + fragments,
 		"hevc slow.mp4":   "-c:v libx265 -preset slow -x265-params log-level=none:pools=none:bframes=5:ref=5:weightb=1:scaling-list=default:temporal-layers=1:qp=31 -tag:v hvc1 " + fragments,
