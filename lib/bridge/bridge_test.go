@@ -115,3 +115,66 @@ func TestABridgeHasAsManyKeyFramesAsItWasAskedFor(t *testing.T) {
 		t.Errorf("%d bytes for what was coarse, and %d where that is not known", sizes[32], sizes[0])
 	}
 }
+
+// HEVC is quick where x265 looks at no block smaller than 32 and smooths none: the
+// stream says so.
+func TestABridgeOfHEVCIsSparedWhatTakesLongest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "film.mp4")
+	film := testmedia.Command(t, "-v", "error", "-filter_complex", testmedia.Film(2, "320x180"), "-map", "[v0]", "-map", "[a0]",
+		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:pools=none:qp=30", "-tag:v", "hvc1", "-an",
+		"-movflags", "frag_keyframe+empty_moov+default_base_moof", path)
+	if out, err := film.CombinedOutput(); err != nil {
+		t.Skipf("this ffmpeg makes no film: %v: %s", err, out)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan Piece)
+	e, err := Start(t.Context(), "ffmpeg", abr.Job{ID: 1, Codec: "hvc1.1.6.L60.90", Container: media.FMP4, Start: 0, Timescale: 90000, Keys: 3, QP: 30}, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Write([][]byte{whole}, true)
+	var made []byte
+	for p := range out {
+		made = append(made, p.Bytes...)
+		if p.Over {
+			if p.Why != "" {
+				t.Fatal(p.Why)
+			}
+			break
+		}
+	}
+	e.Stop()
+	r := abr.NewReader("bridge", media.FMP4)
+	r.Feed(made)
+	r.End()
+	keys, all := 0, r.Timeline().Track(media.Video).Frames
+	for _, f := range all {
+		if f.Key {
+			keys++
+		}
+	}
+	if keys != 3 || len(all) != 50 {
+		t.Errorf("%d of %d pictures are key frames", keys, len(all))
+	}
+	if err := os.WriteFile(path, made, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	says, err := testmedia.Command(t, "-v", "trace", "-i", path, "-c", "copy", "-bsf:v", "trace_headers", "-f", "null", "-").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, says)
+	}
+	for name, want := range map[string]string{"log2_min_luma_coding_block_size_minus3": "2", "pps_deblocking_filter_disabled_flag": "1"} {
+		i := strings.Index(string(says), name)
+		if i < 0 {
+			t.Errorf("nothing says %s", name)
+			continue
+		}
+		line, _, _ := strings.Cut(string(says)[i:], "\n")
+		if !strings.HasSuffix(strings.TrimSpace(line), "= "+want) {
+			t.Errorf("%s, want %s", line, want)
+		}
+	}
+}
