@@ -12,8 +12,11 @@ import (
 //	then         32 packets, closer and closer: the chirp. They keep the link in work, and
 //	             meet no queue but the train's if nobody else is there.
 //	then         32 packets as fast as the chirp ended.
-//	acks come    half of the capacity as soon as it is known, 0.95 of it when a packet has
+//	acks come    half of the capacity as soon as it is known, all of it when a packet has
 //	             found the link empty that should have; else what the chirp delivered.
+//
+// Where the peer asked with a flight of packets, the rate at which those came is known
+// at once: then the chirp is half of it at least, and goes on for a round trip.
 type startState struct {
 	log      []Arrival // the first startLog; let go of when the start is over
 	lost     int       // bytes
@@ -25,6 +28,7 @@ type startState struct {
 	flat     int     // measurements since
 	hint     float64 // bytes per second to send at before anything is heard; 0: none
 	hintTrip time.Duration
+	asked    *capacityMeter // of the flight that asked for all this
 }
 
 const (
@@ -37,6 +41,7 @@ const (
 	// levelPackets go on as fast as the chirp ended, if nothing is heard yet: in all
 	// 112 kB, thrice what others send in their first round trip.
 	levelPackets = 32
+	blindPackets = trainPackets + chirpPackets + levelPackets
 	chirpRise    = 4.0
 	startLog     = 64
 	// crowdWait is the queue that others' packets made of the empty link that the
@@ -50,6 +55,15 @@ const (
 	// hintTime is the most that is sent on a hint before anything is heard: without
 	// a round trip to spread it over, a tenth of a second's worth.
 	hintTime = 100 * time.Millisecond
+	// askedPart of the rate at which the peer's question came through is what an answer
+	// begins with. Links carry no less to a house than from it, as a rule; where it is
+	// otherwise half is as cautious as with a path's own past (RFC 9959).
+	askedPart = 0.5
+	// askedMost is the most of that, 64 Mbit/s: twice what the chirp ends with.
+	askedMost = 8e6
+	// launchPart of the capacity is the rate behind a start that met nobody. Where a
+	// train has measured too much, the queue says so within a round trip.
+	launchPart = 1.0
 )
 
 func (s *startState) arrived(p Arrival) {
@@ -60,7 +74,7 @@ func (s *startState) arrived(p Arrival) {
 
 func (s *startState) window(m *Model) int {
 	// Who sends little makes no train, and goes on as in any slow start.
-	w := (trainPackets+chirpPackets+levelPackets)*m.mtu + s.idle
+	w := blindPackets*m.mtu + s.idle
 	if s.hint > 0 {
 		rtt := hintTime
 		if s.hintTrip > 0 {
@@ -70,6 +84,13 @@ func (s *startState) window(m *Model) int {
 			rtt = 5 * m.srtt / 4
 		}
 		w = max(w, int(s.hint*rtt.Seconds()))
+	}
+	if level := s.level(); s.hint == 0 {
+		rtt := hintTime
+		if m.srtt > 0 {
+			rtt = min(rtt, 5*m.srtt/4)
+		}
+		w = max(w, int(level*rtt.Seconds()))
 	}
 	w = max(w, int(1.5*s.doubling*m.answer().Seconds()))
 	if c := m.capacity.value; c > 0 && m.srtt > 0 {
@@ -81,7 +102,7 @@ func (s *startState) window(m *Model) int {
 func (s *startState) rate(m *Model, srtt time.Duration) float64 {
 	switch {
 	case m.capacity.value > 0 && m.capacity.long >= 2*trainLeast:
-		return max(m.capacity.value/2, min(s.hint, paceBelow*m.capacity.value))
+		return max(m.capacity.value/2, min(s.hint, launchPart*m.capacity.value))
 	case s.hint > 0:
 		return s.hint
 	case s.doubling > 0:
@@ -92,7 +113,18 @@ func (s *startState) rate(m *Model, srtt time.Duration) float64 {
 	t := min(max(srtt, chirpLeast), chirpTime).Seconds()
 	mean := (1 - 1/chirpRise) / math.Log(chirpRise)
 	gap := t / chirpPackets / mean * math.Pow(chirpRise, -n/chirpPackets)
-	return float64(m.mtu) / gap
+	if level := s.level(); level > 0 && m.inFlight >= blindPackets*m.mtu {
+		return level
+	}
+	return max(float64(m.mtu)/gap, s.level())
+}
+
+// level is the rate at which an answer may begin after the question came.
+func (s *startState) level() float64 {
+	if s.asked == nil {
+		return 0
+	}
+	return min(askedPart*s.asked.value, askedMost)
 }
 
 // starting looks whether the start is over.
@@ -106,7 +138,7 @@ func (m *Model) starting(a Ack) {
 	if c > 0 && m.capacity.long >= 2*trainLeast {
 		switch s.verdict(c) {
 		case linkFree:
-			m.become(modeAlone, paceBelow*c)
+			m.become(modeAlone, launchPart*c)
 		case linkShared:
 			rate, _, _, ok := m.arrivals.since(a.SRTT/4, 8*m.mtu)
 			if !ok {
@@ -152,6 +184,19 @@ func (m *Model) starting(a Ack) {
 // Hint says what the path is believed to carry, in bytes per second, before
 // anything was sent, and how long its round trip is, if that is known.
 func (m *Model) Hint(rate float64, rtt time.Duration) { m.start.hint, m.start.hintTrip = rate, rtt }
+
+// Asked says when a packet of the peer's question came, on any clock. Those that left
+// at one moment are a train, too: of the other direction.
+func (m *Model) Asked(at time.Duration, bytes int) {
+	if m.mode != modeStart {
+		return
+	}
+	s := &m.start
+	if s.asked == nil {
+		s.asked = new(capacityMeter)
+	}
+	s.asked.arrived(Arrival{At: at, Bytes: bytes})
+}
 
 // Carried is the rate to which this path has brought us, in bytes per second; 0 as
 // long as it has only begun.
@@ -229,5 +274,5 @@ func (m *Model) become(to mode, rate float64) {
 	m.mode, m.rate = to, rate
 	m.steer.reset()
 	m.rival = rivalState{}
-	m.start.log = nil
+	m.start.log, m.start.asked = nil, nil
 }

@@ -21,7 +21,8 @@ type Params struct {
 	Downlink  uint64 // what its access link receives, in bit/s; zero if it does not know
 	Early     []byte // message 1: the request
 	Reset     ResetToken
-	Parity    bool // it understands SHARD, PARITY and RECOVERED
+	Flight    uint64 // message 1: how many Initials leave at one moment; zero is one
+	Parity    bool   // it understands SHARD, PARITY and RECOVERED
 }
 
 // ResetLen is the length of a ResetToken.
@@ -42,6 +43,7 @@ const (
 	paramDownlink
 	paramReset
 	paramParity
+	paramFlight
 )
 
 // Append appends the parameters.
@@ -71,6 +73,11 @@ func (p *Params) Append(b []byte) []byte {
 		b = AppendVarint(b, paramReset)
 		b = AppendVarint(b, ResetLen)
 		b = append(b, p.Reset[:]...)
+	}
+	if p.Flight > 0 {
+		b = AppendVarint(b, paramFlight)
+		b = AppendVarint(b, uint64(SizeVarint(p.Flight)))
+		b = AppendVarint(b, p.Flight)
 	}
 	if p.Parity {
 		b = append(b, paramParity, 1, 1)
@@ -109,6 +116,8 @@ func ParseParams(b []byte) (p Params, err error) {
 			p.CID = v.cid()
 		case paramDownlink:
 			p.Downlink = v.varint()
+		case paramFlight:
+			p.Flight = v.varint()
 		case paramParity:
 			p.Parity = v.varint() == 1
 		case paramReset:

@@ -101,7 +101,7 @@ func TestShortHeaderProtectionIsItsOwnInverse(t *testing.T) {
 }
 
 func TestParamsComeBackAndUnknownOnesAreSkipped(t *testing.T) {
-	want := Params{Window: 1 << 22, MaxObject: 1 << 20, Idle: 30 * time.Second, Ciphers: 3, MTU: 1400, CID: CID{9, 8}, Downlink: 100e6, Reset: ResetToken{1, 2, 3}, Early: []byte("GET")}
+	want := Params{Window: 1 << 22, MaxObject: 1 << 20, Idle: 30 * time.Second, Ciphers: 3, MTU: 1400, CID: CID{9, 8}, Downlink: 100e6, Flight: 64, Reset: ResetToken{1, 2, 3}, Early: []byte("GET")}
 	b := want.Append([]byte{40, 2, 'h', 'i'})
 	if got, err := ParseParams(b); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)

@@ -8,7 +8,10 @@ import (
 )
 
 // receiveInitial handles an Initial. The cheap questions come first.
-func (e *Endpoint) receiveInitial(now time.Time, from path, p *wire.Long, data []byte) {
+func (e *Endpoint) receiveInitial(now time.Time, from path, stamp time.Time, p *wire.Long, data []byte) {
+	if stamp.IsZero() || stamp.After(now) {
+		stamp = now
+	}
 	if len(data) < wire.HandshakeLen {
 		e.counts.Foreign++ // it would not earn its answer
 		return
@@ -26,7 +29,7 @@ func (e *Endpoint) receiveInitial(now time.Time, from path, p *wire.Long, data [
 		if c == nil {
 			e.counts.Replayed++
 		} else {
-			c.again(now, from, len(data))
+			c.again(now, from, stamp, len(data))
 			e.touch(c)
 		}
 		return
@@ -58,14 +61,14 @@ func (e *Endpoint) receiveInitial(now time.Time, from path, p *wire.Long, data [
 		e.counts.Forged++
 		return
 	}
-	e.accept(now, in, from, len(data), proved)
+	e.accept(now, in, from, stamp, len(data), proved)
 }
 
 // accept begins the responder's side, unless the peer and we dial each other at
 // once. Then the dial of the lower key is the one that counts: the lower keeps
 // its own and does not answer, the higher turns its dial into the answer. So
 // one connection results, under the id that Dial returned on either side.
-func (e *Endpoint) accept(now time.Time, in *initial, from path, size int, proved bool) {
+func (e *Endpoint) accept(now time.Time, in *initial, from path, stamp time.Time, size int, proved bool) {
 	var own *conn
 	for _, c := range e.order {
 		if c.state == stateDialing && c.key == in.key {
@@ -103,6 +106,7 @@ func (e *Endpoint) accept(now time.Time, in *initial, from path, size int, prove
 		c.gone(now, ClosedHandshake, 0)
 		return
 	}
+	c.asked(stamp, size)
 	e.half++
 	e.remember(in.ephemeral, c)
 	c.event(accepted)

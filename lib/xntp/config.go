@@ -82,7 +82,7 @@ type Config struct {
 
 	// Uplink and Downlink are what our access link carries, in bit/s, as far as is
 	// known; zero if not. The downlink is told to peers. A start where both ends'
-	// links are known sends at once at 0.95 of the narrower, at half of it
+	// links are known sends at once at 0.99 of the narrower, at half of it
 	// where one is known: a wrong value makes a queue for a round trip.
 	Uplink, Downlink int64
 
@@ -145,7 +145,7 @@ type DialOptions struct {
 	Early  []byte // at most MaxEarly bytes: an idempotent request in the first datagram
 	// Earn is how many bytes of data the peer may answer with before it has heard
 	// from us again, although we have no Token: the Initial is repeated for every
-	// 3600 of them (at most 32 times in all), because an answer to an address that is
+	// 3600 of them (at most 64 times in all), because an answer to an address that is
 	// not proved is held to three times what came from there.
 	Earn int
 }

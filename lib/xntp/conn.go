@@ -329,7 +329,7 @@ func (c *conn) nextTimeout() time.Time {
 		return t
 	}
 	at(c.heard.Add(c.idle))
-	if c.maySpeak() {
+	if at(c.answer.hold); c.maySpeak() && c.answer.hold.IsZero() {
 		at(c.loss.timeout(&c.rtt))
 		at(c.acks.due)
 		if c.wantsData() && c.windowOpen() {

@@ -117,12 +117,21 @@ func (c *conn) protects(now time.Time) bool {
 		left := o.deadline.Sub(now)
 		return lossy && left < arqTrips*c.rtt.smoothed || c.loss.recent < earlyFates && c.scarce(left)
 	}
-	if !c.loss.acked {
-		return !c.nearby() && c.out.waiting <= firstFlight*c.mtu && c.loss.next < firstFlight
+	if c.nearby() {
+		return false
+	}
+	if !c.loss.acked && c.out.waiting <= firstFlight*c.mtu && c.loss.next < firstFlight {
+		return true
 	}
 	// Who is supplied all the time has no tail, unless it is all there since a moment.
 	supplied := now.Sub(c.out.supplied) < c.rtt.smoothed/2 && now.Sub(c.out.busy) > c.rtt.smoothed
-	return lossy && !supplied && float64(c.out.waiting) < parityTail*c.pacingRate()*c.rtt.smoothed.Seconds()
+	tail := parityTail * c.pacingRate() * c.rtt.smoothed.Seconds()
+	if c.loss.recent < earlyFates && c.rtt.have {
+		// The rate may be half of what it will be, and whether anything is lost will be known
+		// when the block ends.
+		tail, lossy = 2*tail, true
+	}
+	return lossy && !supplied && float64(c.out.waiting) < tail
 }
 
 // scarce says that what is lost cannot be sent again within a time.

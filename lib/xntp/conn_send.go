@@ -83,11 +83,10 @@ func (c *conn) appendDatagram(now time.Time, dst []byte) (machine.Packet, bool) 
 	if p, ok := c.appendMTUProbe(now, dst); ok {
 		return p, true
 	}
-	p, ok := c.appendData(now, dst)
-	if !ok && c.repeatResponse() {
+	if c.repeatResponse() {
 		return c.appendResponse(now, dst)
 	}
-	return p, ok
+	return c.appendData(now, dst)
 }
 
 // maySpeak reports that the anti-amplification limit lets a packet through
@@ -104,7 +103,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		mtu = min(mtu, wire.HandshakeLen) // the reason may be that nothing larger passes
 	}
 	room := int(min(c.path.room(), int64(mtu)))
-	if !c.maySpeak() {
+	if !c.maySpeak() || c.holds(now) {
 		return machine.Packet{}, false
 	}
 	ackDue := !c.acks.due.IsZero() && !now.Before(c.acks.due)

@@ -128,10 +128,12 @@
 //
 //	the object has a deadline in less than three round trips
 //	all that there is to send leaves within 1.25 round trips, and nothing was added
-//	    for half a round trip, or the first of it not longer than one ago
+//	    for half a round trip, or the first of it not longer than one ago; twice as
+//	    much while the fate of fewer than 128 packets is known
 //	what is sent first of all, if it is all there is: at most 80 packets
 //
-// In the first two packets must have been lost lately; or, in the first, there is less
+// In the first two packets must have been lost lately, but for those 128 of the second;
+// or, in the first, there is less
 // time than 1.75 round trips, so that nothing can be sent again, and the fate of fewer
 // than 128 packets is known. A block ends with its 128th packet, after a quarter of a
 // round trip, or, if its objects have no deadlines, when there is nothing more to send;
@@ -168,18 +170,23 @@
 // and 32 more at the pace that it ended with.
 // So the stamps in the first acknowledgements, one for two packets, are part of
 // the protocol. Ends that know their access links (Downlink in the parameters) start
-// at nineteen twentieths of the narrower at once. Who knows only one of them, or what it
+// at 0.99 of the narrower at once. Who knows only one of them, or what it
 // sent to that network (a /24, a /48 of IPv6) by that socket when a connection ended in
 // the last five minutes, starts at half of the least of these, and has no more in
 // flight than it brings in the round trip of that time (RFC 9959); if the round trip
 // is known to be less than half of that, or more than twice, it forgets it. Several
 // connections that are sending share what is known.
 //
-// An initiator without an address token may repeat its Initial, up to 32 in all, to
-// earn room for such an answer; the Response to those that come within 125 ms of
-// each other is one. A responder that has sent eight packets or more behind its Response
-// repeats that when the first flight has left. An initiator keeps 96 data packets that
-// come before a Response.
+// An initiator without an address token may send its Initial up to 64 times at one
+// moment, to earn room for such an answer, and says how often (Flight in the
+// parameters); the Response to those that come within 125 ms of each other is one. What
+// is to follow it waits, for 10 ms at most, until a train is earned: one that leaves bit
+// by bit measures nothing. And these Initials are a train themselves: half of the rate
+// at which they came through is what the answer begins with if nothing else is known,
+// if that is more than the chirp, and 64 Mbit/s at most; it goes on at that rate for a
+// round trip, 100 ms at most. A responder that has sent eight packets or more behind its Response
+// repeats that when the first flight has left, or 64 packets of it. An initiator keeps
+// 192 data packets that come before a Response.
 //
 // # Objects
 //

@@ -162,18 +162,18 @@ func (e *Endpoint) Receive(now time.Time, p machine.Packet) {
 		c.receive(now, &p, data)
 		e.touch(c)
 	default:
-		e.receiveLong(now, path{p.Socket, p.Remote}, data)
+		e.receiveLong(now, path{p.Socket, p.Remote}, p.Stamp, data)
 	}
 }
 
-func (e *Endpoint) receiveLong(now time.Time, from path, data []byte) {
+func (e *Endpoint) receiveLong(now time.Time, from path, stamp time.Time, data []byte) {
 	p, err := wire.ParseLong(data)
 	if err != nil {
 		e.counts.Foreign++
 		return
 	}
 	if p.Type == wire.PacketInitial {
-		e.receiveInitial(now, from, &p, data)
+		e.receiveInitial(now, from, stamp, &p, data)
 		return
 	}
 	c := e.byCID[p.Dst]

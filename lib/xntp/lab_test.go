@@ -77,13 +77,19 @@ func (l *lab) add(cc maker, rtt time.Duration, size int) *flow {
 	cb := config("b")
 	ca.Uplink, cb.Downlink = int64(8*l.hint), int64(8*l.hint)
 	f.a, f.b = New(ca), New(cb)
-	far := l.w.AddHost(simnet.HostConfig{Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(n + 1)})})
+	far := l.w.AddHost(simnet.HostConfig{Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(n + 1)}), Up: simnet.Link{Rate: l.link.Rate, Queue: l.link.Queue}})
 	l.w.SetDelay(l.host, far, rtt/2)
 	f.pa = l.host.Run(f.a, 0, f.send)
 	f.pb = far.Run(f.b, 0, f.take)
 	f.asked = l.w.Elapsed()
+	// Who has no word of the link, has no word of the address either, and pads his
+	// question.
+	o := DialOptions{Remote: f.a.Public(), Addr: f.pa.Addr(0), Early: []byte("GET")}
+	if o.Earn = size; l.hint > 0 || size == 0 {
+		o.Token = []byte("t")
+	}
 	f.pb.Do(func(now time.Time) {
-		if _, err := f.b.Dial(now, DialOptions{Remote: f.a.Public(), Addr: f.pa.Addr(0), Token: []byte("t"), Early: []byte("GET")}); err != nil {
+		if _, err := f.b.Dial(now, o); err != nil {
 			l.t.Fatal(err)
 		}
 	})

@@ -3,6 +3,7 @@ package xntp
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -90,6 +91,35 @@ func TestParitySavesTheRoundTripOfTheTail(t *testing.T) {
 	t.Logf("with parity %v, without %v", with, without)
 	if with[runs/2] > without[runs/2]-150*time.Millisecond {
 		t.Errorf("the median is %v, and %v without parity", with[runs/2], without[runs/2])
+	}
+}
+
+// What leaves when the first acknowledgements come is as late as a tail, if it is lost and
+// sent again, and nothing may be known of loss yet.
+func TestWhatFollowsTheFirstFlightHasParity(t *testing.T) {
+	const rtt = 200 * time.Millisecond
+	lost := 0
+	l := newLab(t, 1, linkOf(50, rtt, 0))
+	f := l.add(model, rtt, mbyte)
+	sent := 0
+	l.w.Tap(func(_ time.Time, from, _ netip.AddrPort, data []byte) bool {
+		if from.Addr() != l.host.Addr() || len(data) < 1000 || data[0]&0x80 != 0 {
+			return true
+		}
+		sent++
+		// One of the first flight, which tells of loss before the next block ends, and three
+		// of that.
+		drop := sent == 20 || sent > 170 && sent < 220 && sent%16 == 0
+		if drop {
+			lost++
+		}
+		return !drop
+	})
+	l.w.RunUntil(func() bool { return f.done > 0 }, time.Minute)
+	limit := rtt + mbyte*1033*8/50*time.Microsecond/1000
+	t.Logf("%v, of which physics wants %v, with %d packets lost and %d bytes sent again", f.done, limit, lost, f.stats().RepeatedBytes)
+	if lost != 4 || f.done > limit+rtt {
+		t.Error("it waited for what was sent again")
 	}
 }
 

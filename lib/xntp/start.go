@@ -10,9 +10,17 @@ import (
 // links, what is left out is error. Of what one says, or of what the path carried
 // lately, it is half (RFC 9959: the jump is half of what was saved).
 const (
-	hintOfBoth = 0.95
+	hintOfBoth = 0.99
 	hintOfPart = 0.5
 )
+
+// asked tells the controller when a packet of the flight that asks us came: how fast
+// that came through is a word about the way back.
+func (c *conn) asked(stamp time.Time, size int) {
+	if m, ok := c.cc.(*congestion.Model); ok && !c.path.proved {
+		m.Asked(stamp.Sub(c.began), size)
+	}
+}
 
 // hint tells the controller what the path should carry: the narrower of our uplink
 // and the peer's downlink, and what was carried to that network lately, shared with

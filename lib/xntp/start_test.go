@@ -32,9 +32,13 @@ func askFor(t *testing.T, a, b *node, o DialOptions, size int) (took time.Durati
 		}
 	}
 	proved := false
+	other := w.meddle
 	w.meddle = func(from, to *node, p *machine.Packet) {
+		if other != nil {
+			other(from, to, p)
+		}
 		switch {
-		case proved:
+		case proved || p.Data == nil:
 		case from == b:
 			sent += int64(len(p.Data))
 		case from == a && p.Data[0]&0x80 == 0:
@@ -62,13 +66,116 @@ func TestTheRequestFlightEarnsTheAnswersTrain(t *testing.T) {
 		if sent > 3*heard {
 			t.Errorf("%s: %d bytes to an address that is not proved, which had sent %d", name, sent, heard)
 		}
-		if heard > 32*1200 {
+		if heard > 64*1200 {
 			t.Errorf("%s: %d bytes of Initials", name, heard)
 		}
 	}
 	t.Log(times)
 	if times["earning"] > times["bare"]-15*time.Millisecond {
 		t.Errorf("earning took %v, a bare dial %v", times["earning"], times["bare"])
+	}
+}
+
+// A train that left as it is earned, two or three packets for each Initial that comes,
+// would measure the way of the question.
+func TestTheTrainOfAnAnswerWaitsUntilItIsEarned(t *testing.T) {
+	for name, drop := range map[string]func(n int) bool{
+		"all of the flight comes":   func(int) bool { return false },
+		"all but its first is lost": func(n int) bool { return n > 1 },
+	} {
+		w := newWorld(t, 9)
+		l := link{delay: 20 * time.Millisecond, rate: 20e6, queue: 500e3}
+		a, b := w.add("a", l), w.add("b", l)
+		start := w.now
+		asked, together := 0, 0
+		var first time.Time
+		ask := func() {
+			w.meddle = func(from, _ *node, p *machine.Packet) {
+				if from == b && p.Data[0]&0x80 == 0 {
+					if first.IsZero() {
+						first = w.now
+					}
+					if w.now.Equal(first) {
+						together++
+					}
+				}
+				if from == a && p.Data[0]&0x80 != 0 {
+					if asked++; drop(asked) && asked <= 64 {
+						p.Data = nil
+					}
+				}
+			}
+		}
+		if _, err := a.Dial(w.now, DialOptions{Remote: b.Public(), Addr: b.addr, Early: []byte("GET"), Earn: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		b.step = func(now time.Time) {
+			if ev := b.last(EventAccepted); ev.Kind != 0 && b.count(EventAccepted) > 0 && b.step != nil {
+				b.step = nil
+				b.Send(now, ev.Conn, Object{Data: [][]byte{make([]byte, 256<<10)}})
+			}
+		}
+		ask()
+		if !w.until(time.Second, func() bool { return !first.IsZero() && w.now.After(first) }) {
+			t.Fatalf("%s: no answer", name)
+		}
+		t.Logf("%s: %d packets together, after %v", name, together, first.Sub(start))
+		least := 16
+		if drop(2) {
+			least = 1 // what one Initial earns beside the Response
+		}
+		if together < least {
+			t.Errorf("%s: a train of %d", name, together)
+		}
+		if late := first.Sub(start) - 20*time.Millisecond; late > 12*time.Millisecond {
+			t.Errorf("%s: it waited for %v", name, late)
+		}
+	}
+}
+
+// Who asks with a flight shows what the way carries, if only in the other direction.
+func TestAnAnswerBeginsAsFastAsTheQuestionCame(t *testing.T) {
+	run := func(up, down float64) (time.Duration, int) {
+		w := newWorld(t, 9)
+		a := w.add("a", link{delay: 20 * time.Millisecond, rate: up, queue: 500e3})
+		b := w.add("b", link{delay: 20 * time.Millisecond, rate: down, queue: int(down / 8 * 0.04)})
+		took, _, _ := askFor(t, a, b, DialOptions{Earn: 1 << 20}, 256<<10)
+		return took, b.link.drops
+	}
+	fast, _ := run(100e6, 100e6)
+	slow, _ := run(20e6, 100e6)
+	t.Logf("256 KiB over 100 Mbit/s: %v, and %v behind an uplink of 20", fast, slow)
+	if fast > slow-5*time.Millisecond {
+		t.Error("the question told nothing")
+	}
+	// Where the way back is much slower, it costs part of one flight.
+	wrong, drops := run(1e9, 20e6)
+	right, _ := run(20e6, 20e6)
+	t.Logf("over 20 Mbit/s: %v, and %v when asked at 1000, with %d packets lost", right, wrong, drops)
+	if drops > 64 || wrong > right+60*time.Millisecond {
+		t.Error("it was believed too much")
+	}
+}
+
+// Without the Response an answer cannot be read, and of twenty one is lost where paths
+// are bad.
+func TestALostResponseIsRepeatedInTheFirstFlight(t *testing.T) {
+	run := func(lose bool) time.Duration {
+		w := newWorld(t, 9)
+		l := link{delay: 100 * time.Millisecond, rate: 50e6, queue: 1 << 20}
+		a, b := w.add("a", l), w.add("b", l)
+		w.meddle = func(from, _ *node, p *machine.Packet) {
+			if lose && from == b && p.Data[0]&0x80 != 0 {
+				p.Data, lose = nil, false
+			}
+		}
+		took, _, _ := askFor(t, a, b, DialOptions{Earn: 1 << 20}, 1<<20)
+		return took
+	}
+	whole, lost := run(false), run(true)
+	t.Logf("%v, and %v where it is lost", whole, lost)
+	if lost > whole+60*time.Millisecond {
+		t.Error("it was missed for too long")
 	}
 }
 
