@@ -163,6 +163,7 @@ type probeState struct {
 	saving bool
 	left   int // bytes of the train that may leave now
 	at     time.Time
+	spent  time.Time // when the latest train had left
 }
 
 const (
@@ -176,6 +177,12 @@ const (
 	// crept up to it.
 	fasterRounds = 3
 )
+
+// seen says that the latest train's own queue may still be what acknowledgements
+// tell of.
+func (p *probeState) seen(m *Model, a Ack) bool {
+	return a.Now.Sub(p.spent) < 2*a.SRTT+time.Duration(2*probePackets*float64(m.mtu)/m.link()*1e9)
+}
 
 // probeCapacity sends a train when the capacity is not known, or was measured long
 // ago: the flow holds back for a moment, and spends it at once.

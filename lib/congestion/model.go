@@ -84,6 +84,10 @@ const (
 	// its own queue.
 	waitTime    = time.Millisecond
 	waitPackets = 2
+	// Who has all but a tenth of the link has nobody to hold his own against, and
+	// keeps less, down to two fifths at fullPart. Should somebody come, who keeps the
+	// whole, he gets his part all the sooner.
+	fullPart, roomPart, leastPart = 0.98, 0.1, 0.4
 	// paceBelow is the part of a measured capacity to send at: a measurement may
 	// be a few percent too high (+5 to 7 % at 100 Mbit/s), and headers count.
 	paceBelow = 0.95
@@ -106,6 +110,7 @@ func (m *Model) OnSent(now time.Time, bytes, inFlight int) {
 	m.purse.bytes -= float64(bytes)
 	if m.probe.left > 0 {
 		if m.probe.left -= bytes; m.probe.left <= 0 {
+			m.probe.spent = now
 			m.purse.bytes = min(m.purse.bytes, 0) // it was saved, not left over
 		}
 	}
@@ -190,6 +195,7 @@ func (m *Model) link() float64 {
 // share is what this flow keeps waiting, in bytes.
 func (m *Model) share() float64 {
 	k := max(waitPackets*float64(m.mtu), m.link()*waitTime.Seconds())
+	k *= clamp((fullPart-m.rate/m.link())/roomPart, leastPart, 1)
 	if m.background {
 		k /= 8
 	}
@@ -200,7 +206,7 @@ func (m *Model) share() float64 {
 // has become slower, or somebody else came in. It takes a quarter of a round
 // trip and sixteen packets to be sure.
 func (m *Model) stepDown(a Ack) {
-	if len(a.Arrivals) == 0 || m.drain.on || m.purse.full() || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 {
+	if len(a.Arrivals) == 0 || m.probe.seen(m, a) || m.drain.on || m.purse.full() || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 {
 		return
 	}
 	span := max(a.MinRTT/4, 4*time.Millisecond)

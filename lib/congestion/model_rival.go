@@ -37,6 +37,9 @@ const (
 	// rival it is half, as measured at 49 to 51 % against CUBIC and BBR with short
 	// and long queues; and nobody is starved by it.
 	fairPart = 0.5
+	// heldPart is kept whatever CUBIC would do: of several of us beside rivals, one
+	// may be alone in believing that it is he who fills the queue.
+	heldPart = 1.0 / 12
 	// The rate moves by these parts of the capacity in a round trip.
 	fairRise, fairFall = 0.05, 0.1
 	// deafLoss is the share of loss from which rivals are taken to ignore it:
@@ -211,5 +214,5 @@ func (m *Model) fair(a Ack) float64 {
 	if m.loss.share() < deafLoss && !m.deaf() || !m.rival.guilty.IsZero() {
 		goal = min(goal, m.loss.cubicRate(a.Now, m.mtu, a.SRTT))
 	}
-	return max(goal, m.link()/16)
+	return max(goal, m.link()*heldPart)
 }

@@ -15,7 +15,8 @@ type steerState struct {
 	empty int  // rounds for which the queue was next to nothing
 	// A queue that came up is a neighbour's answer: for a while after it an empty
 	// queue must last longer before it means that nobody is there.
-	burnt time.Time
+	burnt  time.Time
+	looked time.Time // at the queue, for empty
 }
 
 func (s *steerState) reset() { s.empty = 0 }
@@ -43,6 +44,16 @@ const (
 	// arrivalSpan is the least time over which arrivals are counted: on a fast path
 	// they come, and are acknowledged, in heaps.
 	arrivalSpan = 4 * time.Millisecond
+	// arrivalLeast packets are counted at least. Others' bursts of four stand between
+	// ours: of fewer, the number would be off by half.
+	arrivalLeast = 16
+	// swingMost is how far from the rate what is counted may lie, for the same
+	// reason, and either way: a bound above only would let a flow with a short round trip,
+	// which counts few, sink to half of what one with a long one gets.
+	swingMost = 1.1
+	// roundLeast is the shortest round in which an empty queue says something: in
+	// less, a few percent too much make no queue.
+	roundLeast = 20 * time.Millisecond
 )
 
 func (m *Model) steerByQueue(a Ack, since time.Duration) {
@@ -52,7 +63,8 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 		return
 	}
 	q, k := m.arrivals.standing(), m.share()
-	if a.RoundEnd {
+	if a.RoundEnd && a.Now.Sub(s.looked) >= roundLeast {
+		s.looked = a.Now
 		if q < m.own()/4 {
 			s.empty++
 		} else {
@@ -63,7 +75,7 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 	if !s.burnt.IsZero() && a.Now.Sub(s.burnt) < wearyTime+8*a.SRTT {
 		calm, grow = wearyRounds, wearySurge
 	}
-	if q > m.allowed() {
+	if q > m.allowed() && !m.probe.seen(m, a) {
 		s.burnt = a.Now
 	}
 	rtt := max(a.SRTT, time.Millisecond).Seconds()
@@ -81,14 +93,14 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 			m.rate = max(m.rate, min(m.rate+fairRise*link*part, paceBelow*link))
 		}
 	case q < m.own():
-		if q < m.own()/4 && calm == calmRounds && m.rate < paceBelow*link {
+		if q < m.own()/4 && calm == calmRounds && (m.rate < paceBelow*link || s.empty >= doubtRounds) {
 			step *= float64(1 + min(s.empty, 8))
 		}
 		m.rate += step * part
 	default:
 		steady := m.rate
-		if d, _, _, ok := m.arrivals.since(max(a.MinRTT/2, arrivalSpan), 8*m.mtu); ok {
-			steady = min(d/(1-min(m.loss.share(), lossMost)), m.rate*1.1)
+		if d, _, _, ok := m.arrivals.since(max(a.MinRTT/2, arrivalSpan), arrivalLeast*m.mtu); ok {
+			steady = clamp(d/(1-min(m.loss.share(), lossMost)), m.rate/swingMost, m.rate*swingMost)
 		}
 		m.rate += (steady + step - m.rate) * min(1, 2*part)
 	}
