@@ -11,7 +11,7 @@ type arrivalMeter struct {
 	// without queues, as in LEDBAT (RFC 6817 §2.1).
 	base, baseWas time.Duration
 	baseTurned    time.Duration
-	// The least of this half round trip and of the one before.
+	// The least of this half round trip, or lowLeast, and of the one before.
 	low, lowWas time.Duration
 	lowTurned   time.Duration
 	// How much longer than the least of its half round trip a packet takes on the
@@ -39,6 +39,9 @@ const (
 	// Clocks drift 50 µs a second, so it is one millisecond old at most; and who
 	// is alone sees an empty queue far more often.
 	baseTime = 10 * time.Second
+	// lowLeast is the shortest time of which the least is taken: the queue swings with
+	// everybody's bursts, and who looks for less long finds a longer one, and gets less.
+	lowLeast = 20 * time.Millisecond
 	// arrivalMarks covers two round trips of eight acknowledgements, and bunches.
 	arrivalMarks = 64
 )
@@ -59,7 +62,7 @@ func (m *arrivalMeter) arrived(p Arrival, full bool, srtt time.Duration, hold bo
 	if p.Sent-m.baseTurned >= baseTime && !hold {
 		m.baseWas, m.base, m.baseTurned = m.base, way, p.Sent
 	}
-	if p.Sent-m.lowTurned >= srtt/2 {
+	if p.Sent-m.lowTurned >= max(srtt/2, lowLeast) {
 		if m.counts >= 4 {
 			m.noise += (m.ways/time.Duration(m.counts) - m.noise) / 8
 		}
@@ -100,7 +103,8 @@ func (m *arrivalMeter) mark(p Arrival) {
 
 func (m *arrivalMeter) least() time.Duration { return min(m.base, m.baseWas) }
 
-// standing is the queue that did not go away for half a round trip to a whole one.
+// standing is the queue that did not go away for half a round trip to a whole one, or
+// for one to two times lowLeast.
 func (m *arrivalMeter) standing() time.Duration {
 	return max(0, min(m.low, m.lowWas)-m.least()-m.jitter())
 }

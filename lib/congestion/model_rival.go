@@ -90,12 +90,11 @@ func (m *Model) watch(a Ack) {
 	m.rate *= testShare
 }
 
-// overflow notes a loss from a queue that is not ours: one may be a passer-by, two
-// are of rivals, even if the queue has been there for so long that it seems part of
-// the way.
+// overflow notes a loss from a queue that is not ours, and has stood for a while: that
+// of a newcomer's first flight has not. One may be a passer-by, two are of rivals.
 func (m *Model) overflow(now time.Time) {
 	r := &m.rival
-	if m.background || m.arrivals.newest() < m.alarm() {
+	if m.background || m.arrivals.standing() < m.alarm() {
 		return
 	}
 	if !r.overflowed.IsZero() && now.Sub(r.overflowed) < againTime {

@@ -38,6 +38,9 @@ const (
 	// settleTrips is in how many round trips a wrong queue is set right: what is done
 	// now is seen one round trip later, and less than two would swing.
 	settleTrips = 2
+	// settleLeast is the shortest round trip for that: the queue is seen as it was in
+	// one to two times lowLeast.
+	settleLeast = 2 * lowLeast
 	// stepMost bounds what the queue adds to the rate or takes from it, as a part of
 	// the capacity.
 	stepMost = 0.25
@@ -81,7 +84,7 @@ func (m *Model) steerByQueue(a Ack, since time.Duration) {
 	rtt := max(a.SRTT, time.Millisecond).Seconds()
 	part := since.Seconds() / rtt
 	link := m.link()
-	settle := settleTrips * max(a.MinRTT, 10*time.Millisecond).Seconds()
+	settle := settleTrips * max(a.MinRTT, settleLeast).Seconds()
 	// More is added where little is waiting, more is taken from who sends more: all
 	// flows together put a wrong queue right once.
 	step := clamp((k-q.Seconds()*m.rate)/settle, -stepMost*link, stepMost*link)

@@ -24,9 +24,10 @@ func TestAloneTheLinkIsFullAndTheQueueShort(t *testing.T) {
 	}
 }
 
-// A flow counts what arrives, and with a short round trip that is few packets. Where that
-// was held against it, it sank to a half of what the other one got, in two rooms of three.
-func TestRoundTripsOfFourTimesTheLengthGetTheSame(t *testing.T) {
+// A flow counts what arrives, and with a short round trip that is few packets, and it
+// looked for less long for the moment when the queue is shortest. Where that was held
+// against it, it sank to a half of what the other one got.
+func TestRoundTripsOfAnyLengthGetAboutTheSame(t *testing.T) {
 	if brief() {
 		t.Skip("half a minute with the race detector")
 	}
@@ -44,8 +45,44 @@ func TestRoundTripsOfFourTimesTheLengthGetTheSame(t *testing.T) {
 		t.Logf("%.2f Mbit/s: %.3f", r, jain(r))
 		sum += jain(r)
 	}
-	if sum/runs < 0.95 {
+	if sum/runs < 0.91 {
 		t.Errorf("Jain's index is %.3f", sum/runs)
+	}
+	for _, trips := range [][2]time.Duration{{2, 20}, {5, 50}, {10, 40}, {20, 40}, {40, 80}} {
+		l := newLab(t, 1, linkOf(20, 40*time.Millisecond, 0))
+		l.sampled = false
+		for _, rtt := range trips {
+			l.add(model, rtt*time.Millisecond, 0)
+			l.rates(time.Second)
+		}
+		l.rates(10 * time.Second)
+		r := l.rates(30 * time.Second)
+		t.Logf("%d ms: %.2f Mbit/s, %.3f", trips, r, jain(r))
+		if jain(r) < 0.97 {
+			t.Errorf("%d ms: Jain's index is %.3f", trips, jain(r))
+		}
+	}
+}
+
+// The first flight of each newcomer makes the queue overflow for a moment. Those who were
+// there took that for rivals who fill it, and filled it with them from then on.
+func TestSixOfOursKeepTheQueueShort(t *testing.T) {
+	if brief() {
+		t.Skip("half a minute with the race detector")
+	}
+	for seed := range uint64(3) {
+		l := newLab(t, seed, linkOf(20, 40*time.Millisecond, 0))
+		for range 6 {
+			l.add(model, 40*time.Millisecond, 0)
+			l.rates(900*time.Millisecond + time.Duration(seed)*37*time.Millisecond)
+		}
+		l.rates(7 * time.Second)
+		l.waits = nil
+		r := l.rates(20 * time.Second)
+		t.Logf("%.2f Mbit/s: %.3f, p95 of the queue %v", r, jain(r), l.queueP95())
+		if jain(r) < 0.98 || l.queueP95() > 30*time.Millisecond {
+			t.Errorf("Jain's index is %.3f, p95 of the queue %v", jain(r), l.queueP95())
+		}
 	}
 }
 
