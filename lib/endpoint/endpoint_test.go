@@ -482,7 +482,7 @@ func TestASocketIsClosedInTheMiddleOfAFlood(t *testing.T) {
 		defer from.Close()
 		closed := make(chan struct{})
 		if err := e.Do(func(time.Time) {
-			for len(e.pool) > 0 { // until the reader has filled every batch and waits
+			for e.made.Load() < batchCount || len(e.pool) > 0 { // until the reader has filled every batch and waits
 				from.Write([]byte("flood"))
 				runtime.Gosched()
 			}
