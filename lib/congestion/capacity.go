@@ -189,7 +189,7 @@ func (p *probeState) seen(m *Model, a Ack) bool {
 func (m *Model) probeCapacity(a Ack) {
 	p := &m.probe
 	// The link carries what it should carry at most, and no queue comes up.
-	faster := m.mode == modeAlone && m.steer.empty >= fasterRounds && m.rate > paceBelow*m.link()
+	faster := m.mode == modeAlone && !m.steer.idle && m.steer.empty >= fasterRounds && m.rate > paceBelow*m.link()
 	switch {
 	case m.mode == modeStart || m.drain.on:
 		p.saving = false

@@ -126,7 +126,7 @@ func (c *conn) protects(now time.Time) bool {
 	// Who is supplied all the time has no tail, unless it is all there since a moment.
 	supplied := now.Sub(c.out.supplied) < c.rtt.smoothed/2 && now.Sub(c.out.busy) > c.rtt.smoothed
 	tail := parityTail * c.pacingRate() * c.rtt.smoothed.Seconds()
-	if c.loss.recent < earlyFates && c.rtt.have {
+	if c.loss.recent < earlyFates && c.rtt.have && c.out.waiting > firstFlight*c.mtu {
 		// The rate may be half of what it will be, and whether anything is lost will be known
 		// when the block ends.
 		tail, lossy = 2*tail, true

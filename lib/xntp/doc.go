@@ -128,8 +128,8 @@
 //
 //	the object has a deadline in less than three round trips
 //	all that there is to send leaves within 1.25 round trips, and nothing was added
-//	    for half a round trip, or the first of it not longer than one ago; twice as
-//	    much while the fate of fewer than 128 packets is known
+//	    for half a round trip, or the first of it not longer than one ago; while the
+//	    fate of fewer than 128 packets is known, and 80 wait, 2.5 round trips
 //	what is sent first of all, if it is all there is: at most 80 packets
 //
 // In the first two packets must have been lost lately, but for those 128 of the second;

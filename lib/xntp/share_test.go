@@ -9,6 +9,9 @@ import (
 
 // Whoever is alone on a link fills it, and hardly a queue, whatever rate and round trip.
 func TestAloneTheLinkIsFullAndTheQueueShort(t *testing.T) {
+	if brief() {
+		t.Skip("a minute with the race detector")
+	}
 	for _, rtt := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 100 * time.Millisecond} {
 		for _, mbps := range []float64{10, 20, 100} {
 			l := newLab(t, 1, linkOf(mbps, 100*time.Millisecond, 0))
