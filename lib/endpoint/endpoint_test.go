@@ -498,3 +498,29 @@ func TestASocketIsClosedInTheMiddleOfAFlood(t *testing.T) {
 		wait(t, closed)
 	}
 }
+
+// Nothing waits for buffers when a socket is opened, and of those that there may be no more
+// are made than are in use at a time.
+func TestBuffersAreMadeWhenTheyAreNeeded(t *testing.T) {
+	e, err := New(deaf{}, Config{Listen: loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if n := e.made.Load(); n != 0 {
+		t.Errorf("%d batches before anything has come", n)
+	}
+	s := e.sockets[0]
+	for range 10 * batchCount {
+		e.pool <- e.take(s) // one at a time
+	}
+	if n := e.made.Load(); n != 1 {
+		t.Errorf("%d batches for one at a time", n)
+	}
+	for range batchCount {
+		e.take(s)
+	}
+	if n := e.made.Load(); n != batchCount || len(e.pool) != 0 {
+		t.Errorf("%d batches, and %d left, of %d that all are in use", n, len(e.pool), batchCount)
+	}
+}
