@@ -181,7 +181,7 @@ const (
 // seen says that the latest train's own queue may still be what acknowledgements
 // tell of.
 func (p *probeState) seen(m *Model, a Ack) bool {
-	return a.Now.Sub(p.spent) < 2*a.SRTT+time.Duration(2*probePackets*float64(m.mtu)/m.link()*1e9)
+	return a.Now.Sub(p.spent) < 2*a.SRTT+time.Duration(2*probePackets*float64(m.mtu)/max(m.link(), 1)*1e9)
 }
 
 // probeCapacity sends a train when the capacity is not known, or was measured long

@@ -195,7 +195,7 @@ func (m *Model) link() float64 {
 // share is what this flow keeps waiting, in bytes.
 func (m *Model) share() float64 {
 	k := max(waitPackets*float64(m.mtu), m.link()*waitTime.Seconds())
-	k *= clamp((fullPart-m.rate/m.link())/roomPart, leastPart, 1)
+	k *= clamp((fullPart-m.rate/max(m.link(), 1))/roomPart, leastPart, 1)
 	if m.background {
 		k /= 8
 	}
@@ -206,7 +206,7 @@ func (m *Model) share() float64 {
 // has become slower, or somebody else came in. It takes a quarter of a round
 // trip and sixteen packets to be sure.
 func (m *Model) stepDown(a Ack) {
-	if len(a.Arrivals) == 0 || m.probe.seen(m, a) || m.drain.on || m.purse.full() || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 {
+	if len(a.Arrivals) == 0 || m.drain.on || m.purse.full() || m.mode == modeCompete || m.mode == modeStart && m.capacity.value == 0 || m.probe.seen(m, a) {
 		return
 	}
 	span := max(a.MinRTT/4, 4*time.Millisecond)

@@ -103,7 +103,7 @@ func (c *conn) appendData(now time.Time, dst []byte) (machine.Packet, bool) {
 		mtu = min(mtu, wire.HandshakeLen) // the reason may be that nothing larger passes
 	}
 	room := int(min(c.path.room(), int64(mtu)))
-	if !c.maySpeak() || c.holds(now) {
+	if c.holds(now) || !c.maySpeak() {
 		return machine.Packet{}, false
 	}
 	ackDue := !c.acks.due.IsZero() && !now.Before(c.acks.due)

@@ -133,17 +133,17 @@
 //	what is sent first of all, if it is all there is: at most 80 packets
 //
 // In the first two packets must have been lost lately, but for those 128 of the second;
-// or, in the first, there is less
-// time than 1.75 round trips, so that nothing can be sent again, and the fate of fewer
-// than 128 packets is known. A block ends with its 128th packet, after a quarter of a
+// or, in the first, there is less time than 1.75 round trips, so that nothing can be sent
+// again, and the fate of fewer than 128 packets is known. Where a round trip takes 2 ms at
+// most, there is only the first case. A block ends with its 128th packet, after a quarter of a
 // round trip, or, if its objects have no deadlines, when there is nothing more to send;
 // where nothing can be sent again after 0.65 of the time that there is beside half a
 // round trip, and at the latest after half a round trip. How much parity it gets is its
 // sender's affair: here as much as makes good what is lost of it and 2.8 deviations
 // more, at most a quarter; where nothing can be sent again as much as leaves six lost
-// packets of ten thousand; of a first flight two packets, one below 16, none below 6 or
-// where a round trip takes 2 ms at most; and none where the time that it takes on the
-// link is more than the round trip times the chance of a loss.
+// packets of ten thousand; of a first flight two packets, one below 16, none below 6;
+// and none where the time that it takes on the link is more than the round trip times the
+// chance of a loss.
 //
 // A receiver keeps the packets of three blocks. When it has as many shards and PARITY
 // frames as the block has shards, it reads the frames of those that lack as if they had
