@@ -22,7 +22,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/xp2p/xp2p/lib/machine"
@@ -70,8 +69,7 @@ type Endpoint struct {
 	sockets []*socket // by machine.Socket; nil once closed. The loop's
 	fatal   chan error
 	in      chan *batch
-	pool    chan *batch  // empty batches
-	made    atomic.Int32 // batches that there are, batchCount at most
+	pool    chan *batch // empty batches
 	work    chan func(now time.Time)
 	done    chan struct{} // closed when Run ends
 	readers sync.WaitGroup
@@ -96,6 +94,9 @@ func New(m machine.Machine, c Config) (*Endpoint, error) {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	e.out.init()
+	for range batchCount {
+		e.pool <- newBatch()
+	}
 	if err := e.listen(c.Listen); err != nil {
 		e.closeSockets()
 		return nil, err

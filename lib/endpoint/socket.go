@@ -170,17 +170,8 @@ func newBatch() *batch {
 }
 
 // take returns an empty batch, or nil when the socket is closed or the endpoint
-// ends. Batches are made when they are first needed: on Linux one is a megabyte, and
-// whoever has just opened a socket is in a hurry to dial.
+// ends.
 func (e *Endpoint) take(s *socket) *batch {
-	select {
-	case b := <-e.pool:
-		return b
-	default:
-	}
-	if n := e.made.Load(); n < batchCount && e.made.CompareAndSwap(n, n+1) {
-		return newBatch()
-	}
 	select {
 	case b := <-e.pool:
 		return b
