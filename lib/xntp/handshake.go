@@ -18,6 +18,10 @@ var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.Ha
 // ephemeralLen is the length of the key that a Noise IK message begins with.
 const ephemeralLen = 32
 
+// messageOverhead is what message 1 has beside its parameters: that key, our own,
+// sealed, and a tag.
+const messageOverhead = ephemeralLen + 48 + 16
+
 var errParams = errors.New("handshake parameters")
 
 // prologue binds the handshake to the protocol, its version and the initiator's
@@ -86,9 +90,16 @@ func (c *conn) startDial(now time.Time, o *DialOptions) error {
 	p := c.params()
 	p.Ciphers = wire.CipherAES128GCM | wire.CipherChaCha20Poly1305
 	p.Early = o.Early
-	earn := min(max(o.Earn, 0)/(3*wire.HandshakeLen), maxEarn)
-	if len(o.Token) > 0 {
-		earn = 0
+	// A token that does not fit beside a long request is left out; without one the
+	// answer is only held to three times what we send.
+	full := wire.Long{Type: wire.PacketInitial, Cookie: make([]byte, cookieLen), Token: o.Token, Noise: make([]byte, messageOverhead+len(p.Append(nil)))}
+	var token []byte
+	earn := 0
+	if len(full.Append(nil)) <= wire.HandshakeLen {
+		token = append(token, o.Token...)
+	}
+	if len(token) == 0 {
+		earn = min(max(o.Earn, 0)/(3*wire.HandshakeLen), maxEarn)
 	}
 	if earn > 0 {
 		p.Flight = uint64(1 + earn)
@@ -97,13 +108,7 @@ func (c *conn) startDial(now time.Time, o *DialOptions) error {
 	if err != nil {
 		return err
 	}
-	c.dial = dialState{noise: hs, message: message, earn: earn}
-	// A token that does not fit beside a long request is left out; without it
-	// the answer is only held to three times what we send.
-	full := wire.Long{Type: wire.PacketInitial, Cookie: make([]byte, cookieLen), Token: o.Token, Noise: message}
-	if len(full.Append(nil)) <= wire.HandshakeLen {
-		c.dial.token = append([]byte(nil), o.Token...)
-	}
+	c.dial = dialState{noise: hs, message: message, token: token, earn: earn}
 	c.noteStarted(now, true)
 	c.redial(now)
 	return nil
@@ -247,7 +252,7 @@ func (c *conn) take(now time.Time) {
 }
 
 // maxEarlyPackets is how many data packets a dial keeps that came before the Response,
-// which was overtaken or lost: a train and a chirp.
+// which was overtaken or lost: as many as the longest flight of Initials earns.
 const maxEarlyPackets = 192
 
 // keepEarly keeps a data packet until there are keys for it.

@@ -89,20 +89,18 @@ func TestTheTrainOfAnAnswerWaitsUntilItIsEarned(t *testing.T) {
 		start := w.now
 		asked, together := 0, 0
 		var first time.Time
-		ask := func() {
-			w.meddle = func(from, _ *node, p *machine.Packet) {
-				if from == b && p.Data[0]&0x80 == 0 {
-					if first.IsZero() {
-						first = w.now
-					}
-					if w.now.Equal(first) {
-						together++
-					}
+		w.meddle = func(from, _ *node, p *machine.Packet) {
+			switch long := p.Data[0]&0x80 != 0; {
+			case from == b && !long:
+				if first.IsZero() {
+					first = w.now
 				}
-				if from == a && p.Data[0]&0x80 != 0 {
-					if asked++; drop(asked) && asked <= 64 {
-						p.Data = nil
-					}
+				if w.now.Equal(first) {
+					together++
+				}
+			case from == a && long:
+				if asked++; drop(asked) {
+					p.Data = nil
 				}
 			}
 		}
@@ -110,12 +108,11 @@ func TestTheTrainOfAnAnswerWaitsUntilItIsEarned(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.step = func(now time.Time) {
-			if ev := b.last(EventAccepted); ev.Kind != 0 && b.count(EventAccepted) > 0 && b.step != nil {
+			if ev := b.last(EventAccepted); ev.Kind != 0 {
 				b.step = nil
 				b.Send(now, ev.Conn, Object{Data: [][]byte{make([]byte, 256<<10)}})
 			}
 		}
-		ask()
 		if !w.until(time.Second, func() bool { return !first.IsZero() && w.now.After(first) }) {
 			t.Fatalf("%s: no answer", name)
 		}
@@ -176,6 +173,28 @@ func TestALostResponseIsRepeatedInTheFirstFlight(t *testing.T) {
 	t.Logf("%v, and %v where it is lost", whole, lost)
 	if lost > whole+60*time.Millisecond {
 		t.Error("it was missed for too long")
+	}
+}
+
+// A token is as good as a flight, but one that does not fit beside the request is not sent.
+func TestATokenThatDoesNotFitIsNoReasonNotToEarn(t *testing.T) {
+	for early, want := range map[int]int{3: 1, MaxEarly: 11} {
+		w := newWorld(t, 9)
+		a, b := w.add("a", link{delay: time.Millisecond}), w.add("b", link{delay: time.Millisecond})
+		initials := 0
+		w.meddle = func(from, _ *node, p *machine.Packet) {
+			if from == a && p.Data[0]&0x80 != 0 {
+				initials++
+			}
+		}
+		o := DialOptions{Remote: b.Public(), Addr: b.addr, Token: make([]byte, 100), Early: make([]byte, early), Earn: 10 * 3600}
+		if _, err := a.Dial(w.now, o); err != nil {
+			t.Fatal(err)
+		}
+		w.run(100 * time.Millisecond)
+		if initials != want {
+			t.Errorf("%d Initials with a token and a request of %d bytes, want %d", initials, early, want)
+		}
 	}
 }
 
